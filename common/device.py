@@ -1,0 +1,26 @@
+"""Which processor the networks run on."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(asked: str = "auto") -> "torch.device":
+    """The device that `asked` means: "auto" takes CUDA, else Apple's MPS, else the CPU; else any name torch knows.
+
+    Raises ValueError, with a line for the user, where the name is not a device or this machine does not have it.
+    """
+    import torch  # here, since asking for the name of a device is not worth a second of start-up to other callers
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return torch.device(next(kind for kind, present in there.items() if present))
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        raise ValueError(f"'{asked}' is not a device: say auto, cpu, cuda, cuda:1 or mps") from None
+    beyond = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    if not there.get(device.type, False) or beyond:
+        raise ValueError(f"this machine has no device '{asked}', or torch cannot use it: say --device auto or cpu")
+    return device
