@@ -1,0 +1,149 @@
+#!/usr/bin/env python
+"""The light hair segmentation student: train it, measure it, let it find hair, time it.
+
+Without a word it trains on data/hair_labels and then measures the student on the pictures set aside.
+"""
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from common.batch import BatchError, rank_and_size  # noqa: E402
+from common.device import choose_device, fast_in_bfloat16  # noqa: E402
+from common.weights import WeightsError  # noqa: E402
+from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder, predict_folder  # noqa: E402
+from segmentation.seg_model_ohlora_v4.recipe import PRESETS, describe_settings  # noqa: E402
+
+LABELS = ROOT / "data" / "hair_labels"
+RUNS = ROOT / "data" / "runs"
+PREDICTED = ROOT / "data" / "hair_masks"
+SAMPLES = ROOT / "data" / "samples"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 where a picture failed, 2 where nothing could be done."""
+    options = parser().parse_args(arguments)
+    from segmentation.seg_model_ohlora_v4.data import DataError  # torch: after --help
+    from segmentation.seg_model_ohlora_v4.train import RunError
+
+    try:
+        return options.command(options)
+    except (BatchError, DataError, RunError, WeightsError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(metavar="{train,evaluate,predict,summary}")
+
+    train = commands.add_parser("train", help="train on picture-label pairs, then evaluate (the default)")
+    train.set_defaults(command=train_and_evaluate)
+    train.add_argument("--data", type=Path, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs")
+    train.add_argument("--val", type=Path, metavar="DIR", help="pairs to validate and to evaluate on, instead of 10 %% each")
+    train.add_argument("--output", type=Path, default=RUNS / "student", metavar="DIR", help="the run's folder")
+    train.add_argument("--preset", choices=PRESETS, default="published", help="recipe to start from")
+    for name, kind, meaning, choices in describe_settings():
+        flag, default = "--" + name.replace("_", "-"), argparse.SUPPRESS
+        if kind is bool:
+            train.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=meaning)
+        else:
+            train.add_argument(flag, type=kind, choices=choices, default=default, help=meaning)
+    train.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    train.add_argument("--workers", type=int, default=2, help="processes that read pictures ahead")
+    train.add_argument("--overwrite", action="store_true", help="begin anew in a folder that holds a run")
+
+    evaluate = commands.add_parser("evaluate", help="measure a student on drawn masks")
+    evaluate.set_defaults(command=evaluate_weights)
+    evaluate.add_argument("--data", type=Path, default=LABELS, metavar="DIR", help="pairs to measure on")
+    evaluate.add_argument("--output", type=Path, default=RUNS / "evaluation", metavar="DIR")
+
+    predict = commands.add_parser("predict", help="write a soft hair mask for each picture")
+    predict.set_defaults(command=predict_masks)
+    predict.add_argument("pictures", type=Path, nargs="*", default=[SAMPLES], metavar="PICTURE_OR_FOLDER")
+    predict.add_argument("--output", type=Path, default=PREDICTED, metavar="DIR")
+    predict.add_argument("--overwrite", action="store_true", help="do pictures again that are done")
+
+    summary = commands.add_parser("summary", help="layers, parameters, multiply-adds and the time of a forward pass")
+    summary.set_defaults(command=summarize)
+    for command in (evaluate, predict, summary):
+        command.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS, metavar="FILE")
+    for command in (train, evaluate, predict, summary):
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    top.set_defaults(**vars(train.parse_args([])))
+    return top
+
+
+def train_and_evaluate(options: argparse.Namespace) -> int:
+    """train: pairs -> the best weights of a run -> their figures on the pictures set aside."""
+    import torch
+
+    from segmentation.seg_model_ohlora_v4.data import gather, split
+    from segmentation.seg_model_ohlora_v4.train import BEST, STATE, train
+
+    changes = {name: getattr(options, name) for name, *_ in describe_settings() if name in options}
+    recipe = replace(PRESETS[options.preset], **changes)
+    device = choose_device(options.device)
+    rank, size = rank_and_size()
+    if size > 1:
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+    if options.overwrite and rank == 0:
+        (options.output / STATE).unlink(missing_ok=True)
+    parts = split(gather(options.data), recipe.seed)
+    if options.val:
+        held_out = gather([options.val])
+        parts = {"train": [pair for part in parts.values() for pair in part], "val": held_out, "test": held_out}
+    bfloat16 = options.precision == "bfloat16" or (options.precision == "auto" and fast_in_bfloat16(device))
+    if rank == 0:
+        counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
+        print(f"{counts} pictures; {device}, {'bfloat16' if bfloat16 else 'float32'}; {recipe}")
+    train(options.output, parts["train"], parts["val"], recipe, device, bfloat16, options.workers)
+    if size > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+    return 0 if rank else report_figures(options.output / BEST, parts["test"], options.output / "test", options.device)
+
+
+def evaluate_weights(options: argparse.Namespace) -> int:
+    """evaluate: weights and pairs -> figures."""
+    from segmentation.seg_model_ohlora_v4.data import gather
+
+    return report_figures(options.weights, gather([options.data]), options.output, options.device)
+
+
+def report_figures(weights: Path, pairs: list, output: Path, device: str) -> int:
+    """Measure, print the table, say where the rest is."""
+    from segmentation.seg_model_ohlora_v4.evaluate import evaluate
+
+    metrics = evaluate(pairs, HairFinder(weights, device, streams=2).mask, output)
+    print(metrics.round(4).to_string())
+    print(f"metrics.csv, pictures.csv and overlays of the worst pictures: {output}")
+    return 0
+
+
+def predict_masks(options: argparse.Namespace) -> int:
+    """predict: pictures -> soft hair masks."""
+    finder = HairFinder(options.weights, options.device, streams=os.cpu_count() or 1)
+    return predict_folder(options.pictures, options.output, finder, options.overwrite)
+
+
+def summarize(options: argparse.Namespace) -> int:
+    """summary: what the student costs, and the teacher beside it."""
+    from segmentation.seg_model_ohlora_v4.summary import print_summary
+
+    print_summary(options.weights, choose_device(options.device))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The student against drawn masks: figures, a row a picture, and overlays with the worst pictures first."""
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from common.files import replacing
+from common.pictures import Picture, write_picture
+from segmentation.seg_model_ohlora_v4.data import Pair, read_pair
+from segmentation.seg_model_ohlora_v4.frame import to_mask
+from segmentation.seg_model_ohlora_v4.metrics import measure, table_of
+
+# The seed project's legend, RGB.
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0, 191, 255), (0, 200, 0), (0, 0, 255)
+OVERLAY_SHARE = 0.5  # of the legend's colour; the rest is the picture
+OVERLAY_SIDE = 512  # pixels, the long side of an overlay at most
+
+MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
+
+
+def evaluate(pairs: Sequence[Pair], mask_of: MaskOf, output: Path, overlays: int = 50) -> pd.DataFrame:
+    """Measure masks at the pictures' own size, threshold 0.5.
+
+    Args:
+        pairs: pictures with their drawn masks, all readable.
+        mask_of: what finds the hair; called from several threads.
+        output: folder for `metrics.csv` (pixels pooled), `pictures.csv` (a row a picture, worst IoU first) and
+            `overlays/`, its `overlays` worst pictures.
+
+    Returns:
+        `metrics.csv`: the figures of `metrics.pooled`, a row a group of names and one for all.
+    """
+
+    def row_of(pair: Pair) -> dict:
+        rgb, drawn, found = look(pair, mask_of)
+        return dict(name=pair.name, **measure(found, drawn))
+
+    with ThreadPoolExecutor(2) as pool:
+        rows = pd.DataFrame(tqdm(pool.map(row_of, pairs), "evaluate", total=len(pairs), disable=None))
+    rows = rows.sort_values("iou", ignore_index=True)
+    metrics = table_of(rows)
+    for table, name in ((metrics.reset_index(), "metrics.csv"), (rows, "pictures.csv")):
+        with replacing(output / name) as path:
+            table.to_csv(path, index=False)
+    by_name = {pair.name: pair for pair in pairs}
+    for place, row in enumerate(rows.head(overlays).itertuples(), start=1):
+        picture = overlay(*look(by_name[row.name], mask_of))
+        file = f"{place:04d}_{row.name.replace('/', '-')}_iou{row.iou:.3f}.jpg"
+        write_picture(output / "overlays" / file, Picture(picture))
+    return metrics
+
+
+def look(pair: Pair, mask_of: MaskOf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """rgb (H, W, 3), the drawn mask (H, W) and the found one (H, W), all uint8. Raises PictureError."""
+    rgb, drawn = read_pair(pair)
+    if drawn.shape != rgb.shape[:2]:  # a label of the labelling stage
+        drawn = to_mask(drawn.astype(np.float32) / 255, *rgb.shape[:2])
+    return rgb, drawn, mask_of(rgb)
+
+
+def overlay(rgb: np.ndarray, drawn: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """The picture, with found hair in sky blue, wrongly found in green, missed in blue; at most 512 pixels a side."""
+    scale = min(1, OVERLAY_SIDE / max(rgb.shape[:2]))
+    rgb, drawn, found = (cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in (rgb, drawn, found))
+    hit, hair = found > 127, drawn > 127
+    tinted = rgb.copy()
+    for area, colour in ((hit & hair, TRUE_POSITIVE), (hit & ~hair, FALSE_POSITIVE), (~hit & hair, FALSE_NEGATIVE)):
+        tinted[area] = colour
+    return cv2.addWeighted(tinted, OVERLAY_SHARE, rgb, 1 - OVERLAY_SHARE, 0)

