@@ -1,0 +1,91 @@
+"""TIFF, and EXIF, which is a small TIFF: what Pillow and OpenCV leave to be done for pictures of 16 bits with tags."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+
+ORIENTATION = ExifTags.Base.Orientation
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, CHANNELS, PREDICTOR = 256, 257, 258, 259, 262, 277, 317
+STRIP_STARTS, STRIP_ROWS, STRIP_SIZES, TILE_STARTS, TILE_SIZES = 273, 278, 279, 324, 325
+EXTRA_SAMPLES, ICC_PROFILE = 338, 34675
+# Of a TIFF's tags these describe the photograph, as EXIF does; the others describe the layout of the file.
+DESCRIPTIVE = ("ImageDescription", "Make", "Model", "Orientation", "XResolution", "YResolution", "ResolutionUnit",
+               "Software", "DateTime", "Artist", "HostComputer", "Rating", "RatingPercent", "Copyright", "XPTitle",
+               "XPComment", "XPAuthor", "XPKeywords", "XPSubject")
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+ROWS = 64  # a strip
+UNDEFINED = 7  # TIFF's type of plain bytes
+
+
+def exif_tags(exif: bytes | None) -> Image.Exif:
+    """The tags of EXIF data; none where there is none, or what there is cannot be understood."""
+    tags = Image.Exif()
+    try:
+        tags.load(exif)
+    except Exception:  # anything, from struct.error to SyntaxError
+        return Image.Exif()
+    return tags
+
+
+def exif_of(image: TiffImageFile) -> bytes:
+    """EXIF data made of the tags of a TIFF. To be called before `image.load()`, which forgets the orientation."""
+    source, exif = image.getexif(), Image.Exif()
+    for tag in (ExifTags.Base[name] for name in DESCRIPTIVE):
+        if tag in source:
+            exif[tag] = source[tag]
+    for directory in DIRECTORIES:
+        if values := source.get_ifd(directory):
+            exif[directory] = dict(values)
+    return exif.tobytes()
+
+
+def demand_whole(image: TiffImageFile) -> None:
+    """Raise ValueError where the file is too short for its strips or tiles, before libtiff complains on stderr."""
+    for starts, sizes in ((STRIP_STARTS, STRIP_SIZES), (TILE_STARTS, TILE_SIZES)):
+        ends = map(sum, zip(image.tag_v2.get(starts, ()), image.tag_v2.get(sizes, ())))
+        if max(ends, default=0) > os.path.getsize(image.filename):
+            raise ValueError("it ends before its pixels do")
+
+
+def lay_flat(data: np.ndarray) -> None:
+    """Set the orientation in the bytes of a TIFF to 1: OpenCV 5 fails on 16-bit pictures that lie turned."""
+    order = "<" if bytes(data[:2]) == b"II" else ">"
+    start, = struct.unpack_from(order + "I", data, 4)
+    count, = struct.unpack_from(order + "H", data, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        if struct.unpack_from(order + "H", data, entry) == (ORIENTATION,):
+            struct.pack_into(order + "H", data, entry + 8, 1)
+
+
+def encode(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
+    """A TIFF of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16: header, directory, deflated strips."""
+    height, width = pixels.shape[:2]
+    channels = pixels.size // (height * width)
+    strips = [zlib.compress(_row_differences(pixels[top:top + ROWS]), 1) for top in range(0, height, ROWS)]
+    sizes = [len(strip) for strip in strips]
+    tags = ImageFileDirectory_v2()
+    described = exif_tags(exif)
+    for tag in described:
+        tags[tag] = described.get_ifd(tag) if tag in DIRECTORIES else described[tag]
+    tags[WIDTH], tags[HEIGHT], tags[CHANNELS] = width, height, channels
+    tags[BITS] = (8 * pixels.itemsize,) * channels
+    tags[PHOTOMETRIC] = 1 if channels == 1 else 2  # grey with black 0, or RGB
+    tags[COMPRESSION], tags[PREDICTOR] = 8, 2  # deflate, of differences along the row
+    tags[STRIP_ROWS], tags[STRIP_SIZES] = ROWS, tuple(sizes)
+    tags[STRIP_STARTS] = tuple(np.cumsum([0] + sizes[:-1]).tolist())  # Pillow adds where the directory ends
+    if channels == 4:
+        tags[EXTRA_SAMPLES] = 2  # alpha, which the colours are not multiplied with
+    if icc:
+        tags.tagtype[ICC_PROFILE] = UNDEFINED
+        tags[ICC_PROFILE] = icc
+    return b"".join((b"II*\0\x08\0\0\0", tags.tobytes(offset=8), *strips))
+
+
+def _row_differences(pixels: np.ndarray) -> bytes:
+    differences = pixels.astype(pixels.dtype.newbyteorder("<"))
+    differences[:, 1:] -= pixels[:, :-1]
+    return differences.tobytes()
