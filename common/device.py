@@ -24,3 +24,15 @@ def choose_device(asked: str = "auto") -> "torch.device":
     if not there.get(device.type, False) or beyond:
         raise ValueError(f"this machine has no device '{asked}', or torch cannot use it: say --device auto or cpu")
     return device
+
+
+def fast_in_bfloat16(device: "torch.device") -> bool:
+    """Whether autocast to bfloat16 makes networks faster there: a GPU or processor that computes in it natively."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False
