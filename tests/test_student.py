@@ -1,0 +1,112 @@
+"""The student network: golden values, both checkpoint forms, the half-resolution decoder, both engines."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from common.weights import WeightsError
+from segmentation.seg_model_ohlora_v4.model import EffiSegNet, HairProbability, encode, load_student, tap_channels
+from segmentation.seg_model_ohlora_v4.predict import HairFinder
+from tests.golden.fill import fill
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(GOLDEN / "golden-shared-1.npz")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """The published checkpoint's names and shapes, filled as the golden values were."""
+    spec = json.loads((GOLDEN / "ohlora_v4_student_state_dict.json").read_text())
+    state = {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in spec.items()}
+    path = tmp_path_factory.mktemp("published") / "segmentation_model_ohlora_v4.pth"
+    torch.save(fill(state, "shared-1"), path)
+    return path
+
+
+def test_published_checkpoint_gives_the_golden_output(published, golden):
+    network = HairProbability(load_student(published))
+    with torch.inference_mode():
+        hair = network(torch.from_numpy(golden["rgb"])[None])[0].numpy()
+    assert np.abs(hair - golden["ohlora_hair"]).max() < 1e-4
+
+
+def test_own_safetensors_give_the_same_student(published, golden, tmp_path):
+    student = load_student(published)
+    save_file(student.state_dict(), tmp_path / "own.safetensors")
+    own = load_student(tmp_path / "own.safetensors")
+    assert all(torch.equal(own.state_dict()[name], tensor) for name, tensor in student.state_dict().items())
+
+
+@pytest.mark.parametrize("change", ["missing", "unexpected", "misshapen"])
+def test_a_wrong_tensor_is_named(published, tmp_path, change):
+    state = torch.load(published, weights_only=True)
+    if change == "missing":
+        del state["conv3.weight"]
+    elif change == "misshapen":
+        state["conv3.weight"] = torch.zeros(64, 41, 3, 3)
+    else:
+        state["conv7.weight"] = torch.zeros(1)
+    torch.save(state, tmp_path / "wrong.pth")
+    with pytest.raises(WeightsError, match="conv7.weight" if change == "unexpected" else "conv3.weight"):
+        load_student(tmp_path / "wrong.pth")
+
+
+def test_half_resolution_decoder_is_the_published_one(published):
+    """All branches upsampled to the input's size at once, as published, in double precision."""
+    student = load_student(published).double()
+    x = torch.randn(2, 3, 96, 64, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        taps = encode(student.encoder, x)
+        branches = [
+            getattr(student, f"bn{level}")(F.relu(getattr(student, f"conv{level}")(tap)))
+            for level, tap in enumerate(taps, start=1)
+        ]
+        fused = sum(F.interpolate(branch, x.shape[-2:]) for branch in branches)
+        plain = student.conv6(student.ghost2(student.ghost1(student.bn6(fused))))
+        assert torch.allclose(student(x), plain, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [f"efficientnet-b{number}" for number in range(8)])
+def test_every_encoder_fits_the_decoder(name):
+    with torch.device("meta"):
+        student = EffiSegNet(name)
+    assert len(tap_channels(student.encoder)) == 5
+
+
+def test_sides_that_are_no_multiples_of_32_are_refused():
+    with pytest.raises(ValueError, match="multiples of 32"):
+        EffiSegNet()(torch.zeros(1, 3, 100, 96))
+
+
+def test_the_processors_engine_agrees_with_pytorch(published, golden, tmp_path):
+    """Random weights are the hard case for bfloat16; a trained student's mask is nearly black and white."""
+    weights = tmp_path / "student.pth"
+    weights.write_bytes(published.read_bytes())
+    found = HairFinder(weights, "cpu").probability(golden["rgb"])
+    assert np.abs(found - golden["ohlora_hair"]).mean() < 0.01
+    before = {path.name for path in (tmp_path / ".exported").iterdir()}
+    HairFinder(weights, "cpu")
+    assert {path.name for path in (tmp_path / ".exported").iterdir()} == before, "the export is not made twice"
+
+
+def test_the_export_is_made_anew_when_the_weights_change(published, golden, tmp_path):
+    state = torch.load(published, weights_only=True)
+    weights = tmp_path / "student.pth"
+    torch.save(state, weights)
+    first = HairFinder(weights, "cpu").probability(golden["rgb"])
+    torch.save(fill(state, "another"), weights)
+    second = HairFinder(weights, "cpu").probability(golden["rgb"])
+    assert np.abs(first - second).mean() > 0.05
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(WeightsError, match="nowhere.safetensors"):
+        HairFinder(tmp_path / "nowhere.safetensors")
