@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -21,7 +21,8 @@ from common.files import replacing
 from common.pictures import SUFFIXES, PictureError
 
 FAILED = "failed"
-PATIENCE = 60  # seconds to wait for another process that merges a table, which takes it moments
+HANDOVER = 20  # seconds to wait for a killed run's helper processes, which hold its place until they notice
+PATIENCE = 600  # seconds to wait for other ranks that merge into the table, which takes each moments
 
 Item = TypeVar("Item")
 Row = dict[str, object]
@@ -128,9 +129,9 @@ class Table:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._journal_path = self._beside(f"rank{rank_and_size()[0]}.part")
         with ExitStack() as hold:
-            hold.enter_context(self._held(self._journal_path, PATIENCE))
+            hold.enter_context(self._held(self._journal_path, HANDOVER))
             self._merge()
-            self._finished = {row[key] for row in self.rows() if row.get("status") != FAILED}
+            self._known = {row[key]: row for row in self.rows()}
             self._journal = hold.enter_context(open(self._journal_path, "ab", buffering=0))
             self._hold = hold.pop_all()
 
@@ -141,16 +142,30 @@ class Table:
         self.close()
 
     def add(self, row: Row) -> None:
-        """Note a row (column -> value; what is left out stays empty), safe from this moment on. From any thread."""
+        """Note a row (column -> value; what is left out stays empty), safe from this moment on. From any thread.
+
+        The key and `status` are a must; the status "failed" makes a later run try again.
+        """
         if strange := row.keys() - set(self.columns):
             raise ValueError(f"{self.path.name} has no columns {sorted(strange)}")
         self._journal.write(json.dumps(row, default=str).encode() + b"\n")  # unbuffered: one write, whole
-        change = self._finished.discard if row["status"] == FAILED else self._finished.add
-        change(row[self.key])
+        self._known[row[self.key]] = row
 
-    def finished(self, key: str) -> bool:
-        """Whether a row with this key is there and did not fail."""
-        return key in self._finished
+    def finished(self, key: str, **same: object) -> bool:
+        """Whether a row with this key is there, did not fail, and has these values in these columns."""
+        row = self._known.get(key, {"status": FAILED})
+        return row.get("status") != FAILED and all(str(row.get(column)) == str(value) for column, value in same.items())
+
+    def relative(self, path: str | os.PathLike) -> str:
+        """How the table names a file: relative to its own folder, with forward slashes."""
+        return Path(os.path.relpath(os.path.abspath(path), os.path.realpath(self.path.parent))).as_posix()
+
+    def demand_own(self, row: Row) -> None:
+        """Raise BatchError where the key of `row` is taken by another `image`, which is still there."""
+        before, now = self._known.get(row[self.key], {}).get("image"), row.get("image")
+        if before and now and before != now and (self.path.parent / str(before)).exists():
+            raise BatchError(f"{self.path}: has {row[self.key]} of {before} already, and would lose it to that of {now}; "
+                             "choose another --output")
 
     def rows(self) -> list[Row]:
         """All rows known so far, of other runs and ranks too, sorted by key; those from the CSV hold strings."""
@@ -159,6 +174,7 @@ class Table:
 
     def close(self) -> None:
         """Merge into the CSV what this run noted, and let go of it."""
+        self._journal.close()
         try:
             self._merge()
         finally:
@@ -211,7 +227,7 @@ class Table:
             # As objects whole numbers stay whole in columns with gaps; names of files need not be valid UTF-8.
             pandas.DataFrame(rows, columns=columns, dtype=object).to_csv(part, index=False, errors="surrogateescape")
 
-    def _latest(self, *several: list[Row]) -> list[Row]:
+    def _latest(self, *several: Iterable[Row]) -> list[Row]:
         """One row a key, the last, sorted by key."""
         latest = {row[self.key]: row for rows in several for row in rows}
         return [latest[key] for key in sorted(latest)]
@@ -223,9 +239,11 @@ class Table:
         return self.path.with_name(f".{self.path.name}.{ending}")
 
 
-def _journal_rows(journal: Path) -> list[Row]:
-    """The rows of a journal; a line torn by a kill is none."""
-    return [json.loads(line) for line in journal.read_bytes().split(b"\n")[:-1]]
+def _journal_rows(journal: Path) -> Iterator[Row]:
+    """The rows of a journal, but for one torn by a kill or a full disk: that item will be done again."""
+    for line in journal.read_bytes().splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 @contextmanager
@@ -239,7 +257,8 @@ def _lock(path: Path, patience: float, complaint: str) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while it is held: who waits for it notices, and takes a new one
+        with suppress(PermissionError):  # Windows, where FileLock does this itself
+            path.unlink(missing_ok=True)  # while it is held: who waits for it notices, and takes a new one
         lock.release()
 
 
@@ -268,6 +287,7 @@ def work_through(items: Sequence[Item], work: Callable[[Item], Row | list[Row]],
     What fails is said on stderr, a line each, and the batch goes on; on a terminal there is a progress bar. Few items
     are in flight at a time, so memory does not grow with their number.
 
+    Raises BatchError before anything is done where a result would replace that of another picture of the same name.
     On KeyboardInterrupt and SIGTERM the items at work are finished and noted, no other is begun, and
     KeyboardInterrupt is raised.
     """
@@ -275,12 +295,14 @@ def work_through(items: Sequence[Item], work: Callable[[Item], Row | list[Row]],
 
     tally, todo, expected = Tally(), [], 0
     for item in items:
-        rows = len(_listed(describe(item)))
+        rows = _listed(describe(item))
         if skip and skip(item):
-            tally.skipped += rows
-        else:
-            todo.append(item)
-            expected += rows
+            tally.skipped += len(rows)
+            continue
+        for row in rows:
+            table.demand_own(row)
+        todo.append(item)
+        expected += len(rows)
 
     def note(item: Item, future: Future) -> None:
         try:

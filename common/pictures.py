@@ -137,17 +137,16 @@ def _is_deep(image: Image.Image) -> bool:
 def _decode16(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """The same in uint16, the pixels as they lie in the file; `image` is loaded, so the file is known to be whole."""
     data = np.fromfile(image.filename, np.uint8)
-    is_tiff = image.format == "TIFF"
-    if is_tiff and image.tag_v2.get(tiff.EXTRA_SAMPLES) == (1,):
-        raise _unsupported(image, "16-bit colours that are multiplied with their alpha")
-    if is_tiff:
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    if tags.get(tiff.EXTRA_SAMPLES) == (tiff.PREMULTIPLIED,) or tags.get(tiff.PLANAR) == tiff.IN_PLANES:
+        raise _unsupported(image, "16-bit colours in planes, or multiplied with their alpha,")
+    if tags:
         tiff.lay_flat(data)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise _unsupported(image, "16-bit pictures of this kind")
     if grey := pixels.ndim == 2:
-        white_is_0 = is_tiff and image.tag_v2.get(tiff.PHOTOMETRIC) == 0
-        rgb = cv2.cvtColor(~pixels if white_is_0 else pixels, cv2.COLOR_GRAY2RGB)
+        rgb = cv2.cvtColor(~pixels if tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_0 else pixels, cv2.COLOR_GRAY2RGB)
     else:
         rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
     alpha = cv2.extractChannel(pixels, 3) if image.mode == "RGBA" else None

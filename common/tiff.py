@@ -11,7 +11,11 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 ORIENTATION = ExifTags.Base.Orientation
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, CHANNELS, PREDICTOR = 256, 257, 258, 259, 262, 277, 317
 STRIP_STARTS, STRIP_ROWS, STRIP_SIZES, TILE_STARTS, TILE_SIZES = 273, 278, 279, 324, 325
-EXTRA_SAMPLES, ICC_PROFILE = 338, 34675
+PLANAR, EXTRA_SAMPLES, ICC_PROFILE = 284, 338, 34675
+WHITE_IS_0, BLACK_IS_0, RGB = 0, 1, 2  # values of PHOTOMETRIC
+DEFLATE, DIFFERENCES = 8, 2  # of COMPRESSION and PREDICTOR
+PREMULTIPLIED, PLAIN_ALPHA = 1, 2  # of EXTRA_SAMPLES
+IN_PLANES = 2  # of PLANAR
 # Of a TIFF's tags these describe the photograph, as EXIF does; the others describe the layout of the file.
 DESCRIPTIVE = ("ImageDescription", "Make", "Model", "Orientation", "XResolution", "YResolution", "ResolutionUnit",
                "Software", "DateTime", "Artist", "HostComputer", "Rating", "RatingPercent", "Copyright", "XPTitle",
@@ -73,12 +77,12 @@ def encode(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
         tags[tag] = described.get_ifd(tag) if tag in DIRECTORIES else described[tag]
     tags[WIDTH], tags[HEIGHT], tags[CHANNELS] = width, height, channels
     tags[BITS] = (8 * pixels.itemsize,) * channels
-    tags[PHOTOMETRIC] = 1 if channels == 1 else 2  # grey with black 0, or RGB
-    tags[COMPRESSION], tags[PREDICTOR] = 8, 2  # deflate, of differences along the row
+    tags[PHOTOMETRIC] = BLACK_IS_0 if channels == 1 else RGB
+    tags[COMPRESSION], tags[PREDICTOR] = DEFLATE, DIFFERENCES
     tags[STRIP_ROWS], tags[STRIP_SIZES] = ROWS, tuple(sizes)
     tags[STRIP_STARTS] = tuple(np.cumsum([0] + sizes[:-1]).tolist())  # Pillow adds where the directory ends
     if channels == 4:
-        tags[EXTRA_SAMPLES] = 2  # alpha, which the colours are not multiplied with
+        tags[EXTRA_SAMPLES] = PLAIN_ALPHA
     if icc:
         tags.tagtype[ICC_PROFILE] = UNDEFINED
         tags[ICC_PROFILE] = icc
