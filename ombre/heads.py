@@ -1,0 +1,199 @@
+"""People in a hair mask, the height of each one's hair, and where each one's fade begins.
+
+Who is who is settled on a coarse grid (see grid.py); the topmost and lowest rows are read off the mask itself. Hair
+that the picture's frame cuts off counts as far as it is seen.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ombre import grid
+
+HAIR = 128  # a mask value from which a pixel counts as hair
+SPECK = 0.0006  # a piece below this share of the grid's area is no head of its own
+MOST_PIECES = 24  # the largest ones; every other piece goes with the nearest of them
+PART, NEAR = 0.3, 0.25  # a piece below this share of a head's area and this near (in head's sizes) is part of it
+VALLEY, LOBE = 0.3, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
+STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
+EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
+
+
+class Head(NamedTuple):
+    """One person's hair: its first row and the row after its last, in pixels of the mask."""
+
+    top: int
+    bottom: int
+
+
+class People(NamedTuple):
+    """`heads`, and on the grid `owner` (rows, columns) int: which of them a cell belongs to or is nearest to."""
+
+    heads: list[Head]
+    owner: np.ndarray
+
+
+class Fade(NamedTuple):
+    """Where dye begins, on the grid, each (rows, columns) float32 or one number for the whole picture: `start` the
+    row (pixels) of its upper end, `length` its height in pixels (at least 1), `climb` the pixels by which an edge
+    may rise; `strands` (rows, columns) in -1..1 or None: how readily a strand takes dye against its neighbours."""
+
+    start: np.ndarray | float
+    length: np.ndarray | float
+    climb: np.ndarray | float
+    strands: np.ndarray | None
+
+
+def find_people(mask: np.ndarray, cells: np.ndarray, step: int) -> People:
+    """The people in a soft mask (h, w) uint8 whose means over the grid's cells are `cells`; none without hair."""
+    if not (mask >= HAIR).any():
+        return People([], np.zeros(cells.shape, np.intp))
+    hair = (cells >= min(HAIR, cells.max())).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(hair, connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    largest = 1 + np.argsort(-areas, kind="stable")[:MOST_PIECES]
+    pieces = [label for label in largest if areas[label - 1] >= SPECK * hair.size] or [largest[0]]
+    pieces, count = _cut_touching(labels, pieces, count)
+    groups = _join_parts(labels, pieces)
+    number_of = np.zeros(count, np.intp)
+    for number, group in enumerate(groups, 1):
+        number_of[group] = number
+    seeds = number_of[labels]
+    heads = [_rows(mask, seeds == number, step) for number in range(1, len(groups) + 1)]
+    return People(heads, _nearest(seeds) - 1)
+
+
+def _cut_touching(labels: np.ndarray, pieces: list[int], count: int) -> tuple[list[int], int]:
+    """Give the right one of two heads that touch a label of its own (in place) -> all labels, new label count."""
+    done, todo = [], list(pieces)
+    while todo:
+        label = todo.pop(0)
+        column = _valley(labels == label) if len(done) + len(todo) < MOST_PIECES else None
+        if column is None:
+            done.append(label)
+            continue
+        right = labels == label
+        right[:, :column] = False
+        labels[right] = count
+        todo += [label, count]
+        count += 1
+    return done, count
+
+
+def _valley(piece: np.ndarray) -> int | None:
+    """The column where a deep valley parts the piece's upper outline into two heads, if there is one."""
+    columns = np.flatnonzero(piece.any(axis=0))
+    if len(columns) < 12:
+        return None
+    part = piece[:, columns[0]:columns[-1] + 1]
+    rows = np.flatnonzero(part.any(axis=1))
+    skyline = (rows[-1] + 1 - part.argmax(axis=0)).astype(np.float32)  # (width,) heights above the lowest row
+    left, right = np.maximum.accumulate(skyline), np.maximum.accumulate(skyline[::-1])[::-1]
+    depth = np.minimum(left, right) - skyline
+    column = int(depth.argmax())
+    share = part[:, :column].sum() / part.sum()
+    if depth[column] < VALLEY * (rows[-1] + 1 - rows[0]) or not LOBE <= share <= 1 - LOBE:
+        return None
+    return int(columns[0]) + column
+
+
+def _join_parts(labels: np.ndarray, pieces: list[int]) -> list[list[int]]:
+    """Labels grouped by person, the largest piece first: a bun, a tail, or the two curtains beside a face."""
+    boxes = {}
+    for label in pieces:
+        rows, columns = np.flatnonzero((labels == label).any(axis=1)), np.flatnonzero((labels == label).any(axis=0))
+        boxes[label] = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1, int((labels == label).sum()))
+    groups: list[list[int]] = []
+    for label in sorted(pieces, key=lambda label: -boxes[label][4]):
+        home = next((group for group in groups if any(_same_person(boxes[label], boxes[at]) for at in group)), None)
+        if home is None:
+            groups.append([label])
+        else:
+            home.append(label)
+    return groups
+
+
+def _same_person(small: tuple, large: tuple) -> bool:
+    """Whether a piece (top, bottom, left, right, area) goes with a larger one."""
+    (top, bottom, left, right, area), (top2, bottom2, left2, right2, area2) = small, large
+    down, across = max(top, top2) - min(bottom, bottom2), max(left, left2) - min(right, right2)
+    size = max(bottom2 - top2, right2 - left2)
+    if area < PART * area2:
+        return max(down, across) <= NEAR * size
+    tall = bottom - top > 1.2 * (right - left) and bottom2 - top2 > 1.2 * (right2 - left2)
+    return tall and -down > 0.6 * min(bottom - top, bottom2 - top2) and 0 < across < min(bottom - top, bottom2 - top2)
+
+
+def _nearest(seeds: np.ndarray) -> np.ndarray:
+    """Spread the numbers of `seeds` (0: nobody's) to the nearest cells."""
+    if seeds.max() == 1:
+        return np.ones_like(seeds)
+    _, places = cv2.distanceTransformWithLabels((seeds == 0).astype(np.uint8), cv2.DIST_L2, 5,
+                                                labelType=cv2.DIST_LABEL_PIXEL)
+    number_at = np.zeros(places.max() + 1, seeds.dtype)
+    number_at[places[seeds > 0]] = seeds[seeds > 0]
+    return number_at[places]
+
+
+def _rows(mask: np.ndarray, cells: np.ndarray, step: int) -> Head:
+    """First and last row of a head known to within a cell, looked up in the mask to the pixel."""
+    rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+    across = slice(columns[0] * step, (columns[-1] + 1) * step)
+    first, last = rows[0] * step, min((rows[-1] + 1) * step, len(mask))
+    above, below = max(first - step, 0), last - step
+    upper = np.flatnonzero((mask[above:first + step, across] >= HAIR).any(axis=1))
+    lower = np.flatnonzero((mask[max(below, 0):last + step, across] >= HAIR).any(axis=1))
+    top = above + int(upper[0]) if len(upper) else first
+    bottom = max(below, 0) + int(lower[-1]) + 1 if len(lower) else last
+    return Head(top, max(bottom, top + 1))
+
+
+def plan_fade(people: People, ombre_height: float, ombre_grad_height: float, strands: np.ndarray | None) -> Fade:
+    """The fade of every head: the lowest `ombre_height` of its rows are dyed, and the upper `ombre_grad_height` of
+    those fade in (both 0..1)."""
+    top, bottom = np.float32(people.heads).T
+    dyed = ombre_height * (bottom - top)
+    start, length = bottom - dyed, np.maximum(ombre_grad_height * dyed, 1)
+    climb = np.minimum(np.maximum(EDGE_SWING * (bottom - top) - STRAND_SWING * length, 0), dyed / 4)
+    if ombre_height == 1:
+        climb[:] = 0
+        if ombre_grad_height == 0:
+            start[:] = -1  # all the hair, also wisps above the head's first row
+    if len(people.heads) == 1:
+        return Fade(float(start[0]), float(length[0]), float(climb[0]), strands)
+    return Fade(*(cv2.GaussianBlur(np.float32(values[people.owner]), (0, 0), 1.5)
+                  for values in (start, length, climb)), strands)
+
+
+def first_dyed_row(fade: Fade) -> int:
+    """The row above which nothing is dyed."""
+    return max(int(np.floor(np.min(fade.start - fade.climb))) - 1, 0)
+
+
+def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+    """How far through the fade each pixel is: (rows, columns) float32, 0 untouched, 1 fully dyed."""
+    def full(value: np.ndarray | float) -> np.ndarray | float:
+        return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
+
+    place = np.arange(rows[0] + 1, rows[1] + 1, dtype=np.float32)[:, None]
+    start, strands = full(fade.start), None if fade.strands is None else full(fade.strands)
+    if strands is not None:
+        start = start - full(fade.climb) * np.maximum(strands, 0)
+    share = np.clip((place - start) / full(fade.length), 0, 1)
+    share = np.broadcast_to(share, (rows[1] - rows[0], columns[1] - columns[0]))
+    if strands is None:
+        return share
+    return share + 4 * STRAND_SWING * share * (1 - share) * strands
+
+
+def strand_signal(lightness: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Which strands are lighter (+) or darker (-) than the hair around them: (rows, columns) float32 in -1..1.
+
+    `lightness` L* and `cells` the mask, both on the grid. Hair without strands gives 0, so its edge is a line."""
+    weight = np.float32(cells) / 255 + 1e-4
+
+    def mean(size: tuple[int, int]) -> np.ndarray:
+        return cv2.blur(lightness * weight, size) / cv2.blur(weight, size)
+
+    return np.tanh((mean((3, 17)) - mean((41, 17))) / 5)
