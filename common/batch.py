@@ -154,7 +154,7 @@ class Table:
     def finished(self, key: str, **same: object) -> bool:
         """Whether a row with this key is there, did not fail, and has these values in these columns."""
         row = self._known.get(key, {"status": FAILED})
-        return row.get("status") != FAILED and all(str(row.get(column)) == str(value) for column, value in same.items())
+        return row["status"] != FAILED and all(str(row.get(name)) == str(value) for name, value in same.items())
 
     def relative(self, path: str | os.PathLike) -> str:
         """How the table names a file: relative to its own folder, with forward slashes."""
@@ -216,8 +216,8 @@ class Table:
                 columns, rows = list(reader.fieldnames or ()), list(reader)
         except csv.Error:
             columns, rows = [], []
-        if self.key not in columns:
-            raise BatchError(f"{self.path}: is not a table of this command, it has no column '{self.key}'; move it away")
+        if name := next((name for name in (self.key, "status") if name not in columns), None):
+            raise BatchError(f"{self.path}: is not a table of this command, as it has no column '{name}'; move it away")
         return columns, rows
 
     def _write(self, columns: list[str], rows: list[Row]) -> None:
@@ -296,13 +296,13 @@ def work_through(items: Sequence[Item], work: Callable[[Item], Row | list[Row]],
     tally, todo, expected = Tally(), [], 0
     for item in items:
         rows = _listed(describe(item))
-        if skip and skip(item):
-            tally.skipped += len(rows)
-            continue
         for row in rows:
             table.demand_own(row)
-        todo.append(item)
-        expected += len(rows)
+        if skip and skip(item):
+            tally.skipped += len(rows)
+        else:
+            todo.append(item)
+            expected += len(rows)
 
     def note(item: Item, future: Future) -> None:
         try:

@@ -24,6 +24,7 @@ FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bm
 SUFFIXES = frozenset(FORMATS)
 DEFAULT_MAX_PIXELS = 200_000_000  # the largest that telephones take today
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))  # Pillow's, 8 bits
+EXIF_PREFIX = b"Exif\0\0"
 FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # EXIF orientation -> cv2.flip's code; 5..8 are transposed as well
 
 Image.MAX_IMAGE_PIXELS = None  # `read_picture` has a limit of its own, which its caller can set
@@ -47,7 +48,7 @@ class Picture:
     alpha: np.ndarray | None = None  # (H, W), same dtype; None where the picture has no transparency
     grey: bool = False  # the file has one colour channel
     icc: bytes | None = None  # colour profile
-    exif: bytes | None = None  # as in the file, orientation tag included
+    exif: bytes | None = None  # as in the file, orientation tag included, with a JPEG's prefix
     orientation: int = 1  # 1..8, how the file's pixels lie; what `exif` says
     jpeg: dict | None = None  # quantisation tables and subsampling of a JPEG, as Pillow takes them
     lossless: bool = True  # False for JPEG and for WebP's lossy kind
@@ -72,7 +73,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         deep = _is_deep(image)
         image.load()
         rgb, alpha, grey = _decode16(image) if deep else _decode8(image)
-        exif = exif or image.info.get("exif")
+        exif = exif or _with_prefix(image.info.get("exif"))  # a PNG's may lie behind its pixels
         orientation = tiff.exif_tags(exif).get(tiff.ORIENTATION)
         if orientation not in range(1, 9):
             orientation = 1
@@ -109,7 +110,8 @@ def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, over a broken file
         if isinstance(error, OSError) and error.errno:
             raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
-        raise PictureError(f"{path}: broken or cut short ({_one_line(error)}); copy it again or leave it out") from error
+        reason = _one_line(error)
+        raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
 
 
 def _decode8(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None, bool]:
@@ -158,6 +160,11 @@ def _decode16(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None, bool]:
 
 def _unsupported(image: Image.Image, what: str) -> PictureError:
     return PictureError(f"{image.filename}: {what} are not supported; save it as a PNG of 8 or 16 bits a channel")
+
+
+def _with_prefix(exif: bytes | None) -> bytes | None:
+    """EXIF data as in a JPEG, which Pillow also takes for the other formats."""
+    return exif and EXIF_PREFIX + exif.removeprefix(EXIF_PREFIX)
 
 
 def _srgb_from_cmyk(image: Image.Image) -> Image.Image:
@@ -262,7 +269,7 @@ def _on_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def _png(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
     """By OpenCV, which writes 16 bits, and is three times as fast as Pillow."""
-    metadata = {cv2.IMAGE_METADATA_ICCP: icc, cv2.IMAGE_METADATA_EXIF: exif and exif.removeprefix(b"Exif\0\0")}
+    metadata = {cv2.IMAGE_METADATA_ICCP: icc, cv2.IMAGE_METADATA_EXIF: exif and exif.removeprefix(EXIF_PREFIX)}
     metadata = {kind: np.frombuffer(values, np.uint8) for kind, values in metadata.items() if values}
     return cv2.imencodeWithMetadata(".png", _opencv_order(pixels), list(metadata), list(metadata.values()))[1].tobytes()
 
