@@ -60,10 +60,22 @@ class FaceXFormer(nn.Module):
         self.pe_layer = PositionEncoding()
         self.face_decoder = FaceDecoder(CHANNELS)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Pictures (B, 3, 224, 224), RGB in 0..1 less `MEAN` over `STD` -> logits (B, 11, 224, 224), float32."""
-        image = self.fuse(self.pyramid(x))  # (B, 56, 56, 256)
+    def forward(self, x: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
+        """Pictures (B, 3, 224, 224), RGB in 0..1 less `MEAN` over `STD` -> logits (B, 11, 224, 224).
+
+        `precision` is the backbone's, which is nine tenths of the work. What follows is left in float32, as there a
+        rounding to half precision moves the result most.
+        """
+        with torch.autocast(x.device.type, dtype=precision, enabled=precision != torch.float32):
+            maps = self.pyramid(x)
+        image = self.fuse([level.to(x.dtype) for level in maps])  # (B, 56, 56, 256)
         return self.face_decoder(image, self.pe_layer(image.shape[1]))
+
+    def hair(self, rgb: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
+        """Pictures (B, 224, 224, 3) uint8 RGB -> the probability of hair (B, 224, 224), float32 in 0..1."""
+        mean, std = rgb.new_tensor(MEAN, dtype=torch.float32), rgb.new_tensor(STD, dtype=torch.float32)
+        x = ((rgb / 255 - mean) / std).permute(0, 3, 1, 2)
+        return self(x, precision).softmax(dim=1)[:, HAIR]
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """(B, 3, 224, 224) -> the backbone's maps, finest first: (B, 56, 56, 128) ... (B, 7, 7, 1024)."""
@@ -91,8 +103,3 @@ class FaceXFormer(nn.Module):
                 x = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
             fused = x if fused is None else fused + x
         return fused.movedim(1, -1)
-
-
-def hair_probability(logits: Tensor) -> Tensor:
-    """Logits (B, 11, H, W) -> the probability of hair (B, H, W), float32 in 0..1."""
-    return logits.softmax(dim=1)[:, HAIR]

@@ -1,0 +1,119 @@
+#!/usr/bin/env python
+"""Label pictures with soft hair masks: for each the probability of hair, 224 x 224, as FaceXFormer sees it.
+
+Under torchrun the pictures are shared out over the ranks:
+    torchrun --nproc-per-node 2 segmentation/run_segmentation.py FOLDER
+"""
+
+import argparse
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from common.batch import BatchError, rank_and_size  # noqa: E402
+from common.pictures import DEFAULT_MAX_PIXELS  # noqa: E402
+from common.weights import WeightsError  # noqa: E402
+from segmentation.face_crop import face_finder  # noqa: E402
+from segmentation.labelling import TABLE, label_pictures  # noqa: E402
+from segmentation.teachers import PRECISIONS, WEIGHTS, facexformer, student  # noqa: E402
+
+FACES = ROOT / "data" / "faces"
+LABELS = ROOT / "data" / "hair_labels"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Label; the exit code is 0, 1 where a picture failed, 2 where nothing could be done, 130 where it was stopped."""
+    options = parser().parse_args(arguments)
+    try:
+        code = label(options)
+    except (BatchError, WeightsError, ValueError) as error:
+        print(error, file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    wait_for_other_ranks()
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path, nargs="*", default=[FACES], metavar="PICTURE_OR_FOLDER",
+                        help="pictures, and folders of pictures at any depth (data/faces)")
+    parser.add_argument("--output", type=Path, default=LABELS, metavar="DIR",
+                        help="folder for labels and labels.csv (data/hair_labels)")
+    parser.add_argument("--teacher", choices=("facexformer", "student"), default="facexformer",
+                        help="who labels; the student is for trying the stages out without the teacher's weights")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FILE",
+                        help="FaceXFormer's checkpoint (models/facexformer.pt, fetched where it is missing)")
+    parser.add_argument("--crop-face", action="store_true",
+                        help="label the largest face with a margin of 50 %%, as the published demo does, and the rest "
+                        "as no hair; the default looks at the whole picture")
+    parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="pictures at a time (8)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto",
+                        help="of FaceXFormer's backbone: float16 on a CUDA GPU, else float32, which is exact; bfloat16 "
+                        "is faster on processors that have it, and labels move by a few grey levels")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--max-megapixels", type=positive, default=DEFAULT_MAX_PIXELS // 10**6, metavar="N",
+                        help="larger pictures are refused (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="label again what is labelled")
+    return parser
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return number
+
+
+def label(options: argparse.Namespace) -> int:
+    if options.pictures == [FACES] and not FACES.is_dir():
+        raise BatchError(f"{FACES}: is where pictures to label are looked for; put some there, or name others")
+    find_face = face_finder() if options.crop_face else None
+    device = own_device(options.device)
+    if options.teacher == "student":
+        print("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student\n"
+              "*** trained on them learns nothing new. labels.csv says 'student' beside each.", file=sys.stderr)
+        teacher = student(device)
+    else:
+        teacher = facexformer(options.weights, device, options.precision)
+    started = time.perf_counter()
+    tally = label_pictures(options.pictures, options.output, teacher, batch_size=options.batch_size,
+                           overwrite=options.overwrite, find_face=find_face,
+                           max_pixels=options.max_megapixels * 10**6)
+    pace = 1000 * (time.perf_counter() - started) / max(tally.done, 1)
+    rank, size = rank_and_size()
+    print((f"rank {rank} of {size}: " if size > 1 else "")
+          + f"{options.output}: {tally.done} pictures done by {teacher.name}, {pace:.0f} ms each; {tally.skipped} "
+          f"were done before, {tally.failed} failed; {TABLE} has a row for each")
+    return tally.exit_code
+
+
+def own_device(asked: str) -> str:
+    """Under torchrun each rank of a machine takes a GPU of its own, unless one is named."""
+    if asked in ("auto", "cuda") and "LOCAL_RANK" in os.environ:
+        import torch
+
+        if torch.cuda.is_available():
+            return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
+    return asked
+
+
+def wait_for_other_ranks() -> None:
+    """torchrun ends the other ranks when one exits with an error, so none leaves before all are through."""
+    if rank_and_size()[1] > 1 and "MASTER_ADDR" in os.environ:
+        import torch.distributed as ranks
+
+        ranks.init_process_group("gloo", timeout=timedelta(days=30))
+        ranks.barrier()
+        ranks.destroy_process_group()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

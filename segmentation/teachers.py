@@ -1,0 +1,128 @@
+"""Who says what is hair: FaceXFormer, or the shipped student in its place.
+
+Either is a `Teacher`; the labelling knows nothing else of them.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+
+from common.device import choose_device
+from common.weights import WeightsError, fetch, load_state_dict, load_strict
+
+if TYPE_CHECKING:
+    from segmentation.facexformer.model import FaceXFormer
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "models" / "facexformer.pt"
+# The official checkpoint, pinned: the commit on the hub and the sum of the file. 1.1 GB, training state included.
+ADDRESS = ("https://huggingface.co/kartiknarayan/facexformer/resolve/"
+           "fd12148d0b1949bb98602544d4b257f42eef774d/ckpts/model.pt")
+SUM = "327a755849ba64d336fb96589ff87b27e84a12be1ecf8bcfaa503d66f803286d"
+WITHOUT = "To go on without it, --teacher student labels with the shipped student instead"
+PART = "state_dict_backbone"  # of the official checkpoint: the network's own weights
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What finds hair, in two steps: many threads call the first, one thread the second."""
+
+    name: str  # as labels.csv records it
+    see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (224, 224, 3) uint8, as its network wants it
+    find_hair: Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 -> (N, 224, 224) float32 in 0..1
+
+
+def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = "auto") -> Teacher:
+    """FaceXFormer; its checkpoint is fetched where `weights` is the default place and nothing lies there.
+
+    Args:
+        precision: of the backbone; what follows it is always computed in float32. "auto" is float16 on CUDA and
+            float32 elsewhere.
+
+    Raises:
+        WeightsError: the weights are missing, broken, of another network, or cannot be fetched.
+        ValueError: this machine has no such device.
+    """
+    import torch
+
+    from segmentation.facexformer.cpu import float32_by_onednn, keep_freed_memory
+
+    place = choose_device(device)
+    if weights == WEIGHTS:
+        fetch_facexformer()
+    network = load_facexformer(weights).to(place)
+    if precision == "auto":
+        precision = "float16" if place.type == "cuda" else "float32"
+    dtype = getattr(torch, precision)
+    settings = nullcontext
+    if place.type == "cpu":
+        keep_freed_memory()
+        settings = float32_by_onednn
+
+    @torch.inference_mode()
+    def find_hair(rgb: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(rgb).to(place)
+        with settings():
+            hair = network.hair(x, dtype)
+            if not hair.isfinite().all():  # float16 ends at 65,504: some pictures may need more
+                hair = network.hair(x, torch.float32)
+        if not hair.isfinite().all():
+            raise WeightsError(f"{weights}: these weights give values that are not numbers; get them again")
+        return hair.cpu().numpy()
+
+    return Teacher("facexformer", resize_as_published, find_hair)
+
+
+def student(device: str = "auto") -> Teacher:
+    """The shipped student in the teacher's place: so that all three stages can be tried without the teacher's weights.
+
+    Raises WeightsError, ValueError as `facexformer`.
+    """
+    from segmentation.seg_model_ohlora_v4.frame import squash
+    from segmentation.seg_model_ohlora_v4.predict import HairFinder
+
+    return Teacher("student", squash, HairFinder(device=device).engine)
+
+
+def resize_as_published(rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 -> (224, 224, 3): Pillow's bicubic, antialiased; the aspect is given up."""
+    from segmentation.facexformer.model import SIZE
+
+    return np.asarray(Image.fromarray(rgb).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+
+# ---- its weights ----
+
+def fetch_facexformer() -> None:
+    """Download the official checkpoint to `WEIGHTS` unless it is there; of several ranks one does. Raises WeightsError."""
+    if WEIGHTS.is_file():
+        return
+    WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(WEIGHTS.with_name(f".{WEIGHTS.name}.lock")):
+        if not WEIGHTS.is_file():
+            print(f"fetching the teacher's weights, 1.1 GB, once: {ADDRESS}", file=sys.stderr)
+            fetch(ADDRESS, WEIGHTS, sha256=SUM, otherwise=WITHOUT)
+
+
+def load_facexformer(weights: Path) -> "FaceXFormer":
+    """The network with the weights of an official checkpoint, on the CPU, ready to be asked.
+
+    Raises WeightsError: any tensor missing, misshapen or unexpected, but for the other heads', which are passed over.
+    """
+    from segmentation.facexformer.model import OTHER_HEADS, FaceXFormer
+
+    state = load_state_dict(weights)
+    if not isinstance(state.get(PART), dict):
+        raise WeightsError(f"{weights}: is no official FaceXFormer checkpoint, it holds no '{PART}'; get it from "
+                           f"{ADDRESS}. {WITHOUT}")
+    network = FaceXFormer().eval().requires_grad_(False)
+    load_strict(network, {name: t for name, t in state[PART].items() if not name.startswith(OTHER_HEADS)}, weights)
+    return network
