@@ -156,7 +156,7 @@ def split(pairs: Sequence[Pair], seed: int) -> dict[str, list[Pair]]:
 
 def to_input(rgb: np.ndarray, size: int = INPUT_SIZE) -> Tensor:
     """(H, W, 3) uint8 -> the student's input (3, size, size) float32 in -1..1."""
-    return torch.from_numpy(squash(rgb, size)).permute(2, 0, 1).float().div_(127.5).sub_(1)
+    return torch.tensor(squash(rgb, size)).permute(2, 0, 1).float().div_(127.5).sub_(1)
 
 
 class PairDataset(Dataset):
@@ -181,7 +181,7 @@ class PairDataset(Dataset):
             label = squash(label, self.size)
         else:
             rgb, label = augment(rgb, label, self.size, np.random.default_rng([self.seed, self.epoch, index]))
-        return to_input(rgb, self.size), torch.from_numpy(label)[None].float().div_(255)
+        return to_input(rgb, self.size), torch.tensor(label)[None].float().div_(255)
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, rank: int, world: int) -> Iterator[list[int]]:

@@ -23,7 +23,7 @@ from segmentation.seg_model_ohlora_v4.model import EffiSegNet, load_student
 from segmentation.seg_model_ohlora_v4.recipe import Recipe
 from segmentation.seg_model_ohlora_v4.warm_start import start_from_imagenet, start_from_lite0
 
-BEST, STATE, HISTORY = "best.safetensors", "state.pt", "history.csv"
+BEST, STATE, HISTORY, PLOT = "best.safetensors", "state.pt", "history.csv", "history.png"
 WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
 
 
@@ -87,6 +87,8 @@ def train(run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, device:
                 f"val IoU {val_iou:.4f}, {time.perf_counter() - started:.0f} s"
             )
             sys.stdout.flush()
+    if rank() == 0:
+        plot(history, run / PLOT)
     return run / BEST
 
 
@@ -170,6 +172,18 @@ def keep(run: Path, recipe: Recipe, model, average, optimizer, history: list[dic
     )  # fmt: skip
     with replacing(run / STATE) as path:
         torch.save(state, path)
+
+
+def plot(history: list[dict], path: Path) -> None:
+    """Draw the losses and the validation IoU over the epochs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    curves = pd.DataFrame(history).set_index("epoch")
+    axes = curves[["train_loss", "val_loss"]].plot(ax=figure.subplots(), secondary_y=False, ylabel="loss")
+    curves["val_iou"].plot(ax=axes, secondary_y=True, style="--", legend=True)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
 
 
 def resume(run: Path, recipe: Recipe, model, average, optimizer, device: torch.device) -> list[dict]:
