@@ -164,8 +164,8 @@ class Table:
         """Raise BatchError where the key of `row` is taken by another `image`, which is still there."""
         before, now = self._known.get(row[self.key], {}).get("image"), row.get("image")
         if before and now and before != now and (self.path.parent / str(before)).exists():
-            raise BatchError(f"{self.path}: has {row[self.key]} of {before} already, and would lose it to that of {now}; "
-                             "choose another --output")
+            raise BatchError(f"{self.path}: has {row[self.key]} of {before} already, which that of {now} would "
+                             "replace; choose another --output")
 
     def rows(self) -> list[Row]:
         """All rows known so far, of other runs and ranks too, sorted by key; those from the CSV hold strings."""

@@ -39,9 +39,8 @@ def load_state_dict(path: str | os.PathLike) -> dict:
 
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader has errors of its own over a broken file
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise WeightsError(f"{path}: cannot be read as weights, the file is broken, cut short or holds more than "
-                           f"tensors ({reason}); get it again") from error
+                           f"tensors ({_one_line(error)[:200]}); get it again") from error
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, where names with tensors are expected; save the "
                            "model's state_dict()")
@@ -85,7 +84,7 @@ def fetch(url: str, path: str | os.PathLike, sha256: str | None = None, otherwis
             if sha256 and found != sha256.lower():
                 raise ValueError(f"its SHA-256 is {found}, not {sha256}")
     except (OSError, ValueError) as error:  # URLError, timeouts and refused connections are OSErrors
-        reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
+        reason = _one_line(error).removeprefix("<urlopen error ").removesuffix(">")
         raise WeightsError(f"{path.name} could not be fetched ({reason}). Download {url} and put it at {path}"
                            + (f". {otherwise}" if otherwise else "")) from error
 
@@ -112,6 +111,10 @@ def _demand_safe(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1"):
         raise ValueError("only https addresses are fetched")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _shape(value: object) -> tuple | str:
