@@ -23,7 +23,8 @@ LIGHTNESS_STEPS = 256
 FADE_STEPS = 33
 LOWEST, HIGHEST = 4 / 255, 251 / 255  # no channel is driven to the ends of its range
 MOST_SATURATED, MOST_CHROMA = 0.95, 66.0  # beyond this LAB chroma hair looks painted
-VISIBLE_CHROMA = 24.0  # below this LAB chroma one sees grey; the walk's usable lightness ends there
+KNEE = 3.0  # L* over which the ends of the usable lightness are approached
+VISIBLE_CHROMA = 22.0  # below this LAB chroma one sees grey; the walk's usable lightness ends there
 
 
 class Dye(NamedTuple):
@@ -69,7 +70,7 @@ def _walk(hue: float, saturated: float) -> np.ndarray:
     place = np.linspace(0, 1, 513)
     value = HIGHEST * (1 - (1 - place) ** 2)
     saturation = saturated * (1 - place ** 3)
-    saturation = np.minimum(saturation, 1 - np.minimum(LOWEST / np.maximum(value, 1e-6), 1))
+    saturation = np.minimum(saturation, 1 - LOWEST / np.maximum(value, LOWEST))
     return hsv_to_rgb(np.full_like(place, hue), saturation, value)
 
 
@@ -87,19 +88,22 @@ def _turned(hue: float, share: np.ndarray) -> np.ndarray:
     return (BLEACHED_HUE + way * share) % 1
 
 
+def _kept_visible(levels: np.ndarray, darkest: float, lightest: float) -> np.ndarray:
+    """Lightness drawn softly into darkest..lightest, and left alone well within."""
+    lower = darkest + KNEE * np.logaddexp(0, (levels - darkest) / KNEE)
+    return lightest - KNEE * np.logaddexp(0, (lightest - lower) / KNEE)
+
+
 @lru_cache(maxsize=64)
 def mix(color: float) -> Dye:
     """The dye of a hue `color` (0..1 on the circle). Cheap the second time."""
-    share = np.linspace(0, 1, FADE_STEPS)
-    hues = _turned(color, 1 - (1 - share) ** 2)
     levels = np.linspace(0, 100, LIGHTNESS_STEPS)
     table = np.empty((FADE_STEPS, LIGHTNESS_STEPS, 3), np.float32)
-    for row, hue in enumerate(hues):
+    share = np.linspace(0, 1, FADE_STEPS)
+    for row, hue in enumerate(_turned(color, 1 - (1 - share) ** 2)):
         walk = _walk(hue, _saturation_for(hue))
         lightness, chroma = lightness_and_chroma(walk)
-        if row == 0:
-            continue
-        table[row] = np.stack([np.interp(levels, lightness, walk[:, c]) for c in range(3)], axis=-1)
-    table[0] = table[1]
-    seen = lightness[chroma >= VISIBLE_CHROMA]
+        seen = lightness[chroma >= VISIBLE_CHROMA]
+        wanted = _kept_visible(levels, seen[0], seen[-1])
+        table[row] = np.stack([np.interp(wanted, lightness, channel) for channel in walk.T], axis=-1)
     return Dye(table, float(seen[0]), float(seen[-1]), float(lightness[chroma.argmax()]))

@@ -13,7 +13,7 @@ from ombre import dye, grid, heads, matte
 FAINT = 4  # mask values below this are not hair at all
 BAND = 64  # rows worked on at a time, so that what is between picture and result stays small
 LIFT_BLUR = 7.0  # cells: hair's light is judged over areas of this size
-ROOM = 12.0  # L* kept free at either end of a colour's range for strands' light and shade
+ROOM = (3.0, 14.0)  # L* kept free at either end of a colour's range for strands' light and shade: least, most
 
 
 class Hair(NamedTuple):
@@ -28,6 +28,7 @@ class Hair(NamedTuple):
     mask: np.ndarray
     lines: tuple[np.ndarray, np.ndarray] | None
     light: np.ndarray
+    relief: np.ndarray
     mean: float
     spread: float
     fade: heads.Fade
@@ -71,9 +72,11 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_h
     fade = heads.plan_fade(people, ombre_height, ombre_grad_height, heads.strand_signal(lightness, cells))
     weight = np.float32(cells) / 255 + 1e-4
     light = cv2.GaussianBlur(lightness * weight, (0, 0), LIFT_BLUR) / cv2.GaussianBlur(weight, (0, 0), LIFT_BLUR)
+    relief = np.sqrt(cv2.GaussianBlur((lightness - light) ** 2 * weight, (0, 0), LIFT_BLUR)
+                     / cv2.GaussianBlur(weight, (0, 0), LIFT_BLUR))
     mean, spread = cv2.meanStdDev(light, mask=np.uint8(cells >= min(heads.HAIR, cells.max())))
     lines = matte.fit_lines(cells, guide) if refine else None
-    return Hair(rgb, (top, top + height), columns, step, part, lines, light, float(mean[0, 0]), float(spread[0, 0]),
+    return Hair(rgb, (top, top + height), columns, step, part, lines, light, relief, float(mean[0, 0]), float(spread[0, 0]),
                 fade)
 
 
@@ -116,9 +119,10 @@ def _dye_band(hair, rows, lift, table, strength, result):
 
 def _lift(hair: Hair, mixed: dye.Dye, lightness: float) -> np.ndarray:
     """L* to add, on the grid: hair's own light moved to where the colour shows, its contrast kept within the range."""
-    low, high = mixed.darkest + ROOM, mixed.lightest - ROOM
-    centre = np.clip(0.4 * hair.mean + 0.6 * mixed.fullest + 15 * lightness, low + 4, high - 4)
-    gain = np.clip((high - low) / (4 * hair.spread + 1e-3), 0.4, 1.1)
+    room = np.clip(2 * hair.relief, *ROOM)
+    low, high = mixed.darkest + room, mixed.lightest - room
+    centre = np.clip(0.55 * hair.mean + 0.45 * mixed.fullest + 15 * lightness, mixed.darkest + 10, mixed.lightest - 10)
+    gain = np.clip((mixed.lightest - mixed.darkest - 20) / (4 * hair.spread + 1e-3), 0.4, 1.6)
     wanted = np.clip(centre + gain * (hair.light - hair.mean), low, high)
     return wanted - hair.light
 
