@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -110,6 +111,16 @@ def shard(items: Sequence[Item]) -> Sequence[Item]:
     """This rank's part of the work: every WORLD_SIZE-th item, from RANK on."""
     rank, size = rank_and_size()
     return items[rank::size]
+
+
+def wait_for_other_ranks() -> None:
+    """Come back when every rank is through: torchrun ends the others when one exits with an error."""
+    if rank_and_size()[1] > 1 and "MASTER_ADDR" in os.environ:
+        import torch.distributed as ranks
+
+        ranks.init_process_group("gloo", timeout=timedelta(days=30))
+        ranks.barrier()
+        ranks.destroy_process_group()
 
 
 # ---- the table ----

@@ -6,6 +6,7 @@ Pillow decodes what has 8 bits a channel; OpenCV what has 16, which Pillow would
 import os
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bm
 SUFFIXES = frozenset(FORMATS)
 DEFAULT_MAX_PIXELS = 200_000_000  # the largest that telephones take today
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))  # Pillow's, 8 bits
+PNG_HEAD = 33  # bytes before the first chunk that may be another
 EXIF_PREFIX = b"Exif\0\0"
 FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # EXIF orientation -> cv2.flip's code; 5..8 are transposed as well
 
@@ -225,14 +227,14 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> None:
     try:
         with replacing(path) as part:
             part.write_bytes(_encoded(picture, kind))
-    except (OSError, ValueError, cv2.error) as error:
+    except Exception as error:  # encoders, too, raise anything, over metadata that is broken
         raise PictureError(f"{path}: cannot be written: {_one_line(error)}") from error
 
 
 def _encoded(picture: Picture, kind: str) -> bytes:
     pixels = _channels(picture, kind)
     if kind == "BMP":
-        return cv2.imencode(".bmp", _opencv_order(pixels))[1].tobytes()
+        return _by_opencv(".bmp", pixels)
     pixels = _turned(pixels, picture.orientation, back=True)
     # a profile is for grey or for RGB, and a picture of the other kind must not have it
     icc = picture.icc if picture.icc and _is_for_grey(picture.icc) == (pixels.ndim == 2) else None
@@ -268,16 +270,24 @@ def _on_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _png(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
-    """By OpenCV, which writes 16 bits, and is three times as fast as Pillow."""
-    metadata = {cv2.IMAGE_METADATA_ICCP: icc, cv2.IMAGE_METADATA_EXIF: exif and exif.removeprefix(EXIF_PREFIX)}
-    metadata = {kind: np.frombuffer(values, np.uint8) for kind, values in metadata.items() if values}
-    return cv2.imencodeWithMetadata(".png", _opencv_order(pixels), list(metadata), list(metadata.values()))[1].tobytes()
+    """By OpenCV, which writes 16 bits and is three times as fast as Pillow; what goes along is put behind the head."""
+    data = _by_opencv(".png", pixels)
+    profile = _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)) if icc else b""
+    tags = _chunk(b"eXIf", exif.removeprefix(EXIF_PREFIX)) if exif else b""
+    return data[:PNG_HEAD] + profile + tags + data[PNG_HEAD:]
 
 
-def _opencv_order(pixels: np.ndarray) -> np.ndarray:
-    if pixels.ndim == 2:
-        return pixels
-    return cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR)
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _by_opencv(suffix: str, pixels: np.ndarray) -> bytes:
+    if pixels.ndim == 3:  # to OpenCV's order
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(suffix, pixels)
+    if not done:
+        raise ValueError(f"OpenCV makes no {suffix} of it")
+    return data.tobytes()
 
 
 def _is_for_grey(icc: bytes) -> bool:

@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -17,9 +18,10 @@ DEFLATE, DIFFERENCES = 8, 2  # of COMPRESSION and PREDICTOR
 PREMULTIPLIED, PLAIN_ALPHA = 1, 2  # of EXTRA_SAMPLES
 IN_PLANES = 2  # of PLANAR
 # Of a TIFF's tags these describe the photograph, as EXIF does; the others describe the layout of the file.
-DESCRIPTIVE = ("ImageDescription", "Make", "Model", "Orientation", "XResolution", "YResolution", "ResolutionUnit",
-               "Software", "DateTime", "Artist", "HostComputer", "Rating", "RatingPercent", "Copyright", "XPTitle",
-               "XPComment", "XPAuthor", "XPKeywords", "XPSubject")
+DESCRIPTIVE = [ExifTags.Base[name] for name in (
+    "ImageDescription", "Make", "Model", "Orientation", "XResolution", "YResolution", "ResolutionUnit", "Software",
+    "DateTime", "Artist", "HostComputer", "Rating", "RatingPercent", "Copyright", "XPTitle", "XPComment", "XPAuthor",
+    "XPKeywords", "XPSubject")]
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 ROWS = 64  # a strip
 UNDEFINED = 7  # TIFF's type of plain bytes
@@ -38,13 +40,14 @@ def exif_tags(exif: bytes | None) -> Image.Exif:
 def exif_of(image: TiffImageFile) -> bytes:
     """EXIF data made of the tags of a TIFF. To be called before `image.load()`, which forgets the orientation."""
     source, exif = image.getexif(), Image.Exif()
-    for tag in (ExifTags.Base[name] for name in DESCRIPTIVE):
-        if tag in source:
-            exif[tag] = source[tag]
-    for directory in DIRECTORIES:
-        if values := source.get_ifd(directory):
-            exif[directory] = dict(values)
+    for tag, value in _descriptive(source):
+        exif[tag] = value
     return exif.tobytes()
+
+
+def _descriptive(tags: Image.Exif) -> Iterator[tuple[int, object]]:
+    yield from ((tag, tags[tag]) for tag in DESCRIPTIVE if tag in tags)
+    yield from ((directory, dict(tags.get_ifd(directory))) for directory in DIRECTORIES if directory in tags)
 
 
 def demand_whole(image: TiffImageFile) -> None:
@@ -72,9 +75,8 @@ def encode(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
     strips = [zlib.compress(_row_differences(pixels[top:top + ROWS]), 1) for top in range(0, height, ROWS)]
     sizes = [len(strip) for strip in strips]
     tags = ImageFileDirectory_v2()
-    described = exif_tags(exif)
-    for tag in described:
-        tags[tag] = described.get_ifd(tag) if tag in DIRECTORIES else described[tag]
+    for tag, value in _descriptive(exif_tags(exif)):
+        tags[tag] = value
     tags[WIDTH], tags[HEIGHT], tags[CHANNELS] = width, height, channels
     tags[BITS] = (8 * pixels.itemsize,) * channels
     tags[PHOTOMETRIC] = BLACK_IS_0 if channels == 1 else RGB
