@@ -184,7 +184,7 @@ def test_what_a_killed_run_left_is_merged(tmp_path):
 
 
 def test_a_second_run_of_the_same_rank_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("common.batch.HANDOVER", 0.2)
+    monkeypatch.setattr("common.table.HANDOVER", 0.2)
     with Table(tmp_path / "t.csv", COLUMNS, "image") as table:
         with pytest.raises(BatchError, match="another run is writing this table"):
             Table(tmp_path / "t.csv", COLUMNS, "image")
