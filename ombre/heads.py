@@ -17,6 +17,7 @@ MOST_PIECES = 24  # the largest ones; every other piece goes with the nearest of
 PART, NEAR = 0.3, 0.25  # a piece below this share of a head's area and this near (in head's sizes) is part of it
 VALLEY, LOBE = 0.3, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
 STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
+STRAND, BESIDE, STRAND_STEP = (3, 17), (41, 17), 5.0  # cells (across, down); L* that moves a strand's edge most of the way
 EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
 
 
@@ -187,13 +188,11 @@ def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, 
     return share + 4 * STRAND_SWING * share * (1 - share) * strands
 
 
-def strand_signal(lightness: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Which strands are lighter (+) or darker (-) than the hair around them: (rows, columns) float32 in -1..1.
+def strand_signal(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Which strands are lighter (+) or darker (-) than the hair beside them: (rows, columns) float32 in -1..1.
 
-    `lightness` L* and `cells` the mask, both on the grid. Hair without strands gives 0, so its edge is a line."""
-    weight = np.float32(cells) / 255 + 1e-4
-
+    `lightness` L* and `weight` the share of hair, both on the grid. Hair without strands gives 0: its edge is a line."""
     def mean(size: tuple[int, int]) -> np.ndarray:
         return cv2.blur(lightness * weight, size) / cv2.blur(weight, size)
 
-    return np.tanh((mean((3, 17)) - mean((41, 17))) / 5)
+    return np.tanh((mean(STRAND) - mean(BESIDE)) / STRAND_STEP)

@@ -1,8 +1,10 @@
-"""A picture and its hair mask in, the picture with an ombre out: matte, people, dye.
+"""A picture and its hair mask in, the picture with an ombre out: matte, people, fade, dye.
 
-`prepare` does once what all colours share; `dye_hair` lays one colour in. `ombre` is both.
+`prepare` does once what all colours share, `dye_hair` lays one colour in, `ombre` is both. All arrays that are as
+large as the picture are bytes; the rest lives on a coarse grid (grid.py) or in one band of rows at a time.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -11,19 +13,21 @@ import numpy as np
 from ombre import dye, grid, heads, matte
 
 FAINT = 4  # mask values below this are not hair at all
-BAND = 64  # rows worked on at a time, so that what is between picture and result stays small
-LIFT_BLUR = 7.0  # cells: hair's light is judged over areas of this size
-ROOM = (3.0, 14.0)  # L* kept free at either end of a colour's range for strands' light and shade: least, most
+BAND = 64  # rows worked on at a time
+AREA = 7.0  # cells: sigma of the area over which hair's own light is judged
+ROOM = (5.0, 14.0)  # L* kept free at the ends of a colour's range for light and shade of strands: least, most
 
 
 class Hair(NamedTuple):
-    """What is known of a picture's hair whatever the colour. `rows`, `columns`: the part of the picture with dyed
-    hair; `step` its grid; `mask` (h, w) uint8 there; `alpha` lines of the matte or None; `lightness` and `light`
-    (rows, columns) float32 on the grid: L* and its mean over an area; `mean`, `spread` of the latter over the hair."""
+    """What is known of a picture's hair whatever the colour.
+
+    `rgb` the whole picture; `rows`, `columns` the part of it that has hair, `mask` (h, w) uint8 of that part, `step`
+    its grid; `lines` of the matte (None: the mask is the matte); on the grid, float32, `light` (mean L* of the area
+    around) and `relief` (deviation of L* there); `mean` and `spread` of `light` over the hair; `fade`."""
 
     rgb: np.ndarray
-    rows: tuple[int, int]
-    columns: tuple[int, int]
+    rows: slice
+    columns: slice
     step: int
     mask: np.ndarray
     lines: tuple[np.ndarray, np.ndarray] | None
@@ -34,101 +38,118 @@ class Hair(NamedTuple):
     fade: heads.Fade
 
 
-def _grey_to_lightness() -> np.ndarray:
-    """L* (float32) of the 256 greys."""
-    grey = np.repeat(np.arange(256, dtype=np.float32)[None, :, None] / 255, 3, axis=2)
-    return cv2.cvtColor(grey, cv2.COLOR_RGB2LAB)[0, :, 0]
-
-
-GREY_TO_LIGHTNESS = _grey_to_lightness()
-
-
-def _in_range(**settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}, but must be from 0 to 1")
+def ombre(rgb: np.ndarray, mask: np.ndarray, color: float, ombre_height: float, ombre_grad_height: float, *,
+          refine: bool = True, strength: float = 1.0, lightness: float = 0.0) -> np.ndarray:
+    """The picture with an ombre, a new array; `prepare` and `dye_hair` say what the arguments are."""
+    hair = prepare(rgb, mask, ombre_height, ombre_grad_height, refine=refine)
+    return rgb.copy() if hair is None else dye_hair(hair, color, strength=strength, lightness=lightness)
 
 
 def prepare(rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_height: float, *,
             refine: bool = True) -> Hair | None:
-    """What several colours of one picture share; None where no hair is to be dyed.
+    """What several colours of one picture share; None where there is nothing to dye.
 
-    `rgb` (H, W, 3) uint8 or uint16; `mask` (H, W) uint8, the share of hair in each pixel x 255; the heights 0..1."""
-    _in_range(ombre_height=ombre_height, ombre_grad_height=ombre_grad_height)
-    if rgb.shape[:2] != mask.shape:
-        raise ValueError(f"the mask is {mask.shape}, but the picture {rgb.shape[:2]}")
+    Args:
+        rgb: (H, W, 3) uint8 or uint16.
+        mask: (H, W) uint8, share of hair x 255; where it is below FAINT no pixel changes.
+        ombre_height: share of each person's hair, from below, that is dyed; 0 changes nothing, 1 dyes it all.
+        ombre_grad_height: share of the dyed part, from above, over which the dye fades in; 0 is an edge.
+        refine: let the matte follow the strands; False takes the mask as the matte.
+
+    Raises:
+        ValueError: a share outside 0..1, or arrays of other shapes or kinds.
+    """
+    _check(ombre_height=ombre_height, ombre_grad_height=ombre_grad_height)
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
+    if mask.shape != rgb.shape[:2] or mask.dtype != np.uint8:
+        raise ValueError(f"the mask is {mask.shape} {mask.dtype}, but must be {rgb.shape[:2]} uint8")
     left, top, width, height = cv2.boundingRect(cv2.threshold(mask, FAINT - 1, 255, cv2.THRESH_BINARY)[1])
-    if ombre_height == 0 or width == 0:
+    if width == 0 or ombre_height == 0:
         return None
-    columns, step = (left, left + width), grid.step_for(height, width)
-    part = mask[top:top + height, left:left + width]
-    cells = grid.shrink(part, step)
-    people = heads.find_people(part, cells, step)
+    rows, columns, step = slice(top, top + height), slice(left, left + width), grid.step_for(height, width)
+    mask = mask[rows, columns]
+    cells = grid.shrink(mask, step)
+    people = heads.find_people(mask, cells, step)
     if not people.heads:
         return None
-    grey = cv2.cvtColor(rgb[top:top + height, left:left + width], cv2.COLOR_RGB2GRAY)
-    guide = np.float32(grid.shrink(grey, step)) * (255 / np.iinfo(rgb.dtype).max)
-    lightness = np.interp(guide, np.arange(256), GREY_TO_LIGHTNESS).astype(np.float32)
-    fade = heads.plan_fade(people, ombre_height, ombre_grad_height, heads.strand_signal(lightness, cells))
+    grey = np.float32(grid.shrink(cv2.cvtColor(rgb[rows, columns], cv2.COLOR_RGB2GRAY), step))
+    grey *= 255 / np.iinfo(rgb.dtype).max
+    lightness = np.interp(grey, np.arange(256), _lightness_of_greys(np.dtype(np.uint8))).astype(np.float32)
     weight = np.float32(cells) / 255 + 1e-4
-    light = cv2.GaussianBlur(lightness * weight, (0, 0), LIFT_BLUR) / cv2.GaussianBlur(weight, (0, 0), LIFT_BLUR)
-    relief = np.sqrt(cv2.GaussianBlur((lightness - light) ** 2 * weight, (0, 0), LIFT_BLUR)
-                     / cv2.GaussianBlur(weight, (0, 0), LIFT_BLUR))
+    light = _mean_around(lightness, weight)
+    relief = np.sqrt(_mean_around((lightness - light) ** 2, weight))
     mean, spread = cv2.meanStdDev(light, mask=np.uint8(cells >= min(heads.HAIR, cells.max())))
-    lines = matte.fit_lines(cells, guide) if refine else None
-    return Hair(rgb, (top, top + height), columns, step, part, lines, light, relief, float(mean[0, 0]), float(spread[0, 0]),
-                fade)
+    fade = heads.plan_fade(people, ombre_height, ombre_grad_height, heads.strand_signal(lightness, weight))
+    lines = matte.fit_lines(cells, grey) if refine else None
+    return Hair(rgb, rows, columns, step, mask, lines, light, relief, float(mean[0, 0]), float(spread[0, 0]), fade)
 
 
 def dye_hair(hair: Hair, color: float, *, strength: float = 1.0, lightness: float = 0.0) -> np.ndarray:
-    """The picture with its hair dyed in the hue `color` (0..1): a new array like `hair.rgb`."""
-    _in_range(color=color, strength=strength)
+    """The picture with its hair dyed: a new array like `hair.rgb`.
+
+    Args:
+        color: place on the hue circle, 0..1 (0 and 1 red).
+        strength: share of the dye that takes, 0..1.
+        lightness: -1 (darker) .. 1 (lighter).
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+    _check(color=color, strength=strength, lightness=(lightness + 1) / 2)
     mixed = dye.mix(color % 1)
-    lift = _lift(hair, mixed, lightness)
     most = np.iinfo(hair.rgb.dtype).max
     table = np.rint(mixed.table * most).astype(hair.rgb.dtype)
+    lift = _lift(hair, mixed, lightness)
     result = hair.rgb.copy()
-    first = max(heads.first_dyed_row(hair.fade), 0)
-    height, width = hair.mask.shape
-    for start in range(first, height, BAND):
-        rows = (start, min(start + BAND, height))
-        _dye_band(hair, rows, lift, table, strength, result)
+    part = result[hair.rows, hair.columns]
+    for start in range(heads.first_dyed_row(hair.fade), len(part), BAND):
+        _dye_band(hair, part, (start, min(start + BAND, len(part))), lift, table, strength)
     return result
 
 
-def _dye_band(hair, rows, lift, table, strength, result):
-    most = np.iinfo(table.dtype).max
-    mask = hair.mask[rows[0]:rows[1]]
-    across = (0, mask.shape[1])
-    band = result[hair.rows[0] + rows[0]:hair.rows[0] + rows[1], hair.columns[0]:hair.columns[1]]
-    grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
-    if hair.lines is None:
-        alpha = mask
-    else:
-        slope, offset = (grid.grow(field, hair.step, rows, across) for field in hair.lines)
-        alpha = matte.bounded(slope * grey * (255 / most) + offset, mask)
-    share = heads.dye_share(hair.fade, hair.step, rows, across)
-    weight = cv2.multiply(alpha, share * strength, scale=most / 255, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)
-    level = cv2.LUT(grey, GREY_TO_LIGHTNESS) if most == 255 else np.interp(grey / 257, np.arange(256), GREY_TO_LIGHTNESS).astype(np.float32)
-    level += grid.grow(lift, hair.step, rows, across)
-    level *= (dye.LIGHTNESS_STEPS - 1) / 100
-    dyed = cv2.remap(table, level, share * (dye.FADE_STEPS - 1), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    weight = cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
-    cv2.add(cv2.multiply(band, most - weight, scale=1 / most), cv2.multiply(dyed, weight, scale=1 / most), dst=band)
+def _check(**shares: float) -> None:
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} is out of its range")
+
+
+@lru_cache(maxsize=2)
+def _lightness_of_greys(dtype: np.dtype) -> np.ndarray:
+    """L* of every grey of a dtype: float32."""
+    grey = np.linspace(0, 1, np.iinfo(dtype).max + 1, dtype=np.float32)
+    return np.ascontiguousarray(dye.lightness_and_chroma(np.repeat(grey[:, None], 3, axis=1))[0])
+
+
+def _mean_around(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted mean over the area around each cell, so that background does not shine into the hair."""
+    return cv2.GaussianBlur(values * weight, (0, 0), AREA) / cv2.GaussianBlur(weight, (0, 0), AREA)
 
 
 def _lift(hair: Hair, mixed: dye.Dye, lightness: float) -> np.ndarray:
-    """L* to add, on the grid: hair's own light moved to where the colour shows, its contrast kept within the range."""
-    room = np.clip(2 * hair.relief, *ROOM)
-    low, high = mixed.darkest + room, mixed.lightest - room
-    centre = np.clip(0.55 * hair.mean + 0.45 * mixed.fullest + 15 * lightness, mixed.darkest + 10, mixed.lightest - 10)
+    """L* to add, on the grid: black hair is bleached and blond hair toned down to about where the colour shows, while
+    darker and lighter parts of the hair stay so, and strands' own light and shade (not in here) stay as they are."""
+    room = np.clip(2.5 * hair.relief, *ROOM)
+    centre = 0.55 * hair.mean + 0.45 * mixed.fullest + 15 * lightness
+    centre = np.clip(centre, mixed.darkest + 10, mixed.lightest - 10)
     gain = np.clip((mixed.lightest - mixed.darkest - 20) / (4 * hair.spread + 1e-3), 0.4, 1.6)
-    wanted = np.clip(centre + gain * (hair.light - hair.mean), low, high)
-    return wanted - hair.light
+    wanted = centre + gain * (hair.light - hair.mean)
+    return np.float32(np.clip(wanted, mixed.darkest + room, mixed.lightest - room) - hair.light)
 
 
-def ombre(rgb: np.ndarray, mask: np.ndarray, color: float, ombre_height: float, ombre_grad_height: float, *,
-          refine: bool = True, strength: float = 1.0, lightness: float = 0.0) -> np.ndarray:
-    """The picture with an ombre: a new array."""
-    hair = prepare(rgb, mask, ombre_height, ombre_grad_height, refine=refine)
-    return rgb.copy() if hair is None else dye_hair(hair, color, strength=strength, lightness=lightness)
+def _dye_band(hair: Hair, part: np.ndarray, rows: tuple[int, int], lift: np.ndarray, table: np.ndarray,
+              strength: float) -> None:
+    """Dye the rows rows[0]..rows[1] of `part`, the picture's part with hair, in place."""
+    most = np.iinfo(table.dtype).max
+    band, mask = part[slice(*rows)], hair.mask[slice(*rows)]
+    columns = (0, mask.shape[1])
+    grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
+    alpha = mask * np.uint8(1) if hair.lines is None else matte.alpha_from(
+        *(grid.grow(line, hair.step, rows, columns) for line in hair.lines), np.uint8(grey // (most // 255)), mask)
+    share = heads.dye_share(hair.fade, hair.step, rows, columns)
+    weight = np.rint(alpha * (share * (strength * most / 255))).astype(table.dtype)
+    level = np.take(_lightness_of_greys(table.dtype), grey) + grid.grow(lift, hair.step, rows, columns)
+    dyed = cv2.remap(table, level * ((dye.LIGHTNESS_STEPS - 1) / 100), share * (dye.FADE_STEPS - 1),
+                     cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    weight = cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
+    band[...] = cv2.add(cv2.multiply(band, most - weight, scale=1 / most), cv2.multiply(dyed, weight, scale=1 / most))
