@@ -74,7 +74,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         exif = tiff.exif_of(image) if kind == "TIFF" else None
         deep = _is_deep(image)
         image.load()
-        rgb, alpha, grey = _decode16(image) if deep else _decode8(image)
+        rgb, alpha, grey = _decode16(image, Path(path)) if deep else _decode8(image, Path(path))
         exif = exif or _with_prefix(image.info.get("exif"))  # a PNG's may lie behind its pixels
         orientation = tiff.exif_tags(exif).get(tiff.ORIENTATION)
         if orientation not in range(1, 9):
@@ -84,7 +84,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         return Picture(rgb, alpha, grey, exif=exif, orientation=orientation,
                        icc=None if image.mode == "CMYK" else image.info.get("icc_profile"),
                        jpeg=_jpeg_settings(image) if kind == "JPEG" else None,
-                       lossless=kind != "JPEG" and not (kind == "WEBP" and _is_lossy_webp(image.filename)))
+                       lossless=kind != "JPEG" and not (kind == "WEBP" and _is_lossy_webp(path)))
 
 
 @contextmanager
@@ -93,7 +93,8 @@ def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.
     if not path.is_file():
         raise PictureError(f"{path}: there is no such file")
     try:
-        with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
+        # By name Pillow would map the file into memory, and scramble turned RGBA TIFFs.
+        with open(path, "rb") as file, Image.open(file, formats=sorted(set(FORMATS.values()))) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise PictureError(f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
@@ -101,7 +102,7 @@ def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
                 raise PictureError(f"{path}: holds {image.n_frames} frames or pages; save the one you want by itself")
             if image.format == "TIFF":
-                tiff.demand_whole(image)
+                tiff.demand_whole(image, path)
             yield image
     except PictureError:
         raise
@@ -116,10 +117,10 @@ def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.
         raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
 
 
-def _decode8(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None, bool]:
+def _decode8(image: Image.Image, path: Path) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """rgb (H, W, 3) uint8, alpha (H, W) or None, and whether the file is grey."""
     if image.mode not in MODES:
-        raise _unsupported(image, f"values of the kind '{image.mode}'")
+        raise _unsupported(path, f"values of the kind '{image.mode}'")
     grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
@@ -138,17 +139,17 @@ def _is_deep(image: Image.Image) -> bool:
     return image.format == "TIFF" and image.mode != "CMYK" and max(image.tag_v2.get(tiff.BITS, (1,))) == 16
 
 
-def _decode16(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None, bool]:
+def _decode16(image: Image.Image, path: Path) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """The same in uint16, the pixels as they lie in the file; `image` is loaded, so the file is known to be whole."""
-    data = np.fromfile(image.filename, np.uint8)
+    data = np.fromfile(path, np.uint8)
     tags = image.tag_v2 if image.format == "TIFF" else {}
     if tags.get(tiff.EXTRA_SAMPLES) == (tiff.PREMULTIPLIED,) or tags.get(tiff.PLANAR) == tiff.IN_PLANES:
-        raise _unsupported(image, "16-bit colours in planes, or multiplied with their alpha,")
+        raise _unsupported(path, "16-bit colours in planes, or multiplied with their alpha,")
     if tags:
         tiff.lay_flat(data)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
-        raise _unsupported(image, "16-bit pictures of this kind")
+        raise _unsupported(path, "16-bit pictures of this kind")
     if grey := pixels.ndim == 2:
         rgb = cv2.cvtColor(~pixels if tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_0 else pixels, cv2.COLOR_GRAY2RGB)
     else:
@@ -160,8 +161,8 @@ def _decode16(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None, bool]:
     return rgb, alpha, grey
 
 
-def _unsupported(image: Image.Image, what: str) -> PictureError:
-    return PictureError(f"{image.filename}: {what} are not supported; save it as a PNG of 8 or 16 bits a channel")
+def _unsupported(path: Path, what: str) -> PictureError:
+    return PictureError(f"{path}: {what} are not supported; save it as a PNG of 8 or 16 bits a channel")
 
 
 def _with_prefix(exif: bytes | None) -> bytes | None:
@@ -308,7 +309,7 @@ def read_mask(path: str | os.PathLike) -> np.ndarray:
     """(H, W) uint8 from a picture of one channel (of several: their luma). Raises PictureError as `read_picture`."""
     with _opened(Path(path)) as image:
         if image.mode not in MODES:
-            raise _unsupported(image, f"masks of the kind '{image.mode}'")
+            raise _unsupported(path, f"masks of the kind '{image.mode}'")
         return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 

@@ -1,9 +1,9 @@
 """TIFF, and EXIF, which is a small TIFF: what Pillow and OpenCV leave to be done for pictures of 16 bits with tags."""
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -50,11 +50,11 @@ def _descriptive(tags: Image.Exif) -> Iterator[tuple[int, object]]:
     yield from ((directory, dict(tags.get_ifd(directory))) for directory in DIRECTORIES if directory in tags)
 
 
-def demand_whole(image: TiffImageFile) -> None:
+def demand_whole(image: TiffImageFile, path: Path) -> None:
     """Raise ValueError where the file is too short for its strips or tiles, before libtiff complains on stderr."""
     for starts, sizes in ((STRIP_STARTS, STRIP_SIZES), (TILE_STARTS, TILE_SIZES)):
         ends = map(sum, zip(image.tag_v2.get(starts, ()), image.tag_v2.get(sizes, ())))
-        if max(ends, default=0) > os.path.getsize(image.filename):
+        if max(ends, default=0) > path.stat().st_size:
             raise ValueError("it ends before its pixels do")
 
 

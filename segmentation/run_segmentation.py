@@ -9,13 +9,12 @@ import argparse
 import os
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.batch import BatchError, rank_and_size  # noqa: E402
+from common.batch import BatchError, rank_and_size, wait_for_other_ranks  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS  # noqa: E402
 from common.weights import WeightsError  # noqa: E402
 from segmentation.face_crop import face_finder  # noqa: E402
@@ -103,16 +102,6 @@ def own_device(asked: str) -> str:
         if torch.cuda.is_available():
             return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
     return asked
-
-
-def wait_for_other_ranks() -> None:
-    """torchrun ends the other ranks when one exits with an error, so none leaves before all are through."""
-    if rank_and_size()[1] > 1 and "MASTER_ADDR" in os.environ:
-        import torch.distributed as ranks
-
-        ranks.init_process_group("gloo", timeout=timedelta(days=30))
-        ranks.barrier()
-        ranks.destroy_process_group()
 
 
 if __name__ == "__main__":

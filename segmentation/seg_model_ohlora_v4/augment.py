@@ -22,7 +22,9 @@ def augment(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Genera
     """
     side = round(size * WARP_MARGIN)
     rgb, label = squash(rgb, side), squash(label, side)
-    if rng.random() < 0.1:
+    if rng.random() < 0.06:
+        rgb, label = without_hair(rgb, label, rng)
+    elif rng.random() < 0.1:
         rgb = dye(rgb, label, rng)
     rgb, label = warp(rgb, label, size, rng)
     if rng.random() < 0.15:
@@ -45,6 +47,21 @@ def warp(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Generator
         cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         for image in (rgb, label)
     )
+
+
+def without_hair(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A part of the picture that has no hair, or a bare wall: portraits alone would teach that hair is everywhere."""
+    side = rgb.shape[0]
+    nothing = np.zeros_like(label)
+    for _ in range(8):
+        height, width = rng.integers(side // 4, side // 2, 2)
+        top, left = rng.integers(0, side - height), rng.integers(0, side - width)
+        box = np.s_[top : top + height, left : left + width]
+        if label[box].max() < 13:
+            return squash(rgb[box], side), nothing
+    corners = rng.uniform(0, 255, 3) + rng.normal(0, rng.uniform(0, 40), (2, 2, 3))
+    wall = cv2.resize(corners, (side, side)) + rng.normal(0, rng.uniform(0, 8), (side, side, 3))
+    return np.clip(wall, 0, 255).astype(np.uint8), nothing
 
 
 def dye(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> np.ndarray:

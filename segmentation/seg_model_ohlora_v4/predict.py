@@ -81,12 +81,12 @@ def predict_folder(inputs: Sequence[Path], output: Path, finder: HairFinder, ove
         return row_of(source) | dict(width=width, height=height, hair_share=round(mask.mean() / 255, 4), status="ok")
 
     def row_of(source: Source) -> Row:
-        return dict(image=source.name, mask=names[source])
+        return dict(image=table.relative(source.path), mask=names[source])
 
     def is_done(source: Source) -> bool:
-        return not overwrite and table.finished(source.name) and (output / names[source]).is_file()
+        return not overwrite and table.finished(names[source], image=table.relative(source.path)) and (output / names[source]).is_file()
 
-    with Table(output / "masks.csv", COLUMNS, key="image") as table:
+    with Table(output / "masks.csv", COLUMNS, key="mask") as table:
         tally = work_through(
             shard(sources), work, table, workers=os.cpu_count() or 1, describe=row_of, skip=is_done
         )

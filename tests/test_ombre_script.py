@@ -1,0 +1,165 @@
+"""The ombre script as a user starts it: formats, bad files, resuming, settings, several processes."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
+ASTRONAUT = ROOT / "data" / "samples" / "astronaut.jpg"
+
+
+def run(*arguments: object, launcher: tuple[str, ...] = (), cwd: Path | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, *launcher, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+
+
+def rows(output: Path) -> pd.DataFrame:
+    return pd.read_csv(output / "ombre.csv", keep_default_na=False).set_index("output")
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with a good picture at each depth, named alike."""
+    folder = tmp_path / "pictures"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(ASTRONAUT, folder / "a.jpg")
+    Image.open(ASTRONAUT).crop((150, 0, 350, 260)).save(folder / "deep" / "a.png")
+    return folder
+
+
+def test_without_arguments_from_elsewhere_the_samples_are_dyed(tmp_path):
+    """In a copy of the repository, so that nobody's results are touched."""
+    copy = tmp_path / "repository"
+    for part in ("common", "ombre", "segmentation", "models", "data/samples"):
+        shutil.copytree(ROOT / part, copy / part)
+    result = subprocess.run([sys.executable, str(copy / "ombre" / SCRIPT.name)], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    output = copy / "data" / "ombre"
+    assert (output / "contact_sheet.jpg").is_file() and str(output) in result.stdout.splitlines()[-1]
+    assert set(rows(output).status) <= {"ok", "no hair"} and (rows(output).status == "ok").sum() >= 5
+    assert all((output / name).is_file() for name in rows(output).index)
+
+
+def test_several_colours_by_name_and_number(folder, tmp_path):
+    output = tmp_path / "out"
+    result = run(folder, "--output", output, "--color", "pink", "0.5")
+    assert result.returncode == 0 and result.stderr.count("\n") <= 1, "quiet when not on a terminal"
+    assert sorted(rows(output).index) == ["a_0.5.jpg", "a_0.9.jpg", "deep/a_0.5.png", "deep/a_0.9.png"]
+    before, pink, blue = (pixels(path) for path in (folder / "deep" / "a.png", output / "deep/a_0.9.png", output / "deep/a_0.5.png"))
+    assert np.abs(pink - blue).max() > 60
+    changed = (before != pink).any(axis=-1)
+    assert 0.02 < changed.mean() < 0.5, "hair changes, what is not hair stays to the bit"
+    assert not (changed ^ (before != blue).any(axis=-1)).any() or 0.02 < (before != blue).any(axis=-1).mean() < 0.5
+
+
+def test_what_is_done_is_skipped_until_settings_change(folder, tmp_path):
+    output = tmp_path / "out"
+    assert "2 pictures dyed" in run(folder, "--output", output).stdout
+    times = {path: path.stat().st_mtime_ns for path in output.rglob("a_*")}
+    again = run(folder, "--output", output)
+    assert "0 pictures dyed" in again.stdout and "2 were done before" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    (output / "a_0.9.jpg").unlink()
+    assert "1 pictures dyed" in run(folder, "--output", output).stdout
+    assert "2 pictures dyed" in run(folder, "--output", output, "--ombre-height", "0.3").stdout
+    assert "2 pictures dyed" in run(folder, "--output", output, "--ombre-height", "0.3", "--overwrite").stdout
+    assert len(rows(output)) == 2
+
+
+def test_bad_files_are_told_and_the_rest_goes_on(folder, tmp_path):
+    output = tmp_path / "out"
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "cut.jpg").write_bytes(ASTRONAUT.read_bytes()[:20000])
+    Image.new("L", (3000, 1000)).save(folder / "huge.png")
+    result = run(folder, "--output", output, "--max-megapixels", "2")
+    table = rows(output)
+    failed = table[table.status == "failed"]
+    assert result.returncode == 1
+    assert sorted(failed.index) == ["cut_0.9.jpg", "empty_0.9.png", "huge_0.9.png", "text_0.9.jpg"]
+    for name in ("text.jpg", "empty.png", "cut.jpg", "huge.png"):
+        assert len([line for line in result.stderr.splitlines() if name in line]) == 1
+    assert "--max-megapixels" in failed.error["huge_0.9.png"]
+    assert (table.status == "ok").sum() == 2 and not (output / "cut_0.9.jpg").exists()
+
+
+def test_without_hair_the_picture_is_copied(tmp_path):
+    source = tmp_path / "wall.jpg"
+    Image.new("RGB", (200, 100), (180, 170, 150)).save(source)
+    result = run(source, "--output", tmp_path / "out")
+    assert result.returncode == 0 and rows(tmp_path / "out").status.item() == "no hair"
+    assert (tmp_path / "out" / "wall_0.9.jpg").read_bytes() == source.read_bytes()
+
+
+def test_height_nought_changes_nothing(folder, tmp_path):
+    assert run(folder, "--output", tmp_path / "out", "--ombre-height", "0").returncode == 0
+    assert (tmp_path / "out" / "a_0.9.jpg").read_bytes() == (folder / "a.jpg").read_bytes()
+    assert set(rows(tmp_path / "out").status) == {"ok"}
+
+
+@pytest.mark.parametrize("form", ["jpg", "png", "webp", "bmp", "tiff"])
+def test_alpha_profile_and_orientation_stay(form, tmp_path):
+    source, output = tmp_path / f"turned.{form}", tmp_path / "out"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    picture = Image.open(ASTRONAUT).crop((150, 0, 350, 260)).transpose(Image.Transpose.ROTATE_90)
+    alpha = Image.linear_gradient("L").resize(picture.size)
+    if form in ("png", "webp", "tiff"):
+        picture.putalpha(alpha)
+    extra = {} if form == "bmp" else dict(exif=exif, icc_profile=b"a profile")
+    picture.save(source, **extra | (dict(lossless=True, exact=True) if form == "webp" else {}))
+    assert run(source, "--output", output).returncode == 0
+    before, after = Image.open(open(source, "rb")), Image.open(open(output / f"turned_0.9.{form}", "rb"))
+    assert after.size == before.size and after.format == before.format and after.mode == before.mode
+    if form != "bmp":
+        assert after.getexif()[0x0112] == 6 and after.info["icc_profile"] == b"a profile"
+        assert rows(output).status.item() == "ok"
+    if form in ("png", "webp", "tiff"):
+        assert np.array_equal(np.asarray(after)[..., 3], np.asarray(before)[..., 3])
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["--color", "1.5"], "1.5"), (["--color", "mud"], "mud"), (["--ombre-height", "-0.1"], "-0.1"),
+    (["--ombre-grad-height", "2"], "2 is not a number from 0 to 1"), (["--weights", "none.safetensors"], "none.safetensors"),
+])  # fmt: skip
+def test_wrong_arguments_are_told(arguments, said, folder, tmp_path):
+    result = run(folder, "--output", tmp_path / "out", *arguments)
+    assert result.returncode == 2 and said in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_do_is_told(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for given in ("empty", "nowhere"):
+        result = run(tmp_path / given, "--output", tmp_path / "out")
+        assert result.returncode == 2 and given in result.stderr
+
+
+def test_two_processes_share_the_pictures(folder, tmp_path):
+    output = tmp_path / "out"
+    for number in range(4):
+        shutil.copy(folder / "deep" / "a.png", folder / f"{number}.png")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    result = run(folder, "--output", output, launcher=launcher)
+    assert result.returncode == 0, result.stderr
+    assert len(rows(output)) == 6 and all((output / name).is_file() for name in rows(output).index)
+    assert "rank 0 of 2" in result.stdout and "rank 1 of 2" in result.stdout
+    assert not list(output.glob(".ombre.csv*"))
+
+
+def test_starting_up_imports_neither_torch_nor_training(tmp_path):
+    code = f"import sys, runpy; sys.argv = ['x', '--help']\ntry: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n" \
+           "except SystemExit: pass\nprint([name for name in ('torch', 'timm', 'pandas', 'matplotlib') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert result.stdout.splitlines()[-1] == "[]", result.stdout + result.stderr
