@@ -1,0 +1,80 @@
+#!/usr/bin/env python
+"""Train the shipped student anew: drawn masks at 160 pixels, then at 224 together with pictures that it labels itself.
+
+    python models/remake_hair_student.py HAIR_MASKS [--output DIR]
+
+HAIR_MASKS holds `train/`, `val/` and `lfw/`, each with `images/` and `masks/`. Interrupted, it goes on where it was. The
+result is `DIR/fine/best.safetensors`; it does not replace the shipped weights by itself.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from common.pictures import write_mask  # noqa: E402
+from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
+from segmentation.seg_model_ohlora_v4.data import Pair, gather, read_pair, to_input  # noqa: E402
+from segmentation.seg_model_ohlora_v4.metrics import measure  # noqa: E402
+from segmentation.seg_model_ohlora_v4.model import EffiSegNet, load_student  # noqa: E402
+from segmentation.seg_model_ohlora_v4.train import BEST  # noqa: E402
+
+LOOKS = (192, 224)  # input sizes whose answers are averaged, each also with the picture mirrored
+AGREEING = 1200  # pictures whose own label agrees best with the coarse mask that came with them ...
+CHOSEN = 500  # ... and so many of those, drawn at random
+
+
+def main() -> None:
+    """Two trainings, and the labelling between them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
+    parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "shipped", metavar="DIR")
+    options = parser.parse_args()
+    drawn, val = options.masks / "train", options.masks / "val"
+    coarse, own, fine = options.output / "coarse", options.output / "own_labels", options.output / "fine"
+    train = ["train", "--preset", "strong", "--val", str(val)]
+    student([*train, "--data", str(drawn), "--size", "160", "--epochs", "20", "--output", str(coarse)])
+    if not own.is_dir():
+        label(load_student(coarse / BEST), gather([options.masks / "lfw"]), own)
+    again = ["--warm-start", str(coarse / BEST), "--learning-rate", "1e-3", "--epochs", "16"]
+    student([*train, "--data", str(drawn), str(own), *again, "--output", str(fine)])
+
+
+@torch.inference_mode()
+def label(network: EffiSegNet, pairs: list[Pair], output: Path) -> None:
+    """Write `images/` and `masks/` of pictures with the network's soft labels, where these look trustworthy."""
+    labels, agreement = [], []
+    for pair in tqdm(pairs, "own labels", disable=None):
+        rgb, coarse = read_pair(pair)
+        labels.append(np.rint(255 * probability(network, rgb)).astype(np.uint8))
+        agreement.append(measure(labels[-1], coarse)["iou"])
+    best = np.argsort(agreement)[::-1][:AGREEING]
+    part = output.with_name(f".{output.name}.part")
+    for index in np.random.default_rng(0).permutation(best)[:CHOSEN]:
+        pair = pairs[index]
+        write_mask(part / "masks" / f"{pair.name}.png", labels[index])
+        (part / "images").mkdir(exist_ok=True)
+        shutil.copy(pair.image, part / "images")
+    part.rename(output)  # whole or absent
+
+
+def probability(network: EffiSegNet, rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 -> probability of hair (H, W) float32, the mean over `LOOKS` and their mirrored ones."""
+    found = []
+    for size in LOOKS:
+        x = to_input(rgb, size)[None]
+        both = network(torch.cat([x, x.flip(3)])).sigmoid()
+        found += [both[:1], both[1:].flip(3)]
+    return torch.stack([F.interpolate(one, rgb.shape[:2], mode="bilinear")[0, 0] for one in found]).mean(0).numpy()
+
+
+if __name__ == "__main__":
+    main()
