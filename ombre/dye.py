@@ -14,13 +14,14 @@ import numpy as np
 
 COLORS = {
     "red": 0.0, "coral": 0.03, "copper": 0.065, "orange": 0.1, "gold": 0.13, "yellow": 0.16, "lime": 0.24,
-    "green": 0.36, "mint": 0.43, "turquoise": 0.48, "sky": 0.53, "blue": 0.61, "indigo": 0.68, "violet": 0.75,
+    "green": 0.36, "mint": 0.42, "turquoise": 0.46, "sky": 0.5, "blue": 0.61, "indigo": 0.68, "violet": 0.75,
     "purple": 0.79, "magenta": 0.85, "pink": 0.9, "rose": 0.95,
 }
 
 BLEACHED_HUE = 0.1  # what bleach leaves of hair's own pigment is a warm orange-yellow
-LIGHTNESS_STEPS = 256
-FADE_STEPS = 33
+TURN = 1.7  # hue leads colour in the fade, so that half-way between brown and blue there is mauve, not grey
+LIGHTNESS_STEPS = {np.dtype(np.uint8): 1024, np.dtype(np.uint16): 4096}
+FADE_STEPS, FADE_HUES = 128, 16  # rows of the table; hues worked out among them
 LOWEST, HIGHEST = 4 / 255, 251 / 255  # no channel is driven to the ends of its range
 MOST_SATURATED, MOST_CHROMA = 0.95, 66.0  # beyond this LAB chroma hair looks painted
 KNEE = 3.0  # L* over which the ends of the usable lightness are approached
@@ -28,8 +29,8 @@ VISIBLE_CHROMA = 22.0  # below this LAB chroma one sees grey; the walk's usable 
 
 
 class Dye(NamedTuple):
-    """A colour made ready. `table` (FADE_STEPS, LIGHTNESS_STEPS, 3) float32 RGB in 0..1: rows go from bleached hair
-    (top of the fade) to the asked hue, columns from L* 0 to 100. `darkest`, `lightest`: L* between which the
+    """A colour made ready. `table` (FADE_STEPS, LIGHTNESS_STEPS, 3) RGB in the picture's dtype: rows go from bleached
+    hair (top of the fade) to the asked hue, columns from L* 0 to 100. `darkest`, `lightest`: L* between which the
     asked hue is plainly seen; `fullest`: the L* where it is strongest."""
 
     table: np.ndarray
@@ -94,16 +95,21 @@ def _kept_visible(levels: np.ndarray, darkest: float, lightest: float) -> np.nda
     return lightest - KNEE * np.logaddexp(0, (lightest - lower) / KNEE)
 
 
-@lru_cache(maxsize=64)
-def mix(color: float) -> Dye:
-    """The dye of a hue `color` (0..1 on the circle). Cheap the second time."""
-    levels = np.linspace(0, 100, LIGHTNESS_STEPS)
-    table = np.empty((FADE_STEPS, LIGHTNESS_STEPS, 3), np.float32)
-    share = np.linspace(0, 1, FADE_STEPS)
-    for row, hue in enumerate(_turned(color, 1 - (1 - share) ** 2)):
+@lru_cache(maxsize=32)
+def mix(color: float, dtype: np.dtype) -> Dye:
+    """The dye of a hue `color` (0..1 on the circle) for pictures of a dtype. Cheap the second time."""
+    levels = np.linspace(0, 100, LIGHTNESS_STEPS[dtype])
+    rows = []
+    for hue in _turned(color, 1 - (1 - np.linspace(0, 1, FADE_HUES + 1)) ** TURN):
         walk = _walk(hue, _saturation_for(hue))
         lightness, chroma = lightness_and_chroma(walk)
         seen = lightness[chroma >= VISIBLE_CHROMA]
         wanted = _kept_visible(levels, seen[0], seen[-1])
-        table[row] = np.stack([np.interp(wanted, lightness, channel) for channel in walk.T], axis=-1)
+        rows.append(np.stack([np.interp(wanted, lightness, channel) for channel in walk.T], axis=-1))
+    place = np.linspace(0, FADE_HUES, FADE_STEPS)
+    above = np.minimum(place.astype(int), FADE_HUES - 1)
+    between = (place - above)[:, None, None]
+    rows = np.stack(rows)
+    table = rows[above] * (1 - between) + rows[above + 1] * between
+    table = np.rint(table * np.iinfo(dtype).max).astype(dtype)
     return Dye(table, float(seen[0]), float(seen[-1]), float(lightness[chroma.argmax()]))

@@ -177,15 +177,16 @@ def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, 
     def full(value: np.ndarray | float) -> np.ndarray | float:
         return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
 
+    shape = rows[1] - rows[0], columns[1] - columns[0]
     place = np.arange(rows[0] + 1, rows[1] + 1, dtype=np.float32)[:, None]
-    start, strands = full(fade.start), None if fade.strands is None else full(fade.strands)
-    if strands is not None:
+    strands = None if fade.strands is None else full(fade.strands)
+    start = full(fade.start)
+    if strands is not None and np.any(fade.climb):
         start = start - full(fade.climb) * np.maximum(strands, 0)
-    share = np.clip((place - start) / full(fade.length), 0, 1)
-    share = np.broadcast_to(share, (rows[1] - rows[0], columns[1] - columns[0]))
-    if strands is None:
-        return share
-    return share + 4 * STRAND_SWING * share * (1 - share) * strands
+    share = np.broadcast_to(np.clip((place - start) / full(fade.length), 0, 1), shape)
+    if strands is None or share.min() == 1:
+        return np.ascontiguousarray(share)
+    return share + (4 * STRAND_SWING * share * (1 - share)) * strands
 
 
 def strand_signal(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:

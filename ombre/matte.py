@@ -10,8 +10,8 @@ import numpy as np
 
 RADIUS = 3  # cells
 EPSILON = 10.0 ** 2  # variance of the grey (0..255) below which an edge in the mask is left as it is
-EDGE = (0.6, 0.9)  # shares of hair at which alpha starts and is full: half sure is more often skin than hair
-NEVER, SURE = (0.3, 0.6), (0.96, 0.99)  # mask below which there is no dye, above which there is no doubt
+EDGE = (0.87, 0.985)  # shares of hair at which alpha starts and is full: a doubtful rim is more often skin than hair
+NEVER, SURE = (0.5, 0.8), (0.982, 0.997)  # mask below which there is no dye, above which there is no doubt
 
 
 def _ramp(start: float, end: float) -> np.ndarray:

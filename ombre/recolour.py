@@ -13,8 +13,8 @@ import numpy as np
 from ombre import dye, grid, heads, matte
 
 FAINT = 4  # mask values below this are not hair at all
-BAND = 64  # rows worked on at a time
-AREA = 7.0  # cells: sigma of the area over which hair's own light is judged
+BAND = 96  # rows worked on at a time
+AREA = (13, 13)  # cells: the area over which hair's own light is judged
 ROOM = (5.0, 14.0)  # L* kept free at the ends of a colour's range for light and shade of strands: least, most
 
 
@@ -73,15 +73,15 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_h
     people = heads.find_people(mask, cells, step)
     if not people.heads:
         return None
-    grey = np.float32(grid.shrink(cv2.cvtColor(rgb[rows, columns], cv2.COLOR_RGB2GRAY), step))
-    grey *= 255 / np.iinfo(rgb.dtype).max
-    lightness = np.interp(grey, np.arange(256), _lightness_of_greys(np.dtype(np.uint8))).astype(np.float32)
+    grey = grid.shrink(cv2.cvtColor(rgb[rows, columns], cv2.COLOR_RGB2GRAY), step)
+    lightness = np.take(_lightness_of_greys(rgb.dtype), grey)
     weight = np.float32(cells) / 255 + 1e-4
-    light = _mean_around(lightness, weight)
-    relief = np.sqrt(_mean_around((lightness - light) ** 2, weight))
+    weight_around = _smooth(weight)
+    light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
+    relief = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
     mean, spread = cv2.meanStdDev(light, mask=np.uint8(cells >= min(heads.HAIR, cells.max())))
     fade = heads.plan_fade(people, ombre_height, ombre_grad_height, heads.strand_signal(lightness, weight))
-    lines = matte.fit_lines(cells, grey) if refine else None
+    lines = matte.fit_lines(cells, grey * np.float32(255 / np.iinfo(rgb.dtype).max)) if refine else None
     return Hair(rgb, rows, columns, step, mask, lines, light, relief, float(mean[0, 0]), float(spread[0, 0]), fade)
 
 
@@ -97,14 +97,12 @@ def dye_hair(hair: Hair, color: float, *, strength: float = 1.0, lightness: floa
         ValueError: a setting outside its range.
     """
     _check(color=color, strength=strength, lightness=(lightness + 1) / 2)
-    mixed = dye.mix(color % 1)
-    most = np.iinfo(hair.rgb.dtype).max
-    table = np.rint(mixed.table * most).astype(hair.rgb.dtype)
-    lift = _lift(hair, mixed, lightness)
+    mixed = dye.mix(color % 1, hair.rgb.dtype)
+    lift = np.int16(np.rint(_lift(hair, mixed, lightness) * (mixed.table.shape[1] - 1) / 100))
     result = hair.rgb.copy()
     part = result[hair.rows, hair.columns]
     for start in range(heads.first_dyed_row(hair.fade), len(part), BAND):
-        _dye_band(hair, part, (start, min(start + BAND, len(part))), lift, table, strength)
+        _dye_band(hair, part, (start, min(start + BAND, len(part))), lift, mixed.table, strength)
     return result
 
 
@@ -121,20 +119,26 @@ def _lightness_of_greys(dtype: np.dtype) -> np.ndarray:
     return np.ascontiguousarray(dye.lightness_and_chroma(np.repeat(grey[:, None], 3, axis=1))[0])
 
 
-def _mean_around(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted mean over the area around each cell, so that background does not shine into the hair."""
-    return cv2.GaussianBlur(values * weight, (0, 0), AREA) / cv2.GaussianBlur(weight, (0, 0), AREA)
+@lru_cache(maxsize=2)
+def _levels_of_greys(dtype: np.dtype) -> np.ndarray:
+    """The dye table's column for every grey of a dtype: int16."""
+    return np.int16(np.rint(_lightness_of_greys(dtype) * (dye.LIGHTNESS_STEPS[dtype] - 1) / 100))
+
+
+def _smooth(cells: np.ndarray) -> np.ndarray:
+    """Means over AREA, twice: nearly a Gaussian."""
+    return cv2.blur(cv2.blur(cells, AREA), AREA)
 
 
 def _lift(hair: Hair, mixed: dye.Dye, lightness: float) -> np.ndarray:
     """L* to add, on the grid: black hair is bleached and blond hair toned down to about where the colour shows, while
     darker and lighter parts of the hair stay so, and strands' own light and shade (not in here) stay as they are."""
     room = np.clip(2.5 * hair.relief, *ROOM)
-    centre = 0.55 * hair.mean + 0.45 * mixed.fullest + 15 * lightness
+    centre = 0.45 * hair.mean + 0.55 * mixed.fullest + 15 * lightness
     centre = np.clip(centre, mixed.darkest + 10, mixed.lightest - 10)
     gain = np.clip((mixed.lightest - mixed.darkest - 20) / (4 * hair.spread + 1e-3), 0.4, 1.6)
     wanted = centre + gain * (hair.light - hair.mean)
-    return np.float32(np.clip(wanted, mixed.darkest + room, mixed.lightest - room) - hair.light)
+    return np.clip(wanted, mixed.darkest + room, mixed.lightest - room) - hair.light
 
 
 def _dye_band(hair: Hair, part: np.ndarray, rows: tuple[int, int], lift: np.ndarray, table: np.ndarray,
@@ -144,12 +148,14 @@ def _dye_band(hair: Hair, part: np.ndarray, rows: tuple[int, int], lift: np.ndar
     band, mask = part[slice(*rows)], hair.mask[slice(*rows)]
     columns = (0, mask.shape[1])
     grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
-    alpha = mask * np.uint8(1) if hair.lines is None else matte.alpha_from(
-        *(grid.grow(line, hair.step, rows, columns) for line in hair.lines), np.uint8(grey // (most // 255)), mask)
+    alpha = mask
+    if hair.lines is not None:
+        slope, offset = (grid.grow(line, hair.step, rows, columns) for line in hair.lines)
+        alpha = matte.alpha_from(slope, offset, grey if most == 255 else np.uint8(grey >> 8), mask)
     share = heads.dye_share(hair.fade, hair.step, rows, columns)
-    weight = np.rint(alpha * (share * (strength * most / 255))).astype(table.dtype)
-    level = np.take(_lightness_of_greys(table.dtype), grey) + grid.grow(lift, hair.step, rows, columns)
-    dyed = cv2.remap(table, level * ((dye.LIGHTNESS_STEPS - 1) / 100), share * (dye.FADE_STEPS - 1),
-                     cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    weight = cv2.multiply(alpha, share, scale=strength * most / 255, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)
+    level = cv2.add(np.take(_levels_of_greys(table.dtype), grey), grid.grow(lift, hair.step, rows, columns))
+    place = cv2.multiply(share, dye.FADE_STEPS - 1, dtype=cv2.CV_16S)
+    dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     weight = cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
     band[...] = cv2.add(cv2.multiply(band, most - weight, scale=1 / most), cv2.multiply(dyed, weight, scale=1 / most))
