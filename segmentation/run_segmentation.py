@@ -73,7 +73,8 @@ def positive(text: str) -> int:
 
 def label(options: argparse.Namespace) -> int:
     if options.pictures == [FACES] and not FACES.is_dir():
-        raise BatchError(f"{FACES}: is where pictures to label are looked for; put some there, or name others")
+        raise BatchError(f"{FACES}: there is no such folder; put pictures there, or name others, as in "
+                         f"'run_segmentation.py {ROOT / 'data' / 'samples'}'")
     find_face = face_finder() if options.crop_face else None
     device = own_device(options.device)
     if options.teacher == "student":

@@ -28,6 +28,9 @@ SUM = "327a755849ba64d336fb96589ff87b27e84a12be1ecf8bcfaa503d66f803286d"
 WITHOUT = "To go on without it, --teacher student labels with the shipped student instead"
 PART = "state_dict_backbone"  # of the official checkpoint: the network's own weights
 
+# Pictures at a time on a processor: the largest tensors then stay below 32 MB. Larger blocks the C library gives back
+# to the kernel after each use, which has to clear them for the next.
+AT_ONCE = 4
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -53,7 +56,7 @@ def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = 
     """
     import torch
 
-    from segmentation.facexformer.cpu import float32_by_onednn, keep_freed_memory
+    from segmentation.facexformer.cpu import float32_by_onednn
 
     place = choose_device(device)
     if weights == WEIGHTS:
@@ -62,18 +65,20 @@ def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = 
     if precision == "auto":
         precision = "float16" if place.type == "cuda" else "float32"
     dtype = getattr(torch, precision)
-    settings = nullcontext
-    if place.type == "cpu":
-        keep_freed_memory()
-        settings = float32_by_onednn
+    on_processor = place.type == "cpu"
+    settings = float32_by_onednn if on_processor else nullcontext
+
+    def hair_of(x: "torch.Tensor", dtype: "torch.dtype") -> "torch.Tensor":
+        parts = x.split(AT_ONCE if on_processor else len(x))
+        return torch.cat([network.hair(part, dtype) for part in parts])
 
     @torch.inference_mode()
     def find_hair(rgb: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(rgb).to(place)
         with settings():
-            hair = network.hair(x, dtype)
+            hair = hair_of(x, dtype)
             if not hair.isfinite().all():  # float16 ends at 65,504: some pictures may need more
-                hair = network.hair(x, torch.float32)
+                hair = hair_of(x, torch.float32)
         if not hair.isfinite().all():
             raise WeightsError(f"{weights}: these weights give values that are not numbers; get them again")
         return hair.cpu().numpy()
@@ -117,12 +122,16 @@ def load_facexformer(weights: Path) -> "FaceXFormer":
 
     Raises WeightsError: any tensor missing, misshapen or unexpected, but for the other heads', which are passed over.
     """
+    import torch
+
     from segmentation.facexformer.model import OTHER_HEADS, FaceXFormer
 
     state = load_state_dict(weights)
     if not isinstance(state.get(PART), dict):
         raise WeightsError(f"{weights}: is no official FaceXFormer checkpoint, it holds no '{PART}'; get it from "
                            f"{ADDRESS}. {WITHOUT}")
-    network = FaceXFormer().eval().requires_grad_(False)
+    with torch.device("meta"):  # no second spent on random weights
+        network = FaceXFormer().eval().requires_grad_(False)
+    network.to_empty(device="cpu")
     load_strict(network, {name: t for name, t in state[PART].items() if not name.startswith(OTHER_HEADS)}, weights)
     return network

@@ -1,6 +1,5 @@
-"""Two settings that let PyTorch run the network fast on a processor, in float32, without changing what it computes."""
+"""A setting that lets PyTorch run the network at twice the speed on some processors, in float32 as before."""
 
-import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -8,26 +7,8 @@ from functools import cache
 import torch
 from torch.nn.functional import linear
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
-KEPT = 1 << 30  # bytes
-
 PROBE = (196, 512, 1536)  # rows, inner and columns of a matrix product such as the backbone is made of
 ROUNDING = 1e-5  # relative; float32 errs by 4e-7 there, bfloat16 and TF32 by 3e-4 and more
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep the memory of activations from one batch to the next.
-
-    By default glibc hands each large block back to the kernel, which clears it page by page when it is asked for
-    again: a third of the network's time. One arena, as a thread's own cannot hold such blocks. Does nothing where
-    the C library is not glibc.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    for setting, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, KEPT), (M_TRIM_THRESHOLD, KEPT)):
-        mallopt(setting, value)
 
 
 @contextmanager

@@ -1,0 +1,425 @@
+"""Labelling: pictures in, labels and labels.csv out, whatever is broken, stopped, doubled or shared out."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from common.batch import BatchError
+from common.weights import WeightsError, sha256
+from segmentation import face_crop, run_segmentation, teachers
+from segmentation.labelling import Batches, label_pictures
+from segmentation.teachers import Teacher, resize_as_published
+from tests.official_checkpoint import GOLDEN, official_checkpoint
+
+SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_segmentation.py"
+# one thread a process leaves the others some of the machine
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def calls():
+    return []
+
+
+@pytest.fixture
+def teacher(calls):
+    """Takes red for hair, and notes how many pictures it was asked about at a time."""
+    def find_hair(rgb):
+        calls.append(len(rgb))
+        return (rgb[..., 0] / 255).astype(np.float32)
+
+    return Teacher("red", resize_as_published, find_hair)
+
+
+def picture(path, size=(60, 40), seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def rows(output):
+    return pd.read_csv(output / "labels.csv", keep_default_na=False, dtype=str).set_index("image")
+
+
+def red(path):
+    return resize_as_published(np.asarray(Image.open(path).convert("RGB")))[..., 0]
+
+
+# ---- what is written ----
+
+def test_a_label_and_a_row_for_each_picture(tmp_path, teacher):
+    first = picture(tmp_path / "in/a.png")
+    second = picture(tmp_path / "in/deep/er/b.jpg", (300, 500), seed=1)
+    output = tmp_path / "out"
+    tally = label_pictures([tmp_path / "in"], output, teacher)
+    assert (tally.done, tally.skipped, tally.failed) == (2, 0, 0)
+    for path, label in ((first, "a.png"), (second, "deep/er/b.png")):
+        with Image.open(output / label) as image:
+            assert (image.size, image.mode) == ((224, 224), "L")
+            assert np.array_equal(image, red(path))
+    table = rows(output)
+    assert list(table.columns) == ["label", "width", "height", "hair_share", "teacher", "status", "error"]
+    row = table.loc["../in/deep/er/b.jpg"]
+    assert (row.label, row.width, row.height, row.teacher, row.status, row.error) == (
+        "deep/er/b.png", "300", "500", "red", "ok", "")
+    assert float(row.hair_share) == pytest.approx(red(second).mean() / 255, abs=1e-4)
+
+
+def test_the_resizing_is_torchvisions_on_a_pillow_picture():
+    from torchvision.transforms import InterpolationMode, Resize
+
+    rgb = np.random.default_rng(0).integers(0, 256, (400, 310, 3), dtype=np.uint8)
+    published = Resize((224, 224), interpolation=InterpolationMode.BICUBIC)(Image.fromarray(rgb))
+    assert np.array_equal(resize_as_published(rgb), published)
+
+
+def test_the_student_reads_what_is_written(tmp_path, teacher):
+    from segmentation.seg_model_ohlora_v4.data import find_pairs
+
+    picture(tmp_path / "in/a.png")
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    (pair,), _ = find_pairs(tmp_path / "out")
+    assert pair.image.samefile(tmp_path / "in/a.png") and pair.label.samefile(tmp_path / "out/a.png")
+
+
+# ---- bad pictures, second starts, one name twice ----
+
+def test_bad_pictures_fail_alone(tmp_path, teacher, capfd):
+    good = picture(tmp_path / "in/good.png", (200, 200))
+    (tmp_path / "in/text.jpg").write_text("no picture")
+    (tmp_path / "in/cut.png").write_bytes(good.read_bytes()[:300])
+    picture(tmp_path / "in/huge.png", (300, 300))
+    tally = label_pictures([tmp_path / "in"], tmp_path / "out", teacher, max_pixels=250 * 250)
+    assert (tally.done, tally.failed, tally.exit_code) == (1, 3, 1)
+    table = rows(tmp_path / "out")
+    assert dict(table.status) == {"../in/good.png": "ok", "../in/text.jpg": "failed", "../in/cut.png": "failed",
+                                  "../in/huge.png": "failed"}
+    complaints = capfd.readouterr().err.splitlines()
+    assert len(complaints) == 3
+    for name in ("text.jpg", "cut.png", "huge.png"):
+        assert name in table.error[f"../in/{name}"]
+        assert sum(name in line for line in complaints) == 1
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["good.png"]
+
+
+def test_a_second_start_does_what_is_left(tmp_path, teacher, calls):
+    for index in range(3):
+        picture(tmp_path / f"in/{index}.png", seed=index)
+    (tmp_path / "in/3.png").write_text("no picture yet")
+    output = tmp_path / "out"
+    label_pictures([tmp_path / "in"], output, teacher)
+    assert rows(output).status["../in/3.png"] == "failed"
+
+    calls.clear()
+    picture(tmp_path / "in/3.png", seed=3)
+    (output / "1.png").unlink()
+    tally = label_pictures([tmp_path / "in"], output, teacher)
+    assert (tally.done, tally.skipped, sum(calls)) == (2, 2, 2)
+    assert list(rows(output).status) == ["ok"] * 4
+
+    calls.clear()
+    assert label_pictures([tmp_path / "in"], output, teacher).skipped == 4
+    assert not calls
+    assert label_pictures([tmp_path / "in"], output, teacher, overwrite=True).done == 4
+    assert len(rows(output)) == 4
+
+
+def test_labels_by_another_teacher_stay_and_are_said(tmp_path, teacher, calls, capfd):
+    picture(tmp_path / "in/a.png")
+    label_pictures([tmp_path / "in"], tmp_path / "out", Teacher("blue", teacher.see, teacher.find_hair))
+    calls.clear()
+    assert label_pictures([tmp_path / "in"], tmp_path / "out", teacher).skipped == 1
+    assert not calls
+    assert "another teacher before (blue)" in capfd.readouterr().err
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher, overwrite=True)
+    assert list(rows(tmp_path / "out").teacher) == ["red"]
+
+
+def test_one_name_twice_gives_two_labels(tmp_path, teacher):
+    one, two = picture(tmp_path / "one/a.png"), picture(tmp_path / "two/a.png", seed=1)
+    label_pictures([one, two], tmp_path / "together", teacher)
+    label_pictures([one], tmp_path / "apart", teacher)
+    label_pictures([two], tmp_path / "apart", teacher)
+    label_pictures([one, two], tmp_path / "apart", teacher, overwrite=True)  # the names stay
+    for output in (tmp_path / "together", tmp_path / "apart"):
+        table = rows(output)
+        assert len(set(table.label)) == 2
+        for path in (one, two):
+            assert np.array_equal(Image.open(output / table.label[f"../{path.parent.name}/a.png"]), red(path))
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path, teacher):
+    for index in range(12):
+        picture(tmp_path / f"in/{index:02}.png", seed=index)
+    program = f"""
+import sys, time
+sys.path.insert(0, {str(SCRIPT.parents[1])!r})
+import numpy as np
+from pathlib import Path
+from segmentation.labelling import label_pictures
+from segmentation.teachers import Teacher, resize_as_published
+def slow(rgb):
+    time.sleep(0.3)
+    return (rgb[..., 0] / 255).astype(np.float32)
+label_pictures([{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}), Teacher("red", resize_as_published, slow),
+               batch_size=2)
+"""
+    run = subprocess.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "out").glob("*.png"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    done = list((tmp_path / "out").glob("[0-9]*.png"))
+    assert 3 <= len(done) < 12
+    for label in done:
+        assert np.array_equal(Image.open(label), red(tmp_path / "in" / label.name))
+
+    tally = label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    assert tally.done + tally.skipped == 12 and tally.skipped > 0
+    table = rows(tmp_path / "out")
+    assert len(table) == 12 and table.index.is_unique and set(table.status) == {"ok"}
+    assert not list((tmp_path / "out").glob(".*.part"))
+    for label in table.label:
+        assert np.array_equal(Image.open(tmp_path / "out" / label), red(tmp_path / "in" / label))
+
+
+# ---- batches ----
+
+def test_batches_are_filled_and_answers_find_their_questions():
+    sizes = []
+
+    def run(items):
+        sizes.append(len(items))
+        time.sleep(0.02)
+        return items * 10
+
+    with Batches(run, 4) as batches:
+        answers = {}
+        threads = [threading.Thread(target=lambda i=i: answers.update({i: batches(np.array(i))})) for i in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == {i: 10 * i for i in range(20)}
+    assert sum(sizes) == 20 and max(sizes) == 4
+
+
+def test_a_batch_that_fails_ends_nothing_else(tmp_path, capfd):
+    for index in range(6):
+        picture(tmp_path / f"in/{index}.png", seed=index)
+    turns = iter([RuntimeError("out of memory")])
+
+    def find_hair(rgb):
+        for error in turns:
+            raise error
+        return np.zeros(rgb.shape[:3], np.float32)
+
+    tally = label_pictures([tmp_path / "in"], tmp_path / "out", Teacher("t", resize_as_published, find_hair), batch_size=2)
+    assert 1 <= tally.failed <= 2 and tally.done == 6 - tally.failed
+    assert "out of memory" in capfd.readouterr().err
+
+
+# ---- the face alone ----
+
+def test_the_margin_is_the_published_demos():
+    assert face_crop.with_margin(np.array([100.0, 200.0, 200.0, 320.0]), 1000, 1000) == (75, 170, 225, 350)
+    assert face_crop.with_margin(np.array([-5.0, 10.0, 395.6, 300.2]), 400, 310) == (0, 0, 400, 310)
+
+
+def test_a_crops_label_comes_back_to_its_place():
+    hair = np.random.default_rng(0).random((224, 224), np.float32)
+    assert np.array_equal(face_crop.into_frame(hair, (0, 0, 77, 99), 77, 99), hair)
+
+    frame = face_crop.into_frame(hair, (100, 50, 200, 150), 400, 200)  # a quarter of the width, half of the height
+    assert frame.shape == (224, 224) and frame.dtype == np.float32
+    assert np.allclose(frame[56:168, 56:112], hair.reshape(112, 2, 56, 4).mean((1, 3)), atol=1e-6)
+    outside = np.ones((224, 224), bool)
+    outside[56:168, 56:112] = False
+    assert not frame[outside].any()
+
+    ones = face_crop.into_frame(np.ones((224, 224), np.float32), (31, 17, 102, 96), 130, 120)  # not on cells' borders
+    assert ones.sum() / 224**2 == pytest.approx(71 * 79 / (130 * 120), rel=1e-5) and ones.max() <= 1 + 1e-6
+
+
+def test_only_the_face_is_labelled_and_no_face_is_said(tmp_path, teacher):
+    Image.new("RGB", (200, 100), (255, 0, 0)).save(tmp_path / "face.png")
+    Image.new("RGB", (100, 100), (255, 0, 0)).save(tmp_path / "none.png")
+    output = tmp_path / "out"
+    find_face = {(100, 200): (100, 0, 200, 50), (100, 100): None}
+    crop = dict(find_face=lambda rgb: find_face[rgb.shape[:2]])
+    tally = label_pictures([tmp_path / "face.png", tmp_path / "none.png"], output, teacher, **crop)
+    assert tally.exit_code == 0
+    label = np.asarray(Image.open(output / "face.png"))
+    assert (label[:112, 112:] == 255).all() and label.mean() == pytest.approx(255 / 4)
+    table = rows(output)
+    assert table.status["../none.png"] == "no face" and table.label["../none.png"] == ""
+    assert set(table.teacher) == {"red, face crop"}
+    assert not (output / "none.png").exists()
+    assert label_pictures([tmp_path / "none.png"], output, teacher, **crop).skipped == 1
+    assert label_pictures([tmp_path / "none.png"], output, teacher).done == 1  # the whole picture has an answer
+
+
+def test_without_the_detectors_package_it_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
+    with pytest.raises(BatchError, match="pip install --no-deps facenet-pytorch"):
+        face_crop.face_finder()
+
+
+def test_mtcnn_takes_pictures_of_any_size():
+    pytest.importorskip("facenet_pytorch")
+    find_face = face_crop.face_finder()
+    for height, width in ((5, 3), (40, 2000), (3000, 2000)):
+        assert find_face(np.full((height, width, 3), 128, np.uint8)) is None
+
+
+# ---- the weights ----
+
+def test_weights_are_fetched_checked_and_then_kept(tmp_path, monkeypatch):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub/model.pt").write_bytes(b"weights")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path / "hub"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/model.pt"
+    place = tmp_path / "models/facexformer.pt"
+    monkeypatch.setattr(teachers, "WEIGHTS", place)
+    monkeypatch.setattr(teachers, "ADDRESS", address)
+    with pytest.raises(WeightsError, match="SHA-256"):  # not the published file
+        teachers.fetch_facexformer()
+    assert not place.exists()
+    monkeypatch.setattr(teachers, "SUM", sha256(tmp_path / "hub/model.pt"))
+    teachers.fetch_facexformer()
+    server.shutdown()
+    server.server_close()
+    teachers.fetch_facexformer()
+    assert place.read_bytes() == b"weights"
+
+
+def test_where_fetching_fails_one_message_says_all(tmp_path, monkeypatch, capfd):
+    address = "http://127.0.0.1:9/model.pt"
+    for module in (teachers, run_segmentation):
+        monkeypatch.setattr(module, "WEIGHTS", tmp_path / "facexformer.pt")
+    monkeypatch.setattr(teachers, "ADDRESS", address)
+    picture(tmp_path / "a.png")
+    assert run_segmentation.main([str(tmp_path / "a.png"), "--output", str(tmp_path / "out")]) == 2
+    message = capfd.readouterr().err.splitlines()[-1]
+    for part in (address, str(tmp_path / "facexformer.pt"), "--teacher student"):
+        assert part in message
+
+
+def test_the_address_is_pinned():
+    assert "/resolve/main/" not in teachers.ADDRESS and len(teachers.SUM) == 64
+
+
+@pytest.mark.parametrize("sound", ["float32", None])
+def test_what_half_precision_cannot_hold_is_done_in_float32(sound, monkeypatch):
+    asked = []
+
+    class Network:
+        def to(self, place):
+            return self
+
+        def hair(self, rgb, precision):
+            asked.append((len(rgb), str(precision)))
+            return torch.full(rgb.shape[:3], 0.5 if sound and sound in str(precision) else float("nan"))
+
+    monkeypatch.setattr(teachers, "load_facexformer", lambda weights: Network())
+    find_hair = teachers.facexformer(Path("w.pt"), "cpu", "float16").find_hair
+    rgb = np.zeros((6, 224, 224, 3), np.uint8)
+    if sound:
+        assert (find_hair(rgb) == 0.5).all()
+    else:
+        with pytest.raises(WeightsError, match="w.pt: these weights give values that are not numbers"):
+            find_hair(rgb)
+    assert asked == [(n, f"torch.{precision}") for precision in ("float16", "float32") for n in (4, 2)]
+
+
+# ---- the script ----
+
+def script(*arguments, cwd, launch=(sys.executable,)):
+    return subprocess.run([*launch, str(SCRIPT), *map(str, arguments)], cwd=cwd, env=ENVIRONMENT, capture_output=True,
+                          text=True, timeout=300)
+
+
+def test_the_golden_label_from_another_directory(tmp_path, tmp_path_factory):
+    golden = np.load(GOLDEN / "golden-shared-1.npz")
+    (tmp_path / "in").mkdir()
+    Image.fromarray(golden["rgb"]).save(tmp_path / "in/golden.png")
+    checkpoint = official_checkpoint(tmp_path_factory.getbasetemp())
+    run = script("in", "--output", "out", "--weights", checkpoint, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    label = np.asarray(Image.open(tmp_path / "out/golden.png")).astype(int)
+    assert np.abs(label - np.rint(golden["facexformer_hair"] * 255)).max() <= 1
+    last = run.stdout.splitlines()[-1]
+    assert last.startswith("out: 1 pictures done by facexformer,") and "ms each" in last and "labels.csv" in last
+    assert run.stderr == ""  # quiet off a terminal
+
+
+def test_two_processes_share_the_pictures(tmp_path, tmp_path_factory):
+    for index in range(5):
+        picture(tmp_path / f"in/{index}.png", seed=index)
+    (tmp_path / "in/0-bad.png").write_text("no picture")  # the first rank's, which fails early and must wait
+    checkpoint = official_checkpoint(tmp_path_factory.getbasetemp())
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    run = script("in", "--output", "out", "--weights", checkpoint, cwd=tmp_path, launch=launch)
+    assert run.returncode != 0  # as one failed
+    assert "rank 0 of 2: out: 2 pictures" in run.stdout and "rank 1 of 2: out: 3 pictures" in run.stdout
+    table = rows(tmp_path / "out")
+    assert len(table) == 6 and table.index.is_unique
+    assert sorted(table.status) == ["failed"] + ["ok"] * 5
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i}.png" for i in range(5)] + ["labels.csv"]
+
+
+def test_the_student_in_its_place_is_said_loudly(tmp_path, monkeypatch, capfd):
+    class Finder:
+        def __init__(self, device):
+            self.engine = lambda rgb: np.full(rgb.shape[:3], 0.5, np.float32)
+
+    monkeypatch.setattr("segmentation.seg_model_ohlora_v4.predict.HairFinder", Finder)
+    picture(tmp_path / "a.png")
+    arguments = [str(tmp_path / "a.png"), "--output", str(tmp_path / "out"), "--teacher", "student"]
+    assert run_segmentation.main(arguments) == 0
+    assert "NOT THE TEACHER" in capfd.readouterr().err
+    assert list(rows(tmp_path / "out").teacher) == ["student"]
+
+
+def test_without_pictures_to_label_it_says_where_they_go(tmp_path, monkeypatch, capfd):
+    for_pictures = tmp_path / "data/faces"
+    monkeypatch.setattr(run_segmentation, "FACES", for_pictures)
+    assert run_segmentation.main(["--output", str(tmp_path / "out")]) == 2
+    assert f"{for_pictures}: there is no such folder" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, complaint", [
+    (["not-there"], "not-there: there is no such file or folder"),
+    (["empty"], "no pictures in this folder"),
+    (["a.png", "--weights", "none.pt"], "none.pt: there is no such weights file"),
+    (["a.png", "--device", "quantum"], "is not a device"),
+])
+def test_where_nothing_can_be_done_one_line_says_why(arguments, complaint, tmp_path, monkeypatch, capfd):
+    (tmp_path / "empty").mkdir()
+    picture(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_segmentation, "facexformer", partial(facexformer_or_stub, complaint))
+    assert run_segmentation.main([*arguments, "--output", "out"]) == 2
+    assert complaint in capfd.readouterr().err.splitlines()[-1]
+
+
+def facexformer_or_stub(complaint, *arguments):
+    """The real one where it is what complains; loading it is too much where the pictures are at fault."""
+    if "folder" in complaint:
+        return Teacher("t", resize_as_published, lambda rgb: rgb[..., 0] / 255)
+    return teachers.facexformer(*arguments)
