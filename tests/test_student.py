@@ -70,7 +70,8 @@ def test_half_resolution_decoder_is_the_published_one(published):
             for level, tap in enumerate(taps, start=1)
         ]
         fused = sum(F.interpolate(branch, x.shape[-2:]) for branch in branches)
-        plain = student.conv6(student.ghost2(student.ghost1(student.bn6(fused))))
+        ghosts = torch.cat(student.ghost1(student.bn6(fused)), dim=1)
+        plain = student.conv6(torch.cat(student.ghost2(ghosts), dim=1))
         assert torch.allclose(student(x), plain, atol=1e-9)
 
 
@@ -87,11 +88,10 @@ def test_sides_that_are_no_multiples_of_32_are_refused():
 
 
 def test_the_processors_engine_agrees_with_pytorch(published, golden, tmp_path):
-    """Random weights are the hard case for bfloat16; a trained student's mask is nearly black and white."""
     weights = tmp_path / "student.pth"
     weights.write_bytes(published.read_bytes())
     found = HairFinder(weights, "cpu").probability(golden["rgb"])
-    assert np.abs(found - golden["ohlora_hair"]).mean() < 0.01
+    assert np.abs(found - golden["ohlora_hair"]).max() < 1e-4
     before = {path.name for path in (tmp_path / ".exported").iterdir()}
     HairFinder(weights, "cpu")
     assert {path.name for path in (tmp_path / ".exported").iterdir()} == before, "the export is not made twice"

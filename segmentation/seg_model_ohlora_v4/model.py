@@ -3,6 +3,7 @@
 Source: Vezakis et al., "EffiSegNet", arXiv 2407.16298; the layer names are those of the published hair student.
 """
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -19,20 +20,33 @@ CHANNELS = 64  # decoder width
 UNUSED_HEAD = ("encoder._conv_head.", "encoder._bn1.")
 
 
+class ConvOfParts(nn.Conv2d):
+    """A 1x1 convolution of the parts' concatenation that never concatenates: each part has its share of the weights.
+
+    A part may come at a fraction of the last one's resolution, and stands for its nearest upsampling.
+    """
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        shares = self.weight.split([part.shape[1] for part in parts], dim=1)
+        return coarse_to_fine(F.conv2d(part, share) for part, share in zip(parts, shares))
+
+
 class GhostModule(nn.Module):
     """Half of the channels by a 1x1 convolution, the other half from those by a cheap depthwise 3x3 (arXiv 1911.11907)."""
 
     def __init__(self, channels: int):
         super().__init__()
         half = channels // 2
-        self.primary_conv = nn.Sequential(nn.Conv2d(channels, half, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(half))
+        self.primary_conv = nn.Sequential(ConvOfParts(channels, half, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(half))
         self.cheap_operation = nn.Sequential(
             nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False), nn.ReLU(), nn.BatchNorm2d(half)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        primary = self.primary_conv(x)
-        return torch.cat([primary, self.cheap_operation(primary)], dim=1)
+    def forward(self, *parts: Tensor) -> tuple[Tensor, Tensor]:
+        """Parts with the input's channels between them -> the two halves of the output."""
+        conv, relu, norm = self.primary_conv
+        primary = norm(relu(conv(*parts)))
+        return primary, self.cheap_operation(primary)
 
 
 class EffiSegNet(nn.Module):
@@ -51,7 +65,7 @@ class EffiSegNet(nn.Module):
         self.bn6 = nn.BatchNorm2d(CHANNELS)
         self.ghost1 = GhostModule(CHANNELS)
         self.ghost2 = GhostModule(CHANNELS)
-        self.conv6 = nn.Conv2d(CHANNELS, 1, 1, bias=False)
+        self.conv6 = ConvOfParts(CHANNELS, 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W)."""
@@ -61,17 +75,23 @@ class EffiSegNet(nn.Module):
         """Taps of strides 2, 4, 8, 16, 32 -> logits (N, 1, H, W).
 
         The published decoder upsamples every branch to (H, W) at once. Nearest upsampling commutes with all that works
-        on one pixel at a time, so here everything before the first depthwise 3x3 runs at (H/2, W/2): the same result.
+        on one pixel at a time, so here each thing is done at the lowest resolution that gives the same result.
         """
-        size = taps[0].shape[-2:]
-        fused = 0
-        for level, tap in enumerate(taps, start=1):
-            branch = getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
-            fused = fused + F.interpolate(branch, size)  # nearest
-        primary = self.ghost1.primary_conv(self.bn6(fused))  # (N, 32, H/2, W/2)
-        primary = F.interpolate(primary, scale_factor=2)  # (N, 32, H, W)
-        ghost = torch.cat([primary, self.ghost1.cheap_operation(primary)], dim=1)
-        return self.conv6(self.ghost2(ghost))
+        branches = [getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
+                    for level, tap in enumerate(taps, start=1)]
+        primary = self.ghost1.primary_conv(self.bn6(coarse_to_fine(reversed(branches))))  # (N, 32, H/2, W/2)
+        ghost = self.ghost1.cheap_operation(F.interpolate(primary, scale_factor=2))  # (N, 32, H, W)
+        return self.conv6(*self.ghost2(primary, ghost))
+
+
+def coarse_to_fine(parts: Iterable[Tensor]) -> Tensor:
+    """Sum of (N, C, h, w) whose resolutions grow by whole factors; the coarser are upsampled to the next (nearest)."""
+    total, *finer = parts
+    for part in finer:
+        if total.shape[-2:] != part.shape[-2:]:
+            total = F.interpolate(total, part.shape[-2:])
+        total = total + part
+    return total
 
 
 class HairProbability(nn.Module):
