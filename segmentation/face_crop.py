@@ -32,7 +32,8 @@ def face_finder() -> FindFace:
         scale = min(1.0, LOOK / max(height, width))
         look = Image.fromarray(rgb)
         if scale < 1:
-            look = look.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BILINEAR)
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            look = look.resize(size, Image.Resampling.BILINEAR)
         if min(look.size) < detector.min_face_size:
             return None
         faces, _ = detector.detect(look)

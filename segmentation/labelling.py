@@ -84,8 +84,8 @@ def holds(row: Row, output: Path, face_wanted: bool) -> bool:
 
 def warn_of_other_teachers(names: set[str]) -> None:
     if names:
-        print(f"some of these pictures were labelled by another teacher before ({'; '.join(sorted(names))}), and stay so; "
-              "--overwrite labels them anew", file=sys.stderr)
+        print(f"some of these pictures were labelled by another teacher before ({'; '.join(sorted(names))}), and stay "
+              "so; --overwrite labels them anew", file=sys.stderr)
 
 
 class Batches:

@@ -107,7 +107,10 @@ def resize_as_published(rgb: np.ndarray) -> np.ndarray:
 # ---- its weights ----
 
 def fetch_facexformer() -> None:
-    """Download the official checkpoint to `WEIGHTS` unless it is there; of several ranks one does. Raises WeightsError."""
+    """Download the official checkpoint to `WEIGHTS` unless it is there; of several ranks one does.
+
+    Raises WeightsError with the address, the place, and the way to go on without it.
+    """
     if WEIGHTS.is_file():
         return
     WEIGHTS.parent.mkdir(parents=True, exist_ok=True)

@@ -228,7 +228,8 @@ def test_a_batch_that_fails_ends_nothing_else(tmp_path, capfd):
             raise error
         return np.zeros(rgb.shape[:3], np.float32)
 
-    tally = label_pictures([tmp_path / "in"], tmp_path / "out", Teacher("t", resize_as_published, find_hair), batch_size=2)
+    teacher = Teacher("t", resize_as_published, find_hair)
+    tally = label_pictures([tmp_path / "in"], tmp_path / "out", teacher, batch_size=2)
     assert 1 <= tally.failed <= 2 and tally.done == 6 - tally.failed
     assert "out of memory" in capfd.readouterr().err
 
