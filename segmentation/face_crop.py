@@ -63,7 +63,7 @@ def into_frame(hair: np.ndarray, box: Box, width: int, height: int) -> np.ndarra
 
 
 def overlap(start: int, stop: int, extent: int, size: int) -> np.ndarray:
-    """Along one axis, cut into `size` cells: (size, size), how much of the picture's cell i the crop's cell j covers."""
+    """Along one axis, in `size` cells: (size, size), how much of the picture's cell i the crop's cell j covers."""
     borders = np.linspace(start, stop, size + 1) * size / extent  # of the crop's cells, in the picture's cells
     cells = np.arange(size)[:, None]
     return np.clip(np.minimum(borders[1:], cells + 1) - np.maximum(borders[:-1], cells), 0, None)
