@@ -14,8 +14,9 @@ from ombre import grid
 HAIR = 128  # a mask value from which a pixel counts as hair
 SPECK = 0.0006  # a piece below this share of the grid's area is no head of its own
 MOST_PIECES = 24  # the largest ones; every other piece goes with the nearest of them
-PART, NEAR = 0.3, 0.25  # a piece below this share of a head's area and this near (in head's sizes) is part of it
-VALLEY, LOBE = 0.3, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
+PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther than this (in head's sizes)
+LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
+VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
 STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
 STRAND, BESIDE, STRAND_STEP = (3, 17), (41, 17), 5.0  # cells (across, down); L* that moves a strand's edge most of the way
 EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
@@ -91,16 +92,16 @@ def _valley(piece: np.ndarray) -> int | None:
     rows = np.flatnonzero(part.any(axis=1))
     skyline = (rows[-1] + 1 - part.argmax(axis=0)).astype(np.float32)  # (width,) heights above the lowest row
     left, right = np.maximum.accumulate(skyline), np.maximum.accumulate(skyline[::-1])[::-1]
-    depth = np.minimum(left, right) - skyline
-    column = int(depth.argmax())
+    lower = np.minimum(left, right)
+    column = int((lower - skyline).argmax())
     share = part[:, :column].sum() / part.sum()
-    if depth[column] < VALLEY * (rows[-1] + 1 - rows[0]) or not LOBE <= share <= 1 - LOBE:
+    if skyline[column] > (1 - VALLEY) * lower[column] or not LOBE <= share <= 1 - LOBE:
         return None
     return int(columns[0]) + column
 
 
 def _join_parts(labels: np.ndarray, pieces: list[int]) -> list[list[int]]:
-    """Labels grouped by person, the largest piece first: a bun, a tail, or the two curtains beside a face."""
+    """Labels grouped by person, the largest piece first: one's bun, tail, locks, or two curtains beside the face."""
     boxes = {}
     for label in pieces:
         rows, columns = np.flatnonzero((labels == label).any(axis=1)), np.flatnonzero((labels == label).any(axis=0))
@@ -118,12 +119,15 @@ def _join_parts(labels: np.ndarray, pieces: list[int]) -> list[list[int]]:
 def _same_person(small: tuple, large: tuple) -> bool:
     """Whether a piece (top, bottom, left, right, area) goes with a larger one."""
     (top, bottom, left, right, area), (top2, bottom2, left2, right2, area2) = small, large
-    down, across = max(top, top2) - min(bottom, bottom2), max(left, left2) - min(right, right2)
-    size = max(bottom2 - top2, right2 - left2)
-    if area < PART * area2:
-        return max(down, across) <= NEAR * size
+    height, width = min(bottom - top, bottom2 - top2), min(right - left, right2 - left2)
+    down, across = max(top, top2) - min(bottom, bottom2), max(left, left2) - min(right, right2)  # gaps; < 0: overlaps
+    gap = max(down, across) / max(bottom2 - top2, right2 - left2)
+    bun = area < PART * area2 and gap <= NEAR
+    lock = area < LOCK * area2 and gap <= FAR and top > (top2 + bottom2) / 2
+    tail = gap <= NEAR and down > -0.3 * height and across < -0.4 * width
     tall = bottom - top > 1.2 * (right - left) and bottom2 - top2 > 1.2 * (right2 - left2)
-    return tall and -down > 0.6 * min(bottom - top, bottom2 - top2) and 0 < across < min(bottom - top, bottom2 - top2)
+    curtains = tall and down < -0.6 * height and 0 < across < height
+    return bun or lock or tail or curtains
 
 
 def _nearest(seeds: np.ndarray) -> np.ndarray:
@@ -142,12 +146,12 @@ def _rows(mask: np.ndarray, cells: np.ndarray, step: int) -> Head:
     rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
     across = slice(columns[0] * step, (columns[-1] + 1) * step)
     first, last = rows[0] * step, min((rows[-1] + 1) * step, len(mask))
-    above, below = max(first - step, 0), last - step
+    above, below = max(first - step, 0), max(last - 2 * step, 0)
     upper = np.flatnonzero((mask[above:first + step, across] >= HAIR).any(axis=1))
-    lower = np.flatnonzero((mask[max(below, 0):last + step, across] >= HAIR).any(axis=1))
-    top = above + int(upper[0]) if len(upper) else first
-    bottom = max(below, 0) + int(lower[-1]) + 1 if len(lower) else last
-    return Head(top, max(bottom, top + 1))
+    lower = np.flatnonzero((mask[below:last + step, across] >= HAIR).any(axis=1))
+    top = above + upper[0] if len(upper) else first
+    bottom = below + lower[-1] + 1 if len(lower) else last
+    return Head(int(top), int(max(bottom, top + 1)))
 
 
 def plan_fade(people: People, ombre_height: float, ombre_grad_height: float, strands: np.ndarray | None) -> Fade:

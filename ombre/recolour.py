@@ -54,7 +54,8 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_h
         mask: (H, W) uint8, share of hair x 255; where it is below FAINT no pixel changes.
         ombre_height: share of each person's hair, from below, that is dyed; 0 changes nothing, 1 dyes it all.
         ombre_grad_height: share of the dyed part, from above, over which the dye fades in; 0 is an edge.
-        refine: let the matte follow the strands; False takes the mask as the matte.
+        refine: make a matte of the mask that follows strands and leaves a doubtful rim alone, as a network's mask needs
+            (a drawn one stays as it is); False takes the mask as the matte.
 
     Raises:
         ValueError: a share outside 0..1, or arrays of other shapes or kinds.
@@ -70,7 +71,8 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_h
     rows, columns, step = slice(top, top + height), slice(left, left + width), grid.step_for(height, width)
     mask = mask[rows, columns]
     cells = grid.shrink(mask, step)
-    people = heads.find_people(mask, cells, step)
+    hair = matte.may_be_hair(mask) if refine else mask
+    people = heads.find_people(hair, grid.shrink(hair, step), step)
     if not people.heads:
         return None
     grey = grid.shrink(cv2.cvtColor(rgb[rows, columns], cv2.COLOR_RGB2GRAY), step)

@@ -1,0 +1,118 @@
+"""People in a mask, their heights, and the fade."""
+
+import numpy as np
+import pytest
+
+from ombre import grid, heads
+
+
+def people_in(mask):
+    step = grid.step_for(*mask.shape)
+    return heads.find_people(mask, grid.shrink(mask, step), step), step
+
+
+def drawn(shape, *boxes):
+    mask = np.zeros(shape, np.uint8)
+    for top, bottom, left, right in boxes:
+        mask[top:bottom, left:right] = 255
+    return mask
+
+
+@pytest.mark.parametrize("scale", [1, 2, 5])
+def test_rows_of_one_head_are_exact_at_any_size(scale):
+    mask = drawn((200 * scale, 200 * scale), (31 * scale + 1, 150 * scale - 1, 40 * scale, 140 * scale))
+    people, _ = people_in(mask)
+    assert people.heads == [heads.Head(31 * scale + 1, 150 * scale - 1)]
+
+
+def test_specks_do_not_stretch_a_head():
+    mask = drawn((400, 400), (100, 300, 100, 250), (5, 9, 30, 33), (390, 394, 380, 385))
+    assert people_in(mask)[0].heads == [heads.Head(100, 300)]
+
+
+def test_a_picture_of_specks_only_still_has_a_head():
+    mask = drawn((400, 400), (200, 203, 200, 203))
+    assert len(people_in(mask)[0].heads) == 1
+
+
+def test_two_people_have_their_own_rows():
+    mask = drawn((300, 400), (20, 150, 20, 120), (100, 280, 250, 370))
+    people, step = people_in(mask)
+    assert sorted(people.heads) == [heads.Head(20, 150), heads.Head(100, 280)]
+    owners = people.owner[100 // step, [60 // step, 300 // step]]
+    assert people.heads[owners[0]] == heads.Head(20, 150) and people.heads[owners[1]] == heads.Head(100, 280)
+
+
+def test_a_small_head_far_away_is_a_head():
+    mask = drawn((600, 800), (50, 500, 50, 400), (300, 330, 700, 730))
+    assert sorted(people_in(mask)[0].heads) == [heads.Head(50, 500), heads.Head(300, 330)]
+
+
+@pytest.mark.parametrize("pieces, rows", [
+    ([(80, 250, 80, 200), (55, 76, 120, 160)], (55, 250)),  # a bun
+    ([(60, 260, 60, 100), (70, 240, 180, 220)], (60, 260)),  # curtains beside a face
+    ([(20, 90, 80, 220), (95, 260, 90, 200)], (20, 260)),  # a tail below its band
+    ([(20, 120, 80, 220), (190, 270, 60, 90)], (20, 270)),  # a lock on the shoulder
+])
+def test_pieces_of_one_person(pieces, rows):
+    assert people_in(drawn((300, 300), *pieces))[0].heads == [heads.Head(*rows)]
+
+
+def test_heads_that_touch_are_told_apart():
+    rows, columns = np.mgrid[:240, :400]
+    one = (rows - 90) ** 2 + (columns - 120) ** 2 < 80 ** 2
+    other = (rows - 150) ** 2 + (columns - 265) ** 2 < 80 ** 2
+    assert (one & other).any()
+    people, _ = people_in(np.uint8(one | other) * 255)
+    assert sorted(head.bottom for head in people.heads)[-1] >= 228 and len(people.heads) == 2
+
+
+def test_no_hair():
+    assert people_in(np.zeros((50, 50), np.uint8))[0].heads == []
+    assert people_in(np.full((50, 50), heads.HAIR - 1, np.uint8))[0].heads == []
+
+
+def share_of(mask, height, grad, strands=None):
+    people, step = people_in(mask)
+    fade = heads.plan_fade(people, height, grad, strands)
+    return heads.dye_share(fade, step, (0, mask.shape[0]), (0, mask.shape[1])), fade
+
+
+def test_fade_from_row_to_row():
+    mask = drawn((120, 50), (10, 110, 5, 45))
+    share, fade = share_of(mask, 0.5, 0.4)
+    np.testing.assert_allclose(share[:, 20], np.clip((np.arange(120) + 1 - 60) / 20, 0, 1), atol=1e-6)
+    assert heads.first_dyed_row(fade) <= 60
+
+
+@pytest.mark.parametrize("height, first", [(0.25, 85), (0.5, 60), (1.0, 0)])
+def test_without_a_fade_there_is_an_edge(height, first):
+    share, _ = share_of(drawn((120, 50), (10, 110, 5, 45)), height, 0.0)
+    assert (share[:first] == 0).all() and (share[first:] == 1).all()
+
+
+def test_strands_move_the_fade_but_neither_its_ends_nor_its_order():
+    mask = drawn((250, 250), (0, 250, 0, 250))
+    strands = np.float32(np.sign(np.sin(np.arange(250) / 3))[None].repeat(250, axis=0))
+    plain, _ = share_of(mask, 0.8, 0.6)
+    moved, _ = share_of(mask, 0.8, 0.6, strands)
+    assert np.abs(moved - plain).max() > 0.15
+    assert (moved[plain == 0] == 0).all() and (moved[plain == 1] == 1).all()
+    assert (np.diff(moved, axis=0) >= -1e-6).all()
+
+
+def test_at_an_edge_dye_climbs_strands_a_little_and_never_leaves_hair_below_undyed():
+    mask = drawn((250, 250), (0, 250, 0, 250))
+    strands = np.float32(np.sign(np.sin(np.arange(250) / 3))[None].repeat(250, axis=0))
+    share, fade = share_of(mask, 0.5, 0.0, strands)
+    assert (share[125:] == 1).all() and (share[:125 - 6] == 0).all() and (share[120:125] == 1).any()
+    assert heads.first_dyed_row(fade) <= 119
+
+
+def test_even_hair_has_no_strands():
+    even = heads.strand_signal(np.full((60, 60), 40, np.float32), np.ones((60, 60), np.float32))
+    assert np.abs(even).max() < 1e-3
+    streaks = np.full((60, 60), 40, np.float32)
+    streaks[:, ::6] += 20
+    signal = heads.strand_signal(streaks, np.ones((60, 60), np.float32))
+    assert signal.max() > 0.3 and signal.min() < -0.1 and np.abs(signal).max() <= 1

@@ -1,0 +1,211 @@
+"""A picture and a mask in, an ombre out."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+
+from ombre import dye
+from ombre.recolour import dye_hair, ombre, prepare
+
+
+def hair_picture(height=200, width=160, lightness=60, seed=0):
+    """Streaky brown hair on skin, and its drawn mask: rows 20..180, columns 30..130."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((height, width, 3), (210, 170, 150), np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    mask[20:180, 30:130] = 255
+    streaks = cv2.GaussianBlur(rng.normal(0, 60, (height, width)), (0, 0), sigmaX=1, sigmaY=12)[..., None]
+    hair = np.clip(lightness * np.array([1.2, 1.0, 0.8]) + streaks, 2, 253).astype(np.uint8)
+    return np.where(mask[..., None] > 0, hair, picture), mask
+
+
+def hue_error(rgb, color):
+    most = np.iinfo(rgb.dtype).max
+    hue = cv2.cvtColor(np.float32(rgb.reshape(1, -1, 3)) / most, cv2.COLOR_RGB2HSV)[..., 0]
+    return np.abs((hue - 360 * color + 180) % 360 - 180)
+
+
+def lightness_of(rgb):
+    return dye.lightness_and_chroma(np.float32(rgb) / np.iinfo(rgb.dtype).max)[0]
+
+
+def test_height_0_changes_nothing():
+    rgb, mask = hair_picture()
+    dyed = ombre(rgb, mask, 0.6, 0.0, 0.5)
+    np.testing.assert_array_equal(dyed, rgb)
+    assert dyed is not rgb
+    assert prepare(rgb, mask, 0.0, 0.5) is None
+
+
+def test_height_1_dyes_all_hair_and_nothing_else():
+    rgb, mask = hair_picture()
+    before = rgb.copy()
+    dyed = ombre(rgb, mask, 0.6, 1.0, 0.0)
+    np.testing.assert_array_equal(rgb, before)
+    np.testing.assert_array_equal(dyed[mask == 0], rgb[mask == 0])
+    assert (dyed[mask > 0] != rgb[mask > 0]).any(axis=-1).all()
+    assert hue_error(dyed[mask > 0], 0.6).max() < 2
+
+
+def test_half_the_height_half_of_it_fading():
+    rgb, mask = hair_picture()
+    rgb[mask > 0] = (72, 60, 48)
+    dyed = ombre(rgb, mask, 0.6, 0.5, 0.5)
+    np.testing.assert_array_equal(dyed[:100], rgb[:100])
+    fade, full = dyed[100:140, 30:130], dyed[140:180, 30:130]
+    assert (full == full[0, 0]).all() and hue_error(full, 0.6).max() < 2
+    assert (fade == fade[:, :1]).all()
+    steps = np.abs(np.diff(np.float32(dyed[98:141, 80]), axis=0)).max(axis=1)
+    assert steps.max() < 12 and (np.abs(np.float32(fade[1:]) - rgb[101:140, 30:130]).sum(axis=-1) > 0).all()
+
+
+def test_grad_height_0_is_an_edge_and_1_fades_to_the_tips():
+    rgb, mask = hair_picture()
+    rgb[mask > 0] = (72, 60, 48)
+    edge = ombre(rgb, mask, 0.9, 0.5, 0.0)[:, 80]
+    np.testing.assert_array_equal(edge[:100], rgb[:100, 80])
+    assert (edge[100:180] == edge[179]).all() and (edge[179] != rgb[179, 80]).any()
+    soft = np.float32(ombre(rgb, mask, 0.9, 0.5, 1.0)[100:180, 80])
+    away = np.abs(soft - rgb[150, 80]).sum(axis=1)
+    assert (np.diff(away) > -6).all() and away[-1] > 5 * away[10]
+
+
+@pytest.mark.parametrize("color", [0.0, 0.1, 0.35, 0.5, 0.65, 0.9])
+@pytest.mark.parametrize("lightness", [12, 90, 190])
+def test_black_brown_and_blond_take_colour_and_keep_their_strands(color, lightness):
+    rgb, mask = hair_picture(lightness=lightness)
+    part = mask > 0
+    dyed = ombre(rgb, mask, color, 1.0, 0.0)
+    chroma = dye.lightness_and_chroma(np.float32(dyed) / 255)[1][part]
+    weighted = (hue_error(dyed[part], color)[0] * chroma).sum() / chroma.sum()
+    assert weighted < 0.6 and (chroma > 20).mean() > 0.99
+    inside = cv2.erode(mask, np.ones((21, 21))) > 0
+    strands = [(light - cv2.GaussianBlur(light, (0, 0), 3))[inside] for light in map(lightness_of, (rgb, dyed))]
+    assert np.corrcoef(strands)[0, 1] > 0.97 and 0.88 < strands[1].std() / strands[0].std() < 1.15
+    assert dyed[part].min() > 0 and dyed[part].max() < 255
+
+
+def test_black_hair_is_lightened_and_white_hair_toned_down():
+    for lightness, up in [(8, True), (235, False)]:
+        rgb, mask = hair_picture(lightness=lightness)
+        change = lightness_of(ombre(rgb, mask, 0.0, 1.0, 0.0)).astype(float) - lightness_of(rgb)
+        assert (change[mask > 0].mean() > 8) if up else (change[mask > 0].mean() < -8)
+
+
+def test_between_brown_and_blue_there_is_no_grey():
+    rgb, mask = hair_picture()
+    rgb[mask > 0] = (92, 62, 42)
+    rows = np.float32(ombre(rgb, mask, 0.61, 1.0, 1.0)[20:180, 80]) / 255
+    chroma = dye.lightness_and_chroma(rows)[1]
+    assert chroma.min() > 0.8 * chroma[0]
+
+
+def test_two_people_fade_at_their_own_rows():
+    rgb = np.full((240, 320, 3), (72, 60, 48), np.uint8)
+    mask = np.zeros((240, 320), np.uint8)
+    mask[10:110, 20:120], mask[80:220, 190:300] = 255, 255
+    changed = (ombre(rgb, mask, 0.9, 0.5, 0.0) != rgb).any(axis=-1)
+    assert not changed[:60, 20:120].any() and changed[60:110, 20:120].all()
+    assert not changed[80:150, 190:300].any() and changed[150:220, 190:300].all()
+
+
+def test_specks_above_and_below_leave_the_edge_where_it_is():
+    rgb = np.full((300, 200, 3), (72, 60, 48), np.uint8)
+    mask = np.zeros((300, 200), np.uint8)
+    mask[50:250, 50:150] = 255
+    alone = ombre(rgb, mask, 0.9, 0.5, 0.0)
+    mask[3:5, 20:22], mask[294:296, 170:172] = 255, 255
+    with_specks = ombre(rgb, mask, 0.9, 0.5, 0.0)
+    np.testing.assert_array_equal(with_specks[50:250], alone[50:250])
+
+
+def test_sixteen_bits_are_dyed_like_eight_and_finer():
+    rgb, mask = hair_picture()
+    deep = rgb.astype(np.uint16) * 257
+    dyed, dyed_deep = ombre(rgb, mask, 0.6, 0.7, 0.5), ombre(deep, mask, 0.6, 0.7, 0.5)
+    assert dyed_deep.dtype == np.uint16
+    assert np.abs(dyed_deep / 257 - dyed).mean() < 0.5 and np.abs(dyed_deep / 257 - dyed).max() < 8
+    np.testing.assert_array_equal(dyed_deep[mask == 0], deep[mask == 0])
+    assert len(np.unique(dyed_deep)) > 400
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 500), (500, 3), (2, 2), (257, 259)])
+@pytest.mark.parametrize("value", [0, 3, 128, 255])
+def test_any_size_and_any_even_mask(shape, value, dtype):
+    rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(dtype)
+    mask = np.full(shape, value, np.uint8)
+    for refine in (True, False):
+        dyed = ombre(rgb, mask, 0.3, 1.0, 0.5, refine=refine)
+        assert dyed.shape == rgb.shape and dyed.dtype == rgb.dtype
+        if value < 128:
+            np.testing.assert_array_equal(dyed, rgb)
+    if value == 255:
+        assert (ombre(rgb, mask, 0.3, 1.0, 0.0) != rgb).any()
+
+
+def test_unrefined_a_soft_mask_is_the_matte():
+    rgb = np.full((40, 40, 3), (72, 60, 48), np.uint8)
+    mask = np.full((40, 40), 255, np.uint8)
+    mask[:, :20] = 128
+    dyed = np.float32(ombre(rgb, mask, 0.6, 1.0, 0.0, refine=False))
+    half, full = dyed[20, 5] - rgb[20, 5], dyed[20, 35] - rgb[20, 35]
+    np.testing.assert_allclose(half, full * 128 / 255, atol=6)
+
+
+def test_strength_and_lightness():
+    rgb, mask = hair_picture()
+    hair = prepare(rgb, mask, 1.0, 0.0)
+    np.testing.assert_array_equal(dye_hair(hair, 0.6, strength=0.0), rgb)
+    full, half = (np.float32(dye_hair(hair, 0.6, strength=strength)) - rgb for strength in (1.0, 0.5))
+    np.testing.assert_allclose(half, full / 2, atol=1.5)
+    darker, plain, lighter = (lightness_of(dye_hair(hair, 0.6, lightness=at))[mask > 0].mean() for at in (-1, 0, 1))
+    assert darker < plain - 4 and plain + 8 < lighter
+
+
+def test_several_colours_of_one_preparation_are_each_as_if_alone():
+    rgb, mask = hair_picture()
+    hair = prepare(rgb, mask, 0.7, 0.4)
+    for color in (0.0, 0.5, 1.0):
+        np.testing.assert_array_equal(dye_hair(hair, color), ombre(rgb, mask, color, 0.7, 0.4))
+    np.testing.assert_array_equal(dye_hair(hair, 0.0), dye_hair(hair, 1.0))
+
+
+def test_threads_and_views_change_nothing():
+    rgb, mask = hair_picture()
+    wide = np.zeros((200, 320, 3), np.uint8)
+    wide[:, 80:240] = rgb
+    alone = ombre(rgb, mask, 0.6, 0.7, 0.4)
+    np.testing.assert_array_equal(ombre(wide[:, 80:240], mask, 0.6, 0.7, 0.4), alone)
+    with ThreadPoolExecutor(4) as pool:
+        for dyed in pool.map(lambda _: ombre(rgb, mask, 0.6, 0.7, 0.4), range(12)):
+            np.testing.assert_array_equal(dyed, alone)
+
+
+@pytest.mark.parametrize("settings", [dict(color=1.2), dict(ombre_height=-0.1), dict(ombre_grad_height=2),
+                                      dict(strength=1.5), dict(lightness=-3), dict(color=float("nan"))])
+def test_settings_out_of_range(settings):
+    rgb, mask = hair_picture()
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        ombre(rgb, mask, **{"color": 0.5, "ombre_height": 0.5, "ombre_grad_height": 0.5, **settings})
+
+
+def test_arrays_that_do_not_fit():
+    rgb, mask = hair_picture()
+    for picture, hair in [(rgb, mask[1:]), (rgb[..., 0], mask), (np.float32(rgb), mask), (rgb, mask > 0)]:
+        with pytest.raises(ValueError, match="must be"):
+            ombre(picture, hair, 0.5, 0.5, 0.5)
+
+
+def test_memory_stays_within_a_few_pictures():
+    import tracemalloc
+
+    rgb = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8)
+    mask = np.full((1500, 2000), 255, np.uint8)
+    ombre(rgb, mask, 0.6, 1.0, 0.5)
+    tracemalloc.start()
+    ombre(rgb, mask, 0.6, 1.0, 0.5)
+    assert tracemalloc.get_traced_memory()[1] < 4 * rgb.nbytes
+    tracemalloc.stop()
