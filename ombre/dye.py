@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 COLORS = {
-    "red": 0.0, "coral": 0.03, "copper": 0.065, "orange": 0.1, "gold": 0.13, "yellow": 0.16, "lime": 0.24,
+    "red": 0.0, "coral": 0.03, "copper": 0.065, "orange": 0.1, "gold": 0.125, "yellow": 0.145, "lime": 0.24,
     "green": 0.36, "mint": 0.42, "turquoise": 0.46, "sky": 0.5, "blue": 0.61, "indigo": 0.68, "violet": 0.75,
     "purple": 0.79, "magenta": 0.85, "pink": 0.9, "rose": 0.95,
 }
