@@ -1,5 +1,6 @@
-"""Which processor the networks run on."""
+"""Which processor the networks run on, and how much of it."""
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ def choose_device(asked: str = "auto") -> "torch.device":
     if not there.get(device.type, False) or beyond:
         raise ValueError(f"this machine has no device '{asked}', or torch cannot use it: say --device auto or cpu")
     return device
+
+
+def own_cores() -> int:
+    """This process's part of the processor's cores, at least 1: torchrun's processes on one machine share them out."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 def fast_in_bfloat16(device: "torch.device") -> bool:

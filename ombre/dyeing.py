@@ -95,7 +95,7 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: l
             rgb = dye_hair(hair, row["color"], strength=ombre.strength, lightness=ombre.lightness)
             write_picture(target, replace(picture, rgb=rgb))
     seconds = (time.perf_counter() - started) / len(rows)
-    result = dict(hair_share=round(mask.mean() / 255, 4), seconds=round(seconds, 4), status="ok" if found else NO_HAIR)
+    result = dict(hair_share=round(cv2.mean(mask)[0] / 255, 4), seconds=round(seconds, 4), status="ok" if found else NO_HAIR)
     return [row | result for row in rows]
 
 

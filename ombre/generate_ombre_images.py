@@ -8,7 +8,6 @@ Under torchrun the pictures are shared out over the ranks:
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from common.batch import BatchError, rank_and_size, wait_for_other_ranks  # noqa: E402
+from common.device import own_cores  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from common.weights import WeightsError  # noqa: E402
 from ombre.contact_sheet import write_contact_sheet  # noqa: E402
@@ -77,7 +77,7 @@ def dye(options: argparse.Namespace) -> int:
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else [0.9])
     ombre = Ombre(colors, options.ombre_height, options.ombre_grad_height, options.strength, options.lightness)
-    threads = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    threads = own_cores()
     finder = HairFinder(options.weights, options.device, threads)
     started = time.perf_counter()
     tally = dye_pictures(options.pictures or [SAMPLES], options.output, finder.mask, ombre, threads=threads,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from common.batch import BatchError, rank_and_size  # noqa: E402
-from common.device import choose_device, fast_in_bfloat16  # noqa: E402
+from common.device import choose_device, fast_in_bfloat16, own_cores  # noqa: E402
 from common.weights import WeightsError  # noqa: E402
 from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder, predict_folder  # noqa: E402
 from segmentation.seg_model_ohlora_v4.recipe import PRESETS, describe_settings  # noqa: E402
@@ -133,7 +133,7 @@ def report_figures(weights: Path, pairs: list, output: Path, device: str) -> int
 
 def predict_masks(options: argparse.Namespace) -> int:
     """predict: pictures -> soft hair masks."""
-    finder = HairFinder(options.weights, options.device, streams=os.cpu_count() or 1)
+    finder = HairFinder(options.weights, options.device, streams=own_cores())
     return predict_folder(options.pictures, options.output, finder, options.overwrite)
 
 

@@ -1,0 +1,181 @@
+#!/usr/bin/env python
+"""How fast the third stage is: colouring alone, a whole batch, where its time goes, its memory and its start.
+
+    python benchmarks/ombre_speed.py [--pictures 200] [--runs 30]
+
+Works on pictures made from data/samples (turned, cropped and enlarged to 1024 x 1024, JPEG of quality 90); the batches
+are dyed by the script itself, as a user starts it. The table of where time goes is one core's time for a picture: the
+script's steps one after the other, each on one thread.
+"""
+
+import argparse
+import math
+import re
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.markdown import markdown  # noqa: E402
+from benchmarks.ombre_quality import seed_tint  # noqa: E402
+from common.device import own_cores  # noqa: E402
+from common.pictures import Picture, read_picture, write_picture  # noqa: E402
+from ombre.recolour import dye_hair, ombre, prepare  # noqa: E402
+from segmentation.seg_model_ohlora_v4.frame import to_mask  # noqa: E402
+from segmentation.seg_model_ohlora_v4.predict import HairFinder  # noqa: E402
+from segmentation.seg_model_ohlora_v4.timing import statistics_of, time_in_turn  # noqa: E402
+
+SIDE = 1024  # pixels
+LOOK = 0.9, 0.6, 0.6  # colour, height, height of the fade: the script's own defaults
+FEW = 10  # pictures, for the memory's growth
+NAMED = ("numpy", "cv2", "PIL", "openvino", "pandas", "tqdm")  # packages whose import is listed
+
+
+def main() -> None:
+    options = parser().parse_args()
+    with TemporaryDirectory() as folder:
+        many, few = Path(folder, "many"), Path(folder, "few")
+        pictures = make_pictures(many, options.pictures)
+        make_pictures(few, FEW)
+        out = Path(folder, "out")
+        run_script(pictures[0], out / "first")  # the engine may have to be exported, which is done once
+        for title, rows in [
+            ("A picture of 1024 x 1024, its mask given, one thread", colouring(pictures[:4], options.runs)),
+            ("The whole script", batches({"a picture": pictures[0], f"{FEW} pictures": few,
+                                          f"{options.pictures} pictures": many}, out)),
+            ("One core's time for a picture in a batch", steps(pictures[:8], out / "steps.jpg", options.runs)),
+            ("What starting up imports", imports(pictures[0], out / "imports")),
+        ]:
+            print(f"{title}:\n\n{markdown(rows)}", flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=200, metavar="N", help="of the large batch")
+    parser.add_argument("--runs", type=int, default=30, metavar="N", help="repetitions of what is timed within this process")
+    return parser
+
+
+def make_pictures(folder: Path, count: int) -> list[Path]:
+    """Write `count` pictures, all different: the samples turned a little, cropped and enlarged."""
+    samples = [read_picture(path).rgb8 for path in sorted((ROOT / "data" / "samples").glob("*.jpg"))]
+    random, paths = np.random.default_rng(0), [folder / f"{number:04}.jpg" for number in range(count)]
+    for number, path in enumerate(paths):
+        rgb = samples[number % len(samples)]
+        height, width = rgb.shape[:2]
+        scale = SIDE / min(height, width) * random.uniform(1, 1.2)
+        place = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-8, 8), scale)
+        place[:, 2] += SIDE / 2 - width / 2, scale * height / 2 - height / 2
+        rgb = cv2.warpAffine(rgb, place, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        write_picture(path, Picture(rgb, jpeg={"quality": 90}))
+    return paths
+
+
+def colouring(paths: list[Path], runs: int) -> list[dict]:
+    """Ours and the seed project's rule in turn."""
+    cv2.setNumThreads(1)
+    finder = HairFinder(device="cpu")
+    pairs = [(rgb, finder.mask(rgb)) for rgb in (read_picture(path).rgb8 for path in paths)]
+    ours, seed = "here, matte included", "the seed project's rule, a tint in RGB"
+    times = time_in_turn({ours: lambda: [ombre(*pair, *LOOK) for pair in pairs],
+                          seed: lambda: [seed_tint(*pair, *LOOK) for pair in pairs]}, runs)
+    medians = {name: statistics_of(values)["median"] / len(pairs) for name, values in times.items()}
+    sizes = {ours: memory_of(ombre, pairs[0]), seed: memory_of(seed_tint, pairs[0])}
+    return [{"": name, "ms": median, "times as fast": medians[seed] / median, "memory, times the picture": sizes[name]}
+            for name, median in medians.items()]
+
+
+def memory_of(rule: Callable, pair: tuple[np.ndarray, np.ndarray]) -> float:
+    """The most that a rule's arrays take together, the result among them, as a multiple of the picture."""
+    tracemalloc.start()
+    rule(*pair, *LOOK)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / pair[0].nbytes
+
+
+def batches(inputs: dict[str, Path], out: Path) -> list[dict]:
+    """The script on each, from command to exit."""
+    rows = []
+    for number, (name, given) in enumerate(inputs.items()):
+        first, seconds, memory = run_script(given, out / str(number))
+        count = len(list((out / str(number)).rglob("*.jpg")))
+        rows.append({"": name, "seconds": seconds, "to the first result": first, "pictures a second": count / seconds,
+                     "memory, MB": memory})
+    return rows
+
+
+def run_script(given: Path, output: Path) -> tuple[float, float, float]:
+    """Seconds to the first dyed picture and to the end, and the most memory it had, in MB (on Linux, else NaN)."""
+    started = time.perf_counter()
+    script = subprocess.Popen(command(given, output), stdout=subprocess.DEVNULL)
+    first, memory = float("nan"), float("nan")
+    while script.poll() is None:
+        time.sleep(0.005)
+        if math.isnan(first) and any(output.glob("*.jpg")):
+            first = time.perf_counter() - started
+        with suppress(OSError, TypeError):  # not Linux, or at its end
+            memory = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{script.pid}/status").read_text())[1]) / 1024
+    seconds = time.perf_counter() - started
+    if script.returncode:
+        raise SystemExit(f"the script failed on {given}")
+    return first, seconds, memory
+
+
+def command(given: Path, output: Path) -> list[str]:
+    return [sys.executable, str(ROOT / "ombre" / "generate_ombre_images.py"), str(given), "--output", str(output),
+            "--device", "cpu"]
+
+
+def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
+    """What the script does with a picture, step by step, over some pictures in turn."""
+    cv2.setNumThreads(1)
+    finder = HairFinder(device="cpu", streams=own_cores())  # one thread each, as in a batch
+    color, height, grad_height = LOOK
+    results: dict[str, list] = {}
+
+    def step(name: str, work: Callable, *inputs: str) -> Callable:
+        def call() -> None:
+            results[name] = [work(*values) for values in zip(*(results[given] for given in inputs))]
+        return call
+
+    results["path"] = paths
+    calls = {
+        "decode": step("decode", read_picture, "path"),
+        "network": step("network", lambda picture: finder.probability(picture.rgb8), "decode"),
+        "mask to full size": step("mask", lambda probability: to_mask(probability, SIDE, SIDE), "network"),
+        "people, light and matte": step("hair", lambda picture, mask: prepare(picture.rgb, mask, height, grad_height),
+                                        "decode", "mask"),
+        "dye": step("dye", lambda hair: dye_hair(hair, color), "hair"),
+        "encode": step("encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)), "decode", "dye"),
+    }
+    times = {name: statistics_of(values)["median"] / len(paths) for name, values in time_in_turn(calls, runs, 2).items()}
+    total = sum(times.values())
+    rows = [{"": name, "ms": value, "share": f"{100 * value / total:.0f} %"} for name, value in times.items()]
+    return [*rows, {"": "sum", "ms": total, "share": "100 %"}]
+
+
+def imports(path: Path, output: Path) -> list[dict]:
+    """Milliseconds of imports, by package, while the script dyes a picture; pandas comes after it, for the table."""
+    result = subprocess.run([sys.executable, "-X", "importtime", *command(path, output)[1:]], capture_output=True, text=True)
+    spent: Counter = Counter()
+    for microseconds, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)", result.stderr, re.MULTILINE):
+        package = name.split(".")[0]
+        spent[package if package in NAMED else "Python's own and the project's"] += int(microseconds) / 1000
+    return [{"": name, "ms": value} for name, value in spent.most_common()]
+
+
+if __name__ == "__main__":
+    main()

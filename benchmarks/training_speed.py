@@ -1,0 +1,71 @@
+#!/usr/bin/env python
+"""How many pictures a second the student trains on: the published decoder and ours, float32 and bfloat16.
+
+    python benchmarks/training_speed.py [--rounds 5] [--batch-size 16] [--device auto]
+
+A step is what the training does: forward and soft binary cross-entropy, backward, AdamW, on a batch of 224 x 224. The
+four take turns.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+from benchmarks.markdown import markdown  # noqa: E402
+from benchmarks.published_student import PublishedStudent  # noqa: E402
+from common.device import choose_device  # noqa: E402
+from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE  # noqa: E402
+from segmentation.seg_model_ohlora_v4.losses import make_loss  # noqa: E402
+from segmentation.seg_model_ohlora_v4.model import EffiSegNet  # noqa: E402
+from segmentation.seg_model_ohlora_v4.recipe import Recipe  # noqa: E402
+from segmentation.seg_model_ohlora_v4.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.seg_model_ohlora_v4.train import logits_of, make_optimizer  # noqa: E402
+
+
+def main() -> None:
+    options = parser().parse_args()
+    device = choose_device(options.device)
+    ways = {f"{name}, {'bfloat16' if bfloat16 else 'float32'}": training_step(network(), bfloat16, device, options.batch_size)
+            for name, network in {"published decoder": PublishedStudent, "here": EffiSegNet}.items()
+            for bfloat16 in (False, True)}
+    times = time_in_turn(ways, options.rounds, warm_up=1)
+    medians = {name: statistics_of(values)["median"] for name, values in times.items()}
+    slowest = next(iter(medians.values()))
+    print(f"batches of {options.batch_size}, {device}, {torch.get_num_threads()} threads, {options.rounds} rounds\n")
+    print(markdown([{"": name, "ms a picture": median / options.batch_size, "pictures a second": 1000 * options.batch_size / median,
+                     "times as fast": slowest / median} for name, median in medians.items()]))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="steps of each")
+    parser.add_argument("--batch-size", type=int, default=Recipe.batch_size, metavar="N")
+    parser.add_argument("--device", default="auto")
+    return parser
+
+
+def training_step(model: nn.Module, bfloat16: bool, device: torch.device, batch: int) -> Callable[[], float]:
+    """A function that does one step and waits for its end."""
+    model.to(device, memory_format=torch.channels_last).train()
+    optimizer, loss_of = make_optimizer(model, Recipe()), make_loss(Recipe.loss, Recipe.dice_weight)
+    x = torch.randn(batch, 3, INPUT_SIZE, INPUT_SIZE, device=device)
+    labels = torch.rand(batch, 1, INPUT_SIZE, INPUT_SIZE, device=device)
+
+    def step() -> float:
+        loss = loss_of(logits_of(model, x, bfloat16), labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.item()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
