@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """The published comparison of losses, remade: each loss trains a student by one short recipe, on the same pictures.
 
-    python benchmarks/losses.py --data DIR --val DIR [--epochs 4] [--size 128]
+    python benchmarks/losses.py --data DIR --val DIR [--epochs 4] [--size 96]
 
 Interrupted, it goes on where it was. Writes data/runs/losses/losses.csv.
 """
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="pairs to train on")
     parser.add_argument("--val", type=Path, required=True, metavar="DIR", help="pairs to measure on")
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--size", type=int, default=96)
     options = parser.parse_args()
     recipe = ["--learning-rate", "1e-3", "--warm-start", "lite0", "--decay", "0.7"]
     rows = {}

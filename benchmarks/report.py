@@ -63,7 +63,7 @@ the research pictures are not ours to publish.
 
 ## Losses compared
 
-Four students, trained alike on the 1,435 drawn masks but for the loss: 4 epochs of 128 x 128 pictures, AdamW 1e-3 falling by
+Four students, trained alike on the 1,435 drawn masks but for the loss: 4 epochs of 96 x 96 pictures, AdamW 1e-3 falling by
 0.7 an epoch, from EfficientNet-Lite0's weights. That is short and small, so read the rows against each other and not against
 the table above. `kl-one-sided` is the published comparison's KL, `kl` has both Bernoulli terms.
 

@@ -10,11 +10,15 @@ if TYPE_CHECKING:
 def choose_device(asked: str = "auto") -> "torch.device":
     """The device that `asked` means: "auto" takes CUDA, else Apple's MPS, else the CPU; else any name torch knows.
 
+    Under torchrun each rank of a machine gets a GPU of its own, unless `asked` names one.
+
     Raises ValueError, with a line for the user, where the name is not a device or this machine does not have it.
     """
     import torch  # here, since asking for the name of a device is not worth a second of start-up to other callers
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked in ("auto", "cuda") and there["cuda"] and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     if asked == "auto":
         return torch.device(next(kind for kind, present in there.items() if present))
     try:

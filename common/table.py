@@ -71,8 +71,13 @@ class Table:
         return row["status"] != FAILED and all(str(row.get(name)) == str(value) for name, value in same.items())
 
     def relative(self, path: str | os.PathLike) -> str:
-        """How the table names a file: relative to its own folder, with forward slashes."""
-        return Path(os.path.relpath(os.path.abspath(path), os.path.realpath(self.path.parent))).as_posix()
+        """How the table names a file: relative to its own folder, with forward slashes; on another drive, the whole path."""
+        folder, name = os.path.split(os.path.abspath(path))
+        place = os.path.join(os.path.realpath(folder), name)
+        try:
+            return Path(os.path.relpath(place, os.path.realpath(self.path.parent))).as_posix()
+        except ValueError:  # Windows
+            return Path(place).as_posix()
 
     def demand_own(self, row: Row) -> None:
         """Raise BatchError where the key of `row` is taken by another `image`, which is still there."""

@@ -38,11 +38,11 @@ def label_pictures(inputs: Sequence[str | os.PathLike], output: Path, teacher: T
         BatchError: an input is missing, there is no picture, or another run is writing the table.
     """
     sources = find_pictures(inputs, output)
-    images = {source: relative(source.path, output) for source in sources}
     kind = teacher.name + (", face crop" if find_face else "")
     reading = BoundedSemaphore(os.cpu_count() or 1)  # so many pictures are in memory at their full size
 
     with Table(output / TABLE, COLUMNS, key="image") as table, Batches(teacher.find_hair, batch_size) as find_hair:
+        images = {source: table.relative(source.path) for source in sources}
         known = {row["image"]: row for row in table.rows()}
         labels = label_names(images, known)
 
@@ -123,15 +123,6 @@ class Batches:
         except Exception as error:
             for _, answer in batch:
                 answer.set_exception(error)
-
-
-def relative(path: Path, folder: Path) -> str:
-    """`path` as seen from `folder`, with forward slashes; on another Windows drive, the whole path."""
-    place = os.path.join(os.path.realpath(path.parent), path.name)
-    try:
-        return Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
-    except ValueError:
-        return Path(place).as_posix()
 
 
 def label_names(images: dict[Source, str], known: dict[str, Row]) -> dict[Source, str]:

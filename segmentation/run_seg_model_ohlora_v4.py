@@ -4,7 +4,6 @@
 Without a word it trains on data/hair_labels and then measures the student on the pictures set aside.
 """
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +94,6 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     if size > 1:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         if device.type == "cuda":
-            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
     if options.overwrite and rank == 0:
         (options.output / STATE).unlink(missing_ok=True)

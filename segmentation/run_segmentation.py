@@ -6,7 +6,6 @@ Under torchrun the pictures are shared out over the ranks:
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -76,13 +75,12 @@ def label(options: argparse.Namespace) -> int:
         raise BatchError(f"{FACES}: there is no such folder; put pictures there, or name others, as in "
                          f"'run_segmentation.py {ROOT / 'data' / 'samples'}'")
     find_face = face_finder() if options.crop_face else None
-    device = own_device(options.device)
     if options.teacher == "student":
         print("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student\n"
               "*** trained on them learns nothing new. labels.csv says 'student' beside each.", file=sys.stderr)
-        teacher = student(device)
+        teacher = student(options.device)
     else:
-        teacher = facexformer(options.weights, device, options.precision)
+        teacher = facexformer(options.weights, options.device, options.precision)
     started = time.perf_counter()
     tally = label_pictures(options.pictures, options.output, teacher, batch_size=options.batch_size,
                            overwrite=options.overwrite, find_face=find_face,
@@ -93,16 +91,6 @@ def label(options: argparse.Namespace) -> int:
           + f"{options.output}: {tally.done} pictures done by {teacher.name}, {pace:.0f} ms each; {tally.skipped} "
           f"were done before, {tally.failed} failed; {TABLE} has a row for each")
     return tally.exit_code
-
-
-def own_device(asked: str) -> str:
-    """Under torchrun each rank of a machine takes a GPU of its own, unless one is named."""
-    if asked in ("auto", "cuda") and "LOCAL_RANK" in os.environ:
-        import torch
-
-        if torch.cuda.is_available():
-            return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
-    return asked
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class ConvOfParts(nn.Conv2d):
 
 
 class GhostModule(nn.Module):
-    """Half of the channels by a 1x1 convolution, the other half from those by a cheap depthwise 3x3 (arXiv 1911.11907)."""
+    """Half of the channels by a 1x1 convolution, the rest from those by a cheap depthwise 3x3 (arXiv 1911.11907)."""
 
     def __init__(self, channels: int):
         super().__init__()

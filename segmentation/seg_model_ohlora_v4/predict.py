@@ -1,7 +1,7 @@
 """A picture in, the student's probability of hair out, on the fastest engine at hand.
 
-On a processor the student runs in OpenVINO, exported from the PyTorch network once and kept beside the weights; PyTorch is
-not even imported then. On a GPU it runs in PyTorch.
+On a processor the student runs in OpenVINO, exported from the PyTorch network once and kept beside the weights; PyTorch
+is not even imported then. On a GPU it runs in PyTorch.
 """
 import os
 import shutil
@@ -86,7 +86,9 @@ def predict_folder(inputs: Sequence[Path], output: Path, finder: HairFinder, ove
         return dict(image=table.relative(source.path), mask=names[source])
 
     def is_done(source: Source) -> bool:
-        return not overwrite and table.finished(names[source], image=table.relative(source.path)) and (output / names[source]).is_file()
+        mask = names[source]
+        known = not overwrite and table.finished(mask, image=table.relative(source.path))
+        return known and (output / mask).is_file()
 
     with Table(output / "masks.csv", COLUMNS, key="mask") as table:
         tally = work_through(
@@ -101,7 +103,7 @@ def predict_folder(inputs: Sequence[Path], output: Path, finder: HairFinder, ove
 
 
 def openvino_engine(model: Path, streams: int, precision: str = "f32") -> Engine:
-    """An engine for the processor. "bf16" takes two thirds of the time, but moves one pixel in twenty-five by over 1/255."""
+    """An engine for the processor. "bf16" takes two thirds of the time, but moves 4 % of the pixels by over 1/255."""
     import openvino as ov
 
     # Not pinned to cores: beside other programs, or other ranks that would choose the same cores, that waits for long.
@@ -115,7 +117,8 @@ def openvino_engine(model: Path, streams: int, precision: str = "f32") -> Engine
             own.request = compiled.create_infer_request()
         return np.concatenate([own.request.infer([one[None]])[0].copy() for one in rgb])
 
-    run(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 3), np.uint8))  # OpenVINO can deadlock where two threads are the first to ask
+    # Where two threads are the first to ask at once, OpenVINO can deadlock: it readies itself for numpy only then.
+    run(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 3), np.uint8))
     return run
 
 
@@ -156,7 +159,7 @@ def exported(weights: Path) -> Path:
             if not (folder / name / "model.xml").is_file():
                 continue
         return folder / name / "model.xml"
-    raise WeightsError(f"{weights}: no place to keep its exported form; make one of {folders[0]} and {folders[1]} writable")
+    raise WeightsError(f"{weights}: no place to keep its exported form; make {folders[0]} or {folders[1]} writable")
 
 
 def export(weights: Path, folder: Path) -> None:
