@@ -80,7 +80,7 @@ def dye(options: argparse.Namespace) -> int:
     threads = own_cores()
     finder = HairFinder(options.weights, options.device, threads)
     started = time.perf_counter()
-    tally = dye_pictures(options.pictures or [SAMPLES], options.output, finder.mask, ombre, threads=threads,
+    tally = dye_pictures(options.pictures or [SAMPLES], options.output, finder.closer_mask, ombre, threads=threads,
                          suffix=options.format and f".{options.format}", overwrite=options.overwrite,
                          max_pixels=options.max_megapixels * 10**6)
     pace = 1000 * (time.perf_counter() - started) / max(tally.done, 1)

@@ -1,5 +1,4 @@
 """The ombre script as a user starts it: formats, bad files, resuming, settings, several processes."""
-import os
 import shutil
 import subprocess
 import sys

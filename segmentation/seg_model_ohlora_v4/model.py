@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
 from efficientnet_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from common.batch import Row, Source, Table, find_pictures, output_names, shard, work_through
@@ -24,6 +25,8 @@ from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, squash, to_mask
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
 NETWORK = Path(__file__).with_name("model.py")
 COLUMNS = ["image", "mask", "width", "height", "hair_share", "status", "error"]
+ROOM = 0.25  # of the hair's height and width, on every side, that a second look sees
+CLOSER_BELOW = 0.5  # share of the picture under which the part with hair is worth one
 
 Engine = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 RGB -> (N, 224, 224) float32 probability of hair
 
@@ -56,6 +59,31 @@ class HairFinder:
     def mask(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255."""
         return to_mask(self.probability(rgb), *rgb.shape[:2])
+
+    def closer_mask(self, rgb: np.ndarray) -> np.ndarray:
+        """As `mask`, with a second look at the part with hair where that is small in the picture: far-away heads."""
+        height, width = rgb.shape[:2]
+        probability = self.probability(rgb)
+        mask = to_mask(probability, height, width)
+        if (part := small_part_with_hair(probability, height, width)) is not None:
+            mask[part] = self.mask(rgb[part])
+        return mask
+
+
+def small_part_with_hair(probability: np.ndarray, height: int, width: int) -> tuple[slice, slice] | None:
+    """Rows and columns of a picture (height, width) that hold its hair and some room around, if less than half of it."""
+    side = len(probability)
+    left, top, across, down = cv2.boundingRect((probability > 0.5).astype(np.uint8))
+    if not across:
+        return None
+    starts = [max(0, at - round(ROOM * size)) for at, size in ((top, down), (left, across))]
+    ends = [min(side, at + size + round(ROOM * size)) for at, size in ((top, down), (left, across))]
+    if (ends[0] - starts[0]) * (ends[1] - starts[1]) > CLOSER_BELOW * side**2:
+        return None
+    rows, columns = (
+        slice(start * size // side, -(-end * size // side)) for start, end, size in zip(starts, ends, (height, width))
+    )
+    return rows, columns
 
 
 def predict_folder(inputs: Sequence[Path], output: Path, finder: HairFinder, overwrite: bool) -> int:

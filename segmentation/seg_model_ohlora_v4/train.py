@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from common.files import replacing
 from segmentation.seg_model_ohlora_v4.data import Pair, PairDataset, epoch_batches, load
-from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE
 from segmentation.seg_model_ohlora_v4.losses import Loss, make_loss
 from segmentation.seg_model_ohlora_v4.model import EffiSegNet, load_student
 from segmentation.seg_model_ohlora_v4.recipe import Recipe

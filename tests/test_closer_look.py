@@ -1,0 +1,35 @@
+"""The second look at hair that is small in the picture, with the shipped weights on a shipped sample."""
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.pictures import read_picture
+from segmentation.seg_model_ohlora_v4.metrics import measure
+from segmentation.seg_model_ohlora_v4.predict import HairFinder, small_part_with_hair
+
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "astronaut.jpg"
+
+
+def test_a_far_away_head_is_seen_better_the_second_time():
+    portrait = read_picture(SAMPLE).rgb8[:230, 100:330]
+    finder = HairFinder(device="cpu")
+    wanted = np.zeros((700, 900), np.uint8)
+    wanted[150:380, 300:530] = finder.mask(portrait)
+    scene = np.full((700, 900, 3), (150, 170, 190), np.uint8)
+    scene[150:380, 300:530] = portrait
+    plain, closer = (measure(found, wanted)["boundary_f1"] for found in (finder.mask(scene), finder.closer_mask(scene)))
+    assert closer > plain and closer > 0.8
+
+
+def test_the_part_has_room_around_the_hair_and_stays_in_the_picture():
+    probability = np.zeros((224, 224), np.float32)
+    cv2.rectangle(probability, (100, 0), (139, 39), 1.0, -1)  # 40 x 40 cells, at the upper border
+    rows, columns = small_part_with_hair(probability, 448, 672)
+    assert (rows.start, rows.stop) == (0, 100)  # 50 of 224 cells are 100 of 448 pixels
+    assert (columns.start, columns.stop) == (270, 450)
+
+
+def test_hair_that_fills_the_picture_or_is_not_there_needs_no_second_look():
+    assert small_part_with_hair(np.zeros((224, 224), np.float32), 300, 300) is None
+    assert small_part_with_hair(np.ones((224, 224), np.float32), 300, 300) is None
