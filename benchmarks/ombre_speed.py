@@ -5,7 +5,9 @@
 
 Works on pictures made from data/samples (turned, cropped and enlarged to 1024 x 1024, JPEG of quality 90); the batches
 are dyed by the script itself, as a user starts it. The table of where time goes is one core's time for a picture: the
-script's steps one after the other, each on one thread.
+script's steps one after the other, each on one thread. The largest is the network, which does each thing at the lowest
+resolution that gives the same result already (model.py); what is left is EfficientNet-B0 in float32. bfloat16 would
+take two thirds of the time, at the price that student_speed.py shows.
 """
 
 import argparse
@@ -64,7 +66,7 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=200, metavar="N", help="of the large batch")
-    parser.add_argument("--runs", type=int, default=30, metavar="N", help="repetitions of what is timed within this process")
+    parser.add_argument("--runs", type=int, default=30, metavar="N", help="repetitions of what is timed in here")
     return parser
 
 
@@ -159,9 +161,11 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
         "people, light and matte": step("hair", lambda picture, mask: prepare(picture.rgb, mask, height, grad_height),
                                         "decode", "mask"),
         "dye": step("dye", lambda hair: dye_hair(hair, color), "hair"),
-        "encode": step("encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)), "decode", "dye"),
+        "encode": step("encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)),
+                       "decode", "dye"),
     }
-    times = {name: statistics_of(values)["median"] / len(paths) for name, values in time_in_turn(calls, runs, 2).items()}
+    times = {name: statistics_of(values)["median"] / len(paths)
+             for name, values in time_in_turn(calls, runs, warm_up=2).items()}
     total = sum(times.values())
     rows = [{"": name, "ms": value, "share": f"{100 * value / total:.0f} %"} for name, value in times.items()]
     return [*rows, {"": "sum", "ms": total, "share": "100 %"}]
@@ -169,7 +173,8 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
 
 def imports(path: Path, output: Path) -> list[dict]:
     """Milliseconds of imports, by package, while the script dyes a picture; pandas comes after it, for the table."""
-    result = subprocess.run([sys.executable, "-X", "importtime", *command(path, output)[1:]], capture_output=True, text=True)
+    python, *script = command(path, output)
+    result = subprocess.run([python, "-X", "importtime", *script], capture_output=True, text=True)
     spent: Counter = Counter()
     for microseconds, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)", result.stderr, re.MULTILINE):
         package = name.split(".")[0]

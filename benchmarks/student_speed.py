@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""How long the student takes a picture of 224 x 224, by itself, on each engine, beside the teacher; and whether they agree.
+"""How long the student takes for one picture of 224 x 224, on each engine and beside the teacher; how well they agree.
 
     python benchmarks/student_speed.py [--runs 100] [--compiled] [PICTURE...]
 
 All take turns, so that a busy machine burdens all alike. Agreement is the share of pixels whose probability is within
 1/255 of our network's in PyTorch, float32, over the pictures (data/samples) and their mirror images. Then what the
-engines cost otherwise: seconds to the first result, and megabytes installed.
+engines cost otherwise: seconds to the first result, imports not counted, and megabytes installed.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path, nargs="*", metavar="PICTURE", help="to compare masks on")
     parser.add_argument("--runs", type=int, default=100, metavar="N")
-    parser.add_argument("--compiled", action="store_true", help="torch.compile too, which wants a C++ compiler and a minute")
+    parser.add_argument("--compiled", action="store_true", help="torch.compile too: takes a C++ compiler and a minute")
     return parser
 
 
@@ -84,8 +84,8 @@ def all_engines(compiled: bool) -> tuple[dict[str, Engine], dict[str, float]]:
         "student, OpenVINO bfloat16": rough,
     }
     if compiled:
-        engines["student, torch.compile float32"] = started(
-            "torch.compile", lambda: in_torch(torch.compile(HairProbability(student), mode="max-autotune-no-cudagraphs")))
+        network = torch.compile(HairProbability(student), mode="max-autotune-no-cudagraphs")
+        engines["student, torch.compile float32"] = started("torch.compile", lambda: in_torch(network))
     return engines, starts
 
 

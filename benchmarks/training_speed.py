@@ -31,14 +31,14 @@ from segmentation.seg_model_ohlora_v4.train import logits_of, make_optimizer  # 
 def main() -> None:
     options = parser().parse_args()
     device = choose_device(options.device)
-    ways = {f"{name}, {'bfloat16' if bfloat16 else 'float32'}": training_step(network(), bfloat16, device, options.batch_size)
+    ways = {f"{name}, {precision}": training_step(network(), precision == "bfloat16", device, options.batch_size)
             for name, network in {"published decoder": PublishedStudent, "here": EffiSegNet}.items()
-            for bfloat16 in (False, True)}
+            for precision in ("float32", "bfloat16")}
     times = time_in_turn(ways, options.rounds, warm_up=1)
-    medians = {name: statistics_of(values)["median"] for name, values in times.items()}
+    medians = {name: statistics_of(values)["median"] / options.batch_size for name, values in times.items()}
     slowest = next(iter(medians.values()))
     print(f"batches of {options.batch_size}, {device}, {torch.get_num_threads()} threads, {options.rounds} rounds\n")
-    print(markdown([{"": name, "ms a picture": median / options.batch_size, "pictures a second": 1000 * options.batch_size / median,
+    print(markdown([{"": name, "ms a picture": median, "pictures a second": 1000 / median,
                      "times as fast": slowest / median} for name, median in medians.items()]))
 
 

@@ -1,5 +1,6 @@
 """The student network: golden values, both checkpoint forms, the half-resolution decoder, both engines."""
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,14 @@ def test_the_processors_engine_agrees_with_pytorch(published, golden, tmp_path):
     before = {path.name for path in (tmp_path / ".exported").iterdir()}
     HairFinder(weights, "cpu")
     assert {path.name for path in (tmp_path / ".exported").iterdir()} == before, "the export is not made twice"
+
+
+def test_threads_that_ask_at_once_get_what_one_gets(published, golden):
+    finder = HairFinder(published, "cpu", streams=2)
+    pictures = [golden["rgb"], golden["rgb"][::-1].copy()] * 4
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(finder.probability, pictures))
+    assert all(np.abs(one - finder.probability(picture)).max() < 1e-6 for one, picture in zip(found, pictures))
 
 
 def test_the_export_is_made_anew_when_the_weights_change(published, golden, tmp_path):
