@@ -160,7 +160,7 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
         "mask to full size": step("mask", lambda probability: to_mask(probability, SIDE, SIDE), "network"),
         "people, light and matte": step("hair", lambda picture, mask: prepare(picture.rgb, mask, height, grad_height),
                                         "decode", "mask"),
-        "dye": step("dye", lambda hair: dye_hair(hair, color), "hair"),
+        "dye": step("dye", lambda picture, hair: dye_hair(hair, color) if hair else picture.rgb, "decode", "hair"),
         "encode": step("encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)),
                        "decode", "dye"),
     }
