@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
     summary = commands.add_parser("summary", help="layers, parameters, multiply-adds and the time of a forward pass")
     summary.set_defaults(command=summarize)
+    summary.add_argument("--runs", type=int, default=100, help="forward passes to time, after a warm-up (%(default)s)")
     for command in (evaluate, predict, summary):
         command.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS, metavar="FILE")
     for command in (train, evaluate, predict, summary):
@@ -139,7 +140,7 @@ def summarize(options: argparse.Namespace) -> int:
     """summary: what the student costs, and the teacher beside it."""
     from segmentation.seg_model_ohlora_v4.summary import print_summary
 
-    print_summary(options.weights, choose_device(options.device))
+    print_summary(options.weights, choose_device(options.device), options.runs)
     return 0
 
 

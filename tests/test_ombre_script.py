@@ -1,7 +1,9 @@
 """The ombre script as a user starts it: formats, bad files, resuming, settings, several processes."""
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,27 @@ def test_two_processes_share_the_pictures(folder, tmp_path):
     assert len(rows(output)) == 6 and all((output / name).is_file() for name in rows(output).index)
     assert "rank 0 of 2" in result.stdout and "rank 1 of 2" in result.stdout
     assert not list(output.glob(".ombre.csv*"))
+
+
+def test_a_rank_that_was_killed_and_started_again_completes_the_batch(folder, tmp_path):
+    """Ranks on machines of their own, with a common folder: each is started by hand."""
+    output = tmp_path / "out"
+    for number in range(10):
+        shutil.copy(folder / "deep" / "a.png", folder / f"{number}.png")
+
+    def rank(number: int) -> subprocess.Popen:
+        command = [sys.executable, str(SCRIPT), str(folder), "--output", str(output)]
+        return subprocess.Popen(command, env=os.environ | {"RANK": str(number), "WORLD_SIZE": "2"})
+
+    first, second = rank(0), rank(1)
+    while second.poll() is None and not (output / "0_0.9.png").exists() and not (output / "1_0.9.png").exists():
+        time.sleep(0.01)
+    second.kill()
+    second.wait()
+    assert first.wait() == 0
+    assert rank(1).wait() == 0
+    assert len(rows(output)) == 12 and set(rows(output).status) == {"ok"}
+    assert all((output / name).is_file() for name in rows(output).index)
 
 
 def test_starting_up_imports_neither_torch_nor_training(tmp_path):

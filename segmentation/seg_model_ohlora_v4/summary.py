@@ -12,18 +12,19 @@ from segmentation.seg_model_ohlora_v4.predict import HairFinder
 from segmentation.seg_model_ohlora_v4.timing import layers, statistics_of, time_in_turn
 
 
-def print_summary(weights: Path, device: torch.device, runs: int = 100) -> None:
+def print_summary(weights: Path, device: torch.device, runs: int) -> None:
     """Print the student's layers, then parameters, multiply-adds and times of student and teacher, measured in turn.
 
     The teacher's time does not depend on its weights, so its network is timed untrained. Raises WeightsError.
     """
     student, teacher = load_student(weights).to(device), FaceXFormer().to(device).eval()
     x = torch.randn(1, 3, INPUT_SIZE, INPUT_SIZE, device=device)
-    rows = pd.DataFrame(layers(student, x), columns=["layer", "output", "parameters", "multiply_adds"])
-    print(rows.to_string(index=False))
-    costs = {"student": rows, "teacher": pd.DataFrame(layers(teacher, x), columns=rows.columns)}
-    for name, cost in costs.items():
-        print(f"{name}: {cost.parameters.sum():,} parameters, {cost.multiply_adds.sum() / 1e6:,.0f} million multiply-adds")
+    for name, network in (("student", student), ("teacher", teacher)):
+        rows, multiply_adds = layers(network, x)
+        if network is student:
+            print(pd.DataFrame(rows, columns=["layer", "output", "parameters", "multiply_adds"]).to_string(index=False))
+        size = sum(parameter.numel() for parameter in network.parameters())
+        print(f"{name}: {size:,} parameters, {multiply_adds / 1e6:,.0f} million multiply-adds")
     print(time_table(student, teacher, HairFinder(weights, device.type), x, runs).round(1).to_string())
 
 

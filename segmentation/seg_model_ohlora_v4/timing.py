@@ -5,39 +5,36 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 
-def layers(model: nn.Module, x: Tensor) -> list[tuple[str, tuple[int, ...], int, int]]:
-    """Run `model` on `x`: (layer, output shape, parameters, multiply-adds) of each convolution, linear layer and norm."""
-    rows = []
+def layers(model: nn.Module, x: Tensor) -> tuple[list[tuple[str, tuple[int, ...], int, int]], int]:
+    """Run `model` on `x` and look at what it does.
+
+    Returns:
+        (name, output shape, parameters, multiply-adds) of each layer with parameters, and the multiply-adds of the whole.
+        Multiplications of matrices and convolutions count, what else there is costs little beside them.
+    """
+    shapes = {}
 
     def note(name: str) -> Callable:
         def hook(layer: nn.Module, inputs: tuple, output: Tensor) -> None:
-            size = sum(parameter.numel() for parameter in layer.parameters())
-            rows.append((name, tuple(output.shape), size, multiply_adds(layer, output)))
+            shapes[name] = tuple(output.shape), sum(parameter.numel() for parameter in layer.parameters(recurse=False))
 
         return hook
 
-    leaves = [(name, layer) for name, layer in model.named_modules() if not list(layer.children())]
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in leaves if list(layer.parameters())]
+    own = {name: layer for name, layer in model.named_modules() if list(layer.parameters(recurse=False))}
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in own.items()]
     try:
-        with torch.inference_mode():
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(x)
     finally:
         for hook in hooks:
             hook.remove()
-    return rows
-
-
-def multiply_adds(layer: nn.Module, output: Tensor) -> int:
-    """Of a convolution or linear layer that gave `output`; 0 for others, whose cost is small beside them."""
-    if isinstance(layer, nn.Conv2d):
-        return output.numel() * layer.weight[0].numel()
-    if isinstance(layer, nn.ConvTranspose2d):  # each input value meets each weight of its channel
-        return output.numel() * layer.weight[:, 0].numel() // (layer.stride[0] * layer.stride[1])
-    if isinstance(layer, nn.Linear):
-        return output.numel() * layer.in_features
-    return 0
+    counts = {name: sum(ops.values()) // 2 for name, ops in counter.get_flop_counts().items()}  # two operations each
+    whole = type(model).__name__
+    rows = [(name, shape, size, counts.get(f"{whole}.{name}", 0)) for name, (shape, size) in shapes.items()]
+    return rows, counter.get_total_flops() // 2
 
 
 def time_in_turn(calls: dict[str, Callable[[], object]], runs: int = 100, warm_up: int = 5) -> dict[str, list[float]]:

@@ -1,0 +1,83 @@
+"""The student's script: soft masks, figures, layers and times."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.golden.fill import fill
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = Path(__file__).parent / "golden"
+SAMPLES = ROOT / "data" / "samples"
+
+
+def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "segmentation" / "run_seg_model_ohlora_v4.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, np.ndarray]:
+    return dict(np.load(GOLDEN / "golden-shared-1.npz"))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    spec = json.loads((GOLDEN / "ohlora_v4_student_state_dict.json").read_text())
+    state = {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in spec.items()}
+    path = tmp_path_factory.mktemp("published") / "segmentation_model_ohlora_v4.pth"
+    torch.save(fill(state, "shared-1"), path)
+    return path
+
+
+def test_predict_writes_the_networks_output(published, golden, tmp_path):
+    bgr = cv2.cvtColor(golden["rgb"], cv2.COLOR_RGB2BGR)
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "in" / "deep" / "golden.png"), bgr)
+    cv2.imwrite(str(tmp_path / "in" / "wide.png"), cv2.resize(bgr, (500, 300)))
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8 no more")
+    result = run("predict", "in", "--output", "out", "--weights", published, cwd=tmp_path)
+    assert result.returncode == 1 and "broken.jpg" in result.stderr
+    mask = cv2.imread(str(tmp_path / "out" / "deep" / "golden.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.dtype == np.uint8 and mask.shape == (224, 224)
+    assert np.abs(mask - 255 * golden["ohlora_hair"]).max() < 0.51  # rounded
+    assert cv2.imread(str(tmp_path / "out" / "wide.png"), cv2.IMREAD_UNCHANGED).shape == (300, 500)
+    rows = pd.read_csv(tmp_path / "out" / "masks.csv", keep_default_na=False).set_index("mask")
+    assert rows.status.to_dict() == {"broken.png": "failed", "deep/golden.png": "ok", "wide.png": "ok"}
+    again = run("predict", "in", "--output", "out", "--weights", published, cwd=tmp_path)
+    assert "0 masks written" in again.stdout and "2 there already" in again.stdout
+
+
+def test_evaluate_gives_full_marks_to_its_own_masks(tmp_path):
+    """The student's masks, made black and white, serve as the drawn ones: each figure is then known."""
+    assert run("predict", SAMPLES / "astronaut.jpg", "--output", tmp_path / "masks", cwd=tmp_path).returncode == 0
+    path = tmp_path / "masks" / "astronaut.png"
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), np.where(mask > 127, 255, 0).astype(np.uint8))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "astronaut.jpg").write_bytes((SAMPLES / "astronaut.jpg").read_bytes())
+    result = run("evaluate", "--data", tmp_path, "--output", tmp_path / "figures", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    figures = pd.read_csv(tmp_path / "figures" / "metrics.csv").iloc[0]
+    assert figures[["iou", "dice", "recall", "precision", "mean_iou", "boundary_f1"]].tolist() == [1.0] * 6
+    assert 0 < figures.mse < 0.01
+    assert len(list((tmp_path / "figures" / "overlays").iterdir())) == 1
+
+
+def test_summary_counts_and_times_both_networks(tmp_path):
+    said = run("summary", "--runs", "1", cwd=tmp_path).stdout
+    assert "conv6" in said and "student: 3," in said and "teacher: 9" in said
+    assert all(word in said for word in ("median", "deviation", "ratio"))
+
+
+def test_the_shipped_student_finds_hair_and_leaves_a_wall_alone(tmp_path):
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((100, 200, 3), (150, 170, 180), np.uint8))
+    assert run("predict", SAMPLES / "astronaut.jpg", "wall.png", "--output", "out", cwd=tmp_path).returncode == 0
+    shares = pd.read_csv(tmp_path / "out" / "masks.csv").set_index("mask").hair_share
+    assert 0.03 < shares["astronaut.png"] < 0.12 and shares["wall.png"] < 0.02
