@@ -227,29 +227,28 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> None:
         raise PictureError(f"{path}: cannot be written: end its name in {', '.join(FORMATS)}")
     try:
         with replacing(path) as part:
-            part.write_bytes(_encoded(picture, kind))
+            _write_as(kind, picture, part)
     except Exception as error:  # encoders, too, raise anything, over metadata that is broken
         raise PictureError(f"{path}: cannot be written: {_one_line(error)}") from error
 
 
-def _encoded(picture: Picture, kind: str) -> bytes:
+def _write_as(kind: str, picture: Picture, path: Path) -> None:
     pixels = _channels(picture, kind)
     if kind == "BMP":
-        return _by_opencv(".bmp", pixels)
+        path.write_bytes(_by_opencv(".bmp", pixels))
+        return
     pixels = _turned(pixels, picture.orientation, back=True)
     # a profile is for grey or for RGB, and a picture of the other kind must not have it
     icc = picture.icc if picture.icc and _is_for_grey(picture.icc) == (pixels.ndim == 2) else None
-    if kind == "PNG":
-        return _png(pixels, icc, picture.exif)
-    if kind == "TIFF":
-        return tiff.encode(pixels, icc, picture.exif)
+    if kind in ("PNG", "TIFF"):
+        path.write_bytes((_png if kind == "PNG" else tiff.encode)(pixels, icc, picture.exif))
+        return
     if kind == "JPEG":
         settings = picture.jpeg or {"quality": 95, "subsampling": 0}
     else:
         settings = {"lossless": picture.lossless, "exact": True} | ({} if picture.lossless else {"quality": 95})
-    data = BytesIO()
-    Image.fromarray(pixels).save(data, kind, exif=picture.exif or b"", icc_profile=icc, **settings)
-    return data.getvalue()
+    # To a path, not to memory: so Pillow lets other threads run meanwhile.
+    Image.fromarray(pixels).save(path, kind, exif=picture.exif or b"", icc_profile=icc, **settings)
 
 
 def _channels(picture: Picture, kind: str) -> np.ndarray:

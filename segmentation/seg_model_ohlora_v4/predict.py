@@ -26,7 +26,7 @@ SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student
 NETWORK = Path(__file__).with_name("model.py")
 COLUMNS = ["image", "mask", "width", "height", "hair_share", "status", "error"]
 ROOM = 0.25  # of the hair's height and width, on every side, that a second look sees
-CLOSER_BELOW = 0.5  # share of the picture under which the part with hair is worth one
+CLOSER_BELOW = 0.25  # share of the picture under which the part with hair is worth one
 
 Engine = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 RGB -> (N, 224, 224) float32 probability of hair
 
@@ -71,7 +71,7 @@ class HairFinder:
 
 
 def small_part_with_hair(probability: np.ndarray, height: int, width: int) -> tuple[slice, slice] | None:
-    """Rows and columns of a picture (height, width) that hold its hair and some room around, if less than half of it."""
+    """Rows and columns of a picture (height, width) with its hair and some room around; None where that is no small part."""
     side = len(probability)
     left, top, across, down = cv2.boundingRect((probability > 0.5).astype(np.uint8))
     if not across:
