@@ -77,10 +77,10 @@ def dye(options: argparse.Namespace) -> int:
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else [0.9])
     ombre = Ombre(colors, options.ombre_height, options.ombre_grad_height, options.strength, options.lightness)
-    threads = own_cores()
-    finder = HairFinder(options.weights, options.device, threads)
+    finder = HairFinder(options.weights, options.device, own_cores())
     started = time.perf_counter()
-    tally = dye_pictures(options.pictures or [SAMPLES], options.output, finder.closer_mask, ombre, threads=threads,
+    tally = dye_pictures(options.pictures or [SAMPLES], options.output, finder.closer_mask, ombre,
+                         threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
                          suffix=options.format and f".{options.format}", overwrite=options.overwrite,
                          max_pixels=options.max_megapixels * 10**6)
     pace = 1000 * (time.perf_counter() - started) / max(tally.done, 1)
