@@ -22,12 +22,12 @@ def test_a_far_away_head_is_seen_better_the_second_time():
     assert closer > plain and closer > 0.8
 
 
-def test_the_part_has_room_around_the_hair_and_stays_in_the_picture():
+def test_the_part_is_square_has_room_and_stays_in_the_picture():
     probability = np.zeros((224, 224), np.float32)
-    cv2.rectangle(probability, (100, 0), (139, 39), 1.0, -1)  # 40 x 40 cells, at the upper border
-    rows, columns = small_part_with_hair(probability, 448, 672)
-    assert (rows.start, rows.stop) == (0, 100)  # 50 of 224 cells are 100 of 448 pixels
-    assert (columns.start, columns.stop) == (270, 450)
+    cv2.rectangle(probability, (100, 0), (123, 15), 1.0, -1)  # 24 x 16 cells, at the upper border
+    rows, columns = small_part_with_hair(probability, 448, 672)  # 72 x 32 pixels around (16, 336)
+    assert (rows.start, rows.stop) == (0, 74)
+    assert (columns.start, columns.stop) == (278, 394)
 
 
 def test_hair_that_fills_the_picture_or_is_not_there_needs_no_second_look():

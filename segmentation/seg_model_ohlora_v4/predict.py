@@ -25,8 +25,8 @@ from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, squash, to_mask
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
 NETWORK = Path(__file__).with_name("model.py")
 COLUMNS = ["image", "mask", "width", "height", "hair_share", "status", "error"]
-ROOM = 0.25  # of the hair's height and width, on every side, that a second look sees
-CLOSER_BELOW = 0.25  # share of the picture under which the part with hair is worth one
+ROOM = 0.3  # of the hair's height or width that a second look sees around it
+CLOSER_BELOW = 0.3  # share of the picture under which the part with hair is worth one
 
 Engine = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 RGB -> (N, 224, 224) float32 probability of hair
 
@@ -71,19 +71,20 @@ class HairFinder:
 
 
 def small_part_with_hair(probability: np.ndarray, height: int, width: int) -> tuple[slice, slice] | None:
-    """Rows and columns of a picture (height, width) with its hair and some room around; None where that is no small part."""
-    side = len(probability)
+    """Rows and columns of a picture (height, width) with its hair and some room around; None where that is no small part.
+
+    The part is about square, as portraits are: a strip of hair alone would be strange to the student.
+    """
     left, top, across, down = cv2.boundingRect((probability > 0.5).astype(np.uint8))
-    if not across:
-        return None
-    starts = [max(0, at - round(ROOM * size)) for at, size in ((top, down), (left, across))]
-    ends = [min(side, at + size + round(ROOM * size)) for at, size in ((top, down), (left, across))]
-    if (ends[0] - starts[0]) * (ends[1] - starts[1]) > CLOSER_BELOW * side**2:
-        return None
+    side = len(probability)
+    down, across = down * height / side, across * width / side  # pixels
+    reach = (0.5 + ROOM) * max(down, across)
+    middles = (top * height / side + down / 2, left * width / side + across / 2)
     rows, columns = (
-        slice(start * size // side, -(-end * size // side)) for start, end, size in zip(starts, ends, (height, width))
+        slice(max(0, round(middle - reach)), min(size, round(middle + reach))) for middle, size in zip(middles, (height, width))
     )
-    return rows, columns
+    area = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return (rows, columns) if 0 < area <= CLOSER_BELOW * height * width else None
 
 
 def predict_folder(inputs: Sequence[Path], output: Path, finder: HairFinder, overwrite: bool) -> int:
