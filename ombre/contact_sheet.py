@@ -32,7 +32,7 @@ def write_contact_sheet(pictures: Path, output: Path) -> Path:
     sheet = [cv2.copyMakeBorder(strip, 0, 0, 0, width - strip.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3)
              for strip in strips]
     path = output / "contact_sheet.jpg"
-    write_picture(path, Picture(np.vstack(sheet)))
+    write_picture(path, Picture(np.vstack(sheet), jpeg={"quality": 85}))
     return path
 
 
