@@ -56,10 +56,10 @@ def pooled(rows: pd.DataFrame) -> dict[str, float]:
     return dict(
         pictures=len(rows),
         mse=float((rows.mse * pixels).sum() / pixels.sum()),
-        iou=float(iou_score(*counts, reduction="micro")),
-        dice=float(f1_score(*counts, reduction="micro")),
-        recall=float(recall(*counts, reduction="micro")),
-        precision=float(precision(*counts, reduction="micro")),
+        iou=float(iou_score(*counts, reduction="micro", zero_division=0.0)),
+        dice=float(f1_score(*counts, reduction="micro", zero_division=0.0)),
+        recall=float(recall(*counts, reduction="micro", zero_division=0.0)),
+        precision=float(precision(*counts, reduction="micro", zero_division=0.0)),
         mean_iou=float(rows.iou.mean()),
         boundary_f1=float(rows.boundary_f1.mean()),
     )  # fmt: skip
