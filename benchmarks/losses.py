@@ -35,8 +35,24 @@ def main() -> None:
     rows = {}
     for loss in LOSSES:
         run = OUTPUT / loss
-        code = student(["train", "--data", str(options.data), "--val", str(options.val), "--loss", loss, "--output", str(run),
-                        "--epochs", str(options.epochs), "--size", str(options.size), *recipe])
+        code = student(
+            [
+                "train",
+                "--data",
+                str(options.data),
+                "--val",
+                str(options.val),
+                "--loss",
+                loss,
+                "--output",
+                str(run),
+                "--epochs",
+                str(options.epochs),
+                "--size",
+                str(options.size),
+                *recipe,
+            ]
+        )
         if code:
             sys.exit(code)
         rows[loss] = pd.read_csv(run / "test" / "metrics.csv", index_col="set").loc["all", FIGURES]

@@ -46,8 +46,9 @@ def hue_replaced(rgb: np.ndarray, mask: np.ndarray, color: float, height: float,
     return laid_in(rgb, 255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), mask / 255, mask, height, grad)
 
 
-def laid_in(rgb: np.ndarray, dyed: np.ndarray, alpha: np.ndarray, mask: np.ndarray, height: float, grad: float
-            ) -> np.ndarray:
+def laid_in(
+    rgb: np.ndarray, dyed: np.ndarray, alpha: np.ndarray, mask: np.ndarray, height: float, grad: float
+) -> np.ndarray:
     """The rivals' fade, straight down from row to row."""
     rows = np.flatnonzero((mask >= heads.HAIR).any(axis=1))
     deep = height * (rows[-1] + 1 - rows[0])
@@ -84,9 +85,13 @@ def measure(before: np.ndarray, after: np.ndarray, part: np.ndarray, color: floa
     inside = inside if inside.sum() > 100 else part
     strands, dyed_strands = detail(old[..., 0], inside), detail(new[..., 0], inside)
     at_end = [np.isin(picture[part], (0, 255)) for picture in (before, after)]
-    return [(away * chroma).sum() / chroma.sum(), 100 * (chroma > 20).mean(),
-            np.corrcoef(strands, dyed_strands)[0, 1], dyed_strands.std() / strands.std(),
-            100 * (at_end[1] & ~at_end[0]).any(axis=1).mean()]
+    return [
+        (away * chroma).sum() / chroma.sum(),
+        100 * (chroma > 20).mean(),
+        np.corrcoef(strands, dyed_strands)[0, 1],
+        dyed_strands.std() / strands.std(),
+        100 * (at_end[1] & ~at_end[0]).any(axis=1).mean(),
+    ]
 
 
 def measure_rule(rule: Callable, pictures: list, colors: list[float], height: float, grad: float) -> str:
@@ -98,8 +103,9 @@ def measure_rule(rule: Callable, pictures: list, colors: list[float], height: fl
         for color in colors:
             after = rule(rgb, mask, color, height, grad)
             change = np.abs(np.float32(after) - rgb).mean(axis=2)
-            outside.append([(change * (drawn < heads.HAIR)).sum() / hair,
-                            100 * (change[drawn < heads.HAIR] > 2).sum() / hair])
+            outside.append(
+                [(change * (drawn < heads.HAIR)).sum() / hair, 100 * (change[drawn < heads.HAIR] > 2).sum() / hair]
+            )
             touched += int((change[bare] > 0).sum())
             if part.sum() >= 200:
                 figures.append(measure(rgb, after, part, color))
@@ -112,9 +118,11 @@ def measure_rule(rule: Callable, pictures: list, colors: list[float], height: fl
             cells = [f"{values.mean():.3f} ({worst(name, values):.3f})" for name, values in zip(FIGURES, chosen.T)]
             lines.append(f"| {group}, {len(chosen)} | " + " | ".join(cells) + " |")
     change, area = np.mean(outside, axis=0)
-    lines.append(f"\nOutside the drawn hair: {touched} pixels where the drawn mask is 0; "
-                 f"change {change:.3f} grey levels (summed there, divided by the hair's pixels); by over 2 levels on "
-                 f"{area:.2f} % of the hair's area\n")
+    lines.append(
+        f"\nOutside the drawn hair: {touched} pixels where the drawn mask is 0; "
+        f"change {change:.3f} grey levels (summed there, divided by the hair's pixels); by over 2 levels on "
+        f"{area:.2f} % of the hair's area\n"
+    )
     return "\n".join(lines)
 
 
@@ -142,6 +150,7 @@ def read_all(folder: Path, count: int, masks: str, weights: Path | None) -> list
     """(picture, drawn mask, mask to dye by) of evenly chosen pictures."""
     if masks == "student":
         from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder
+
         finder = HairFinder(weights or SHIPPED_WEIGHTS)
     read = []
     for path in evenly(sorted((folder / "images").glob("*.jpg")), count):

@@ -55,8 +55,10 @@ def main() -> None:
         run_script(pictures[0], out / "first")  # the engine may have to be exported, which is done once
         for title, rows in [
             ("A picture of 1024 x 1024, its mask given, one thread", colouring(pictures[:4], options.runs)),
-            ("The whole script", batches({"a picture": pictures[0], f"{FEW} pictures": few,
-                                          f"{options.pictures} pictures": many}, out)),
+            (
+                "The whole script",
+                batches({"a picture": pictures[0], f"{FEW} pictures": few, f"{options.pictures} pictures": many}, out),
+            ),
             ("One core's time for a picture in a batch", steps(pictures[:8], out / "steps.jpg", options.runs)),
             ("What starting up imports", imports(pictures[0], out / "imports")),
         ]:
@@ -91,12 +93,19 @@ def colouring(paths: list[Path], runs: int) -> list[dict]:
     finder = HairFinder(device="cpu")
     pairs = [(rgb, finder.mask(rgb)) for rgb in (read_picture(path).rgb8 for path in paths)]
     ours, seed = "here, matte included", "the seed project's rule, a tint in RGB"
-    times = time_in_turn({ours: lambda: [ombre(*pair, *LOOK) for pair in pairs],
-                          seed: lambda: [seed_tint(*pair, *LOOK) for pair in pairs]}, runs)
+    times = time_in_turn(
+        {
+            ours: lambda: [ombre(*pair, *LOOK) for pair in pairs],
+            seed: lambda: [seed_tint(*pair, *LOOK) for pair in pairs],
+        },
+        runs,
+    )
     medians = {name: statistics_of(values)["median"] / len(pairs) for name, values in times.items()}
     sizes = {ours: memory_of(ombre, pairs[0]), seed: memory_of(seed_tint, pairs[0])}
-    return [{"": name, "ms": median, "times as fast": medians[seed] / median, "memory, times the picture": sizes[name]}
-            for name, median in medians.items()]
+    return [
+        {"": name, "ms": median, "times as fast": medians[seed] / median, "memory, times the picture": sizes[name]}
+        for name, median in medians.items()
+    ]
 
 
 def memory_of(rule: Callable, pair: tuple[np.ndarray, np.ndarray]) -> float:
@@ -114,8 +123,15 @@ def batches(inputs: dict[str, Path], out: Path) -> list[dict]:
     for number, (name, given) in enumerate(inputs.items()):
         first, seconds, memory = run_script(given, out / str(number))
         count = len(list((out / str(number)).rglob("*.jpg")))
-        rows.append({"": name, "seconds": seconds, "to the first result": first, "pictures a second": count / seconds,
-                     "memory, MB": memory})
+        rows.append(
+            {
+                "": name,
+                "seconds": seconds,
+                "to the first result": first,
+                "pictures a second": count / seconds,
+                "memory, MB": memory,
+            }
+        )
     return rows
 
 
@@ -137,8 +153,15 @@ def run_script(given: Path, output: Path) -> tuple[float, float, float]:
 
 
 def command(given: Path, output: Path) -> list[str]:
-    return [sys.executable, str(ROOT / "ombre" / "generate_ombre_images.py"), str(given), "--output", str(output),
-            "--device", "cpu"]
+    return [
+        sys.executable,
+        str(ROOT / "ombre" / "generate_ombre_images.py"),
+        str(given),
+        "--output",
+        str(output),
+        "--device",
+        "cpu",
+    ]
 
 
 def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
@@ -151,6 +174,7 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
     def step(name: str, work: Callable, *inputs: str) -> Callable:
         def call() -> None:
             results[name] = [work(*values) for values in zip(*(results[given] for given in inputs))]
+
         return call
 
     results["path"] = paths
@@ -158,14 +182,18 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
         "decode": step("decode", read_picture, "path"),
         "network": step("network", lambda picture: finder.probability(picture.rgb8), "decode"),
         "mask to full size": step("mask", lambda probability: to_mask(probability, SIDE, SIDE), "network"),
-        "people, light and matte": step("hair", lambda picture, mask: prepare(picture.rgb, mask, height, grad_height),
-                                        "decode", "mask"),
+        "people, light and matte": step(
+            "hair", lambda picture, mask: prepare(picture.rgb, mask, height, grad_height), "decode", "mask"
+        ),
         "dye": step("dye", lambda picture, hair: dye_hair(hair, color) if hair else picture.rgb, "decode", "hair"),
-        "encode": step("encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)),
-                       "decode", "dye"),
+        "encode": step(
+            "encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)), "decode", "dye"
+        ),
     }
-    times = {name: statistics_of(values)["median"] / len(paths)
-             for name, values in time_in_turn(calls, runs, warm_up=2).items()}
+    times = {
+        name: statistics_of(values)["median"] / len(paths)
+        for name, values in time_in_turn(calls, runs, warm_up=2).items()
+    }
     total = sum(times.values())
     rows = [{"": name, "ms": value, "share": f"{100 * value / total:.0f} %"} for name, value in times.items()]
     return [*rows, {"": "sum", "ms": total, "share": "100 %"}]

@@ -13,8 +13,12 @@ class PublishedStudent(EffiSegNet):
     def decode(self, taps: list[Tensor]) -> Tensor:
         """As EffiSegNet.decode."""
         size = [2 * side for side in taps[0].shape[-2:]]
-        x = self.bn6(sum(F.interpolate(getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap))), size)
-                         for level, tap in enumerate(taps, start=1)))
+        x = self.bn6(
+            sum(
+                F.interpolate(getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap))), size)
+                for level, tap in enumerate(taps, start=1)
+            )
+        )
         for ghost in (self.ghost1, self.ghost2):
             x = torch.cat(ghost(x), dim=1)
         return self.conv6(x)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Write test_result.md: the shipped student measured and timed on this machine.
 
-    python benchmarks/losses.py --data HAIR_MASKS/train --val HAIR_MASKS/val
-    python benchmarks/report.py HAIR_MASKS
+python benchmarks/losses.py --data HAIR_MASKS/train --val HAIR_MASKS/val
+python benchmarks/report.py HAIR_MASKS
 """
 
 import argparse
@@ -131,7 +131,9 @@ def found_on_samples(finder: HairFinder, height: int = 400) -> np.ndarray:
         rgb = read_picture(path).rgb8
         mask = finder.mask(rgb)
         tile = overlay(rgb, mask, mask)
-        tiles.append(cv2.resize(tile, (round(height * tile.shape[1] / tile.shape[0]), height), interpolation=cv2.INTER_AREA))
+        tiles.append(
+            cv2.resize(tile, (round(height * tile.shape[1] / tile.shape[0]), height), interpolation=cv2.INTER_AREA)
+        )
     return np.hstack(tiles)
 
 

@@ -100,9 +100,15 @@ def speed(engines: dict[str, Engine], rgb: np.ndarray, runs: int) -> list[dict]:
     for name, engine in engines.items():
         found = statistics_of(times[name])
         within = np.abs(hair_of(engine, rgb) - wanted) <= 1 / 255
-        rows.append({"": name, "ms, median": found["median"], "least": found["min"],
-                     "times as fast as the teacher": np.median(np.divide(times[TEACHER], times[name])),
-                     "pixels within 1/255": "" if name == TEACHER else f"{100 * within.mean():.2f} %"})
+        rows.append(
+            {
+                "": name,
+                "ms, median": found["median"],
+                "least": found["min"],
+                "times as fast as the teacher": np.median(np.divide(times[TEACHER], times[name])),
+                "pixels within 1/255": "" if name == TEACHER else f"{100 * within.mean():.2f} %",
+            }
+        )
     return rows
 
 

@@ -38,8 +38,10 @@ class PublishedAttention(Attention):
     """Attention with the matrix of weights spelled out."""
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        q, k, v = (project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-                   for project, x in ((self.q_proj, query), (self.k_proj, key), (self.v_proj, value)))
+        q, k, v = (
+            project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for project, x in ((self.q_proj, query), (self.k_proj, key), (self.v_proj, value))
+        )
         weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1)
         return self.out_proj((weights @ v).transpose(1, 2).flatten(2))
 
@@ -73,23 +75,29 @@ class Published(FaceXFormer):
 
     def fuse(self, maps: list[Tensor]) -> Tensor:
         side = maps[0].shape[1]
-        resized = [F.interpolate(layer.proj(x).movedim(-1, 1), size=(side, side), mode="bilinear", align_corners=False)
-                   for x, layer in zip(maps, self.linear_c)]
+        resized = [
+            F.interpolate(layer.proj(x).movedim(-1, 1), size=(side, side), mode="bilinear", align_corners=False)
+            for x, layer in zip(maps, self.linear_c)
+        ]
         return self.linear_fuse(torch.cat(resized[::-1], dim=1)).movedim(1, -1)
 
 
 def main() -> None:
     options = parser().parse_args()
     place = choose_device(options.device)
-    rgb = np.stack([resize_as_published(read_picture(path).rgb8) for path in options.pictures]
-                   or [np.load(GOLDEN / "golden-shared-1.npz")["rgb"]])
-    rgb = np.tile(rgb, (-(-options.batch_size // len(rgb)), 1, 1, 1))[:max(options.batch_size, len(rgb))]
+    rgb = np.stack(
+        [resize_as_published(read_picture(path).rgb8) for path in options.pictures]
+        or [np.load(GOLDEN / "golden-shared-1.npz")["rgb"]]
+    )
+    rgb = np.tile(rgb, (-(-options.batch_size // len(rgb)), 1, 1, 1))[: max(options.batch_size, len(rgb))]
     with TemporaryDirectory() as folder:
         weights = options.weights if options.weights.is_file() else official_checkpoint(Path(folder))
         ways = ways_to_label(weights, options.device, place, options.batch_size)
-    print(f"{len(rgb)} pictures in batches of {options.batch_size}, {place}, {torch.get_num_threads()} threads of "
-          f"{os.cpu_count()} processors, "
-          f"{'stand-ins for weights' if weights != options.weights else weights}, {options.rounds} rounds")
+    print(
+        f"{len(rgb)} pictures in batches of {options.batch_size}, {place}, {torch.get_num_threads()} threads of "
+        f"{os.cpu_count()} processors, "
+        f"{'stand-ins for weights' if weights != options.weights else weights}, {options.rounds} rounds"
+    )
     print(table(ways, rgb, options.rounds).to_string())
 
 
@@ -111,17 +119,26 @@ def ways_to_label(weights: Path, device: str, place: torch.device, size: int) ->
         @torch.inference_mode()
         def run(rgb: np.ndarray) -> np.ndarray:
             with torch.autocast(place.type, precision, enabled=precision != torch.float32):  # the decoder too
-                return np.concatenate([published.hair(part, precision).float().cpu().numpy()
-                                       for part in torch.from_numpy(rgb).to(place).split(batch)])
+                return np.concatenate(
+                    [
+                        published.hair(part, precision).float().cpu().numpy()
+                        for part in torch.from_numpy(rgb).to(place).split(batch)
+                    ]
+                )
+
         return run
 
     def ours(precision: str) -> Callable:
         teacher = facexformer(weights, device, precision)
-        return lambda rgb: np.concatenate([teacher.find_hair(rgb[i:i + size]) for i in range(0, len(rgb), size)])
+        return lambda rgb: np.concatenate([teacher.find_hair(rgb[i : i + size]) for i in range(0, len(rgb), size)])
 
-    ways = {f"{PUBLISHED}, one at a time": as_published(1), PUBLISHED: as_published(size),
-            "as published, bfloat16": as_published(size, torch.bfloat16),
-            "here, float32": ours("float32"), "here, bfloat16": ours("bfloat16")}
+    ways = {
+        f"{PUBLISHED}, one at a time": as_published(1),
+        PUBLISHED: as_published(size),
+        "as published, bfloat16": as_published(size, torch.bfloat16),
+        "here, float32": ours("float32"),
+        "here, bfloat16": ours("bfloat16"),
+    }
     if place.type == "cuda":
         ways["here, float16"] = ours("float16")
     return ways
@@ -140,11 +157,13 @@ def table(ways: dict[str, Callable], rgb: np.ndarray, rounds: int) -> pd.DataFra
     for name in ways:
         ratios = np.array(seconds[PUBLISHED]) / seconds[name]
         difference = np.abs(labels[name] - labels[PUBLISHED])
-        rows[name] = {"ms a picture": round(1000 * np.median(seconds[name]) / len(rgb), 1),
-                      "best": round(1000 * min(seconds[name]) / len(rgb), 1),
-                      "times as fast": round(np.median(ratios), 2),
-                      "within 2 grey levels": f"{100 * (difference <= 2).mean():.3f} %",
-                      "largest difference": int(difference.max())}
+        rows[name] = {
+            "ms a picture": round(1000 * np.median(seconds[name]) / len(rgb), 1),
+            "best": round(1000 * min(seconds[name]) / len(rgb), 1),
+            "times as fast": round(np.median(ratios), 2),
+            "within 2 grey levels": f"{100 * (difference <= 2).mean():.3f} %",
+            "largest difference": int(difference.max()),
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

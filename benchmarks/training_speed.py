@@ -31,15 +31,28 @@ from segmentation.seg_model_ohlora_v4.train import logits_of, make_optimizer  # 
 def main() -> None:
     options = parser().parse_args()
     device = choose_device(options.device)
-    ways = {f"{name}, {precision}": training_step(network(), precision == "bfloat16", device, options.batch_size)
-            for name, network in {"published decoder": PublishedStudent, "here": EffiSegNet}.items()
-            for precision in ("float32", "bfloat16")}
+    ways = {
+        f"{name}, {precision}": training_step(network(), precision == "bfloat16", device, options.batch_size)
+        for name, network in {"published decoder": PublishedStudent, "here": EffiSegNet}.items()
+        for precision in ("float32", "bfloat16")
+    }
     times = time_in_turn(ways, options.rounds, warm_up=1)
     medians = {name: statistics_of(values)["median"] / options.batch_size for name, values in times.items()}
     slowest = next(iter(medians.values()))
     print(f"batches of {options.batch_size}, {device}, {torch.get_num_threads()} threads, {options.rounds} rounds\n")
-    print(markdown([{"": name, "ms a picture": median, "pictures a second": 1000 / median,
-                     "times as fast": slowest / median} for name, median in medians.items()]))
+    print(
+        markdown(
+            [
+                {
+                    "": name,
+                    "ms a picture": median,
+                    "pictures a second": 1000 / median,
+                    "times as fast": slowest / median,
+                }
+                for name, median in medians.items()
+            ]
+        )
+    )
 
 
 def parser() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ Item = TypeVar("Item")
 
 # ---- what there is to do ----
 
+
 @dataclass(frozen=True)
 class Source:
     """A picture of a batch: the file, and the name it goes by, unique in the batch, relative, with forward slashes."""
@@ -62,8 +63,11 @@ def _pictures_under(folder: Path, avoid: str | None) -> Iterator[Path]:
         print(f"{error.filename}: is left out: {error.strerror}", file=sys.stderr)
 
     for parent, folders, names in os.walk(folder, onerror=complain):
-        folders[:] = sorted(name for name in folders if not name.startswith(".")
-                            and (avoid is None or os.path.realpath(os.path.join(parent, name)) != avoid))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and (avoid is None or os.path.realpath(os.path.join(parent, name)) != avoid)
+        )
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(parent, name)
@@ -106,6 +110,7 @@ def wait_for_other_ranks() -> None:
 
 # ---- the work ----
 
+
 @dataclass
 class Tally:
     """How many rows a run has done, skipped as done before, and failed at."""
@@ -120,8 +125,15 @@ class Tally:
         return int(self.failed > 0)
 
 
-def work_through(items: Sequence[Item], work: Callable[[Item], Row | list[Row]], table: Table, *, workers: int,
-                 describe: Callable[[Item], Row | list[Row]], skip: Callable[[Item], bool] | None = None) -> Tally:
+def work_through(
+    items: Sequence[Item],
+    work: Callable[[Item], Row | list[Row]],
+    table: Table,
+    *,
+    workers: int,
+    describe: Callable[[Item], Row | list[Row]],
+    skip: Callable[[Item], bool] | None = None,
+) -> Tally:
     """Do `work` on each item in `workers` threads and add the row or rows it gives to `table` as they come.
 
     `describe` gives the row or rows that an item will have, as far as known before the work, the table's key at least;

@@ -20,8 +20,15 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from common import tiff
 from common.files import replacing
 
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF",
-           ".tiff": "TIFF"}
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
 SUFFIXES = frozenset(FORMATS)
 DEFAULT_MAX_PIXELS = 200_000_000  # the largest that telephones take today
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))  # Pillow's, 8 bits
@@ -63,6 +70,7 @@ class Picture:
 
 # ---- reading ----
 
+
 def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Read a JPEG, PNG, WebP, BMP or TIFF file, by its content, whatever its name says.
 
@@ -81,10 +89,16 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
             orientation = 1
         if deep or kind != "TIFF":  # Pillow turns the pixels of a TIFF itself
             rgb, alpha = _turned(rgb, orientation), None if alpha is None else _turned(alpha, orientation)
-        return Picture(rgb, alpha, grey, exif=exif, orientation=orientation,
-                       icc=None if image.mode == "CMYK" else image.info.get("icc_profile"),
-                       jpeg=_jpeg_settings(image) if kind == "JPEG" else None,
-                       lossless=kind != "JPEG" and not (kind == "WEBP" and _is_lossy_webp(path)))
+        return Picture(
+            rgb,
+            alpha,
+            grey,
+            exif=exif,
+            orientation=orientation,
+            icc=None if image.mode == "CMYK" else image.info.get("icc_profile"),
+            jpeg=_jpeg_settings(image) if kind == "JPEG" else None,
+            lossless=kind != "JPEG" and not (kind == "WEBP" and _is_lossy_webp(path)),
+        )
 
 
 @contextmanager
@@ -97,8 +111,10 @@ def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.
         with open(path, "rb") as file, Image.open(file, formats=sorted(set(FORMATS.values()))) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise PictureError(f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
-                                   "megapixels; if you trust the file, raise it with --max-megapixels")
+                raise PictureError(
+                    f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
+                    "megapixels; if you trust the file, raise it with --max-megapixels"
+                )
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
                 raise PictureError(f"{path}: holds {image.n_frames} frames or pages; save the one you want by itself")
             if image.format == "TIFF":
@@ -107,8 +123,11 @@ def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.
     except PictureError:
         raise
     except UnidentifiedImageError:
-        what = ("is empty" if path.stat().st_size == 0 else
-                "is not a JPEG, PNG, WebP, BMP or TIFF picture of 8 or 16 bits a channel, or broken at its start")
+        what = (
+            "is empty"
+            if path.stat().st_size == 0
+            else "is not a JPEG, PNG, WebP, BMP or TIFF picture of 8 or 16 bits a channel, or broken at its start"
+        )
         raise PictureError(f"{path}: {what}; convert it or leave it out") from None
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, over a broken file
         if isinstance(error, OSError) and error.errno:
@@ -212,6 +231,7 @@ def _turned(pixels: np.ndarray, orientation: int, back: bool = False) -> np.ndar
 
 # ---- writing ----
 
+
 def write_picture(path: str | os.PathLike, picture: Picture) -> None:
     """Write in the format of the suffix of `path`, whole or not at all.
 
@@ -303,6 +323,7 @@ def _one_line(error: Exception) -> str:
 
 
 # ---- masks ----
+
 
 def read_mask(path: str | os.PathLike) -> np.ndarray:
     """(H, W) uint8 from a picture of one channel (of several: their luma). Raises PictureError as `read_picture`."""

@@ -71,7 +71,7 @@ class Table:
         return row["status"] != FAILED and all(str(row.get(name)) == str(value) for name, value in same.items())
 
     def relative(self, path: str | os.PathLike) -> str:
-        """How the table names a file: relative to its own folder, with forward slashes; on another drive, the whole path."""
+        """How the table names a file: relative to its own folder, with forward slashes (on another drive: all of it)."""
         folder, name = os.path.split(os.path.abspath(path))
         place = os.path.join(os.path.realpath(folder), name)
         try:
@@ -83,8 +83,10 @@ class Table:
         """Raise BatchError where the key of `row` is taken by another `image`, which is still there."""
         before, now = self._known.get(row[self.key], {}).get("image"), row.get("image")
         if before and now and before != now and (self.path.parent / str(before)).exists():
-            raise BatchError(f"{self.path}: has {row[self.key]} of {before} already, which that of {now} would "
-                             "replace; choose another --output")
+            raise BatchError(
+                f"{self.path}: has {row[self.key]} of {before} already, which that of {now} would "
+                "replace; choose another --output"
+            )
 
     def rows(self) -> list[Row]:
         """All rows known so far, of other runs and ranks too, sorted by key; those from the CSV hold strings."""
@@ -119,8 +121,11 @@ class Table:
         return True
 
     def _held(self, journal: Path, patience: float) -> AbstractContextManager:
-        return _lock(journal.with_suffix(".lock"), patience,
-                     f"{self.path}: another run is writing this table; wait for it or choose another --output")
+        return _lock(
+            journal.with_suffix(".lock"),
+            patience,
+            f"{self.path}: another run is writing this table; wait for it or choose another --output",
+        )
 
     def _locked_table(self) -> AbstractContextManager:
         return _lock(self._beside("lock"), PATIENCE, f"{self.path}: another process does not let go of this table")

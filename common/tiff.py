@@ -18,10 +18,30 @@ DEFLATE, DIFFERENCES = 8, 2  # of COMPRESSION and PREDICTOR
 PREMULTIPLIED, PLAIN_ALPHA = 1, 2  # of EXTRA_SAMPLES
 IN_PLANES = 2  # of PLANAR
 # Of a TIFF's tags these describe the photograph, as EXIF does; the others describe the layout of the file.
-DESCRIPTIVE = [ExifTags.Base[name] for name in (
-    "ImageDescription", "Make", "Model", "Orientation", "XResolution", "YResolution", "ResolutionUnit", "Software",
-    "DateTime", "Artist", "HostComputer", "Rating", "RatingPercent", "Copyright", "XPTitle", "XPComment", "XPAuthor",
-    "XPKeywords", "XPSubject")]
+DESCRIPTIVE = [
+    ExifTags.Base[name]
+    for name in (
+        "ImageDescription",
+        "Make",
+        "Model",
+        "Orientation",
+        "XResolution",
+        "YResolution",
+        "ResolutionUnit",
+        "Software",
+        "DateTime",
+        "Artist",
+        "HostComputer",
+        "Rating",
+        "RatingPercent",
+        "Copyright",
+        "XPTitle",
+        "XPComment",
+        "XPAuthor",
+        "XPKeywords",
+        "XPSubject",
+    )
+]
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 ROWS = 64  # a strip
 UNDEFINED = 7  # TIFF's type of plain bytes
@@ -61,8 +81,8 @@ def demand_whole(image: TiffImageFile, path: Path) -> None:
 def lay_flat(data: np.ndarray) -> None:
     """Set the orientation in the bytes of a TIFF to 1: OpenCV 5 fails on 16-bit pictures that lie turned."""
     order = "<" if bytes(data[:2]) == b"II" else ">"
-    start, = struct.unpack_from(order + "I", data, 4)
-    count, = struct.unpack_from(order + "H", data, start)
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, start)
     for entry in range(start + 2, start + 2 + 12 * count, 12):
         if struct.unpack_from(order + "H", data, entry) == (ORIENTATION,):
             struct.pack_into(order + "H", data, entry + 8, 1)
@@ -72,7 +92,7 @@ def encode(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
     """A TIFF of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16: header, directory, deflated strips."""
     height, width = pixels.shape[:2]
     channels = pixels.size // (height * width)
-    strips = [zlib.compress(_row_differences(pixels[top:top + ROWS]), 1) for top in range(0, height, ROWS)]
+    strips = [zlib.compress(_row_differences(pixels[top : top + ROWS]), 1) for top in range(0, height, ROWS)]
     sizes = [len(strip) for strip in strips]
     tags = ImageFileDirectory_v2()
     for tag, value in _descriptive(exif_tags(exif)):

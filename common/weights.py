@@ -39,11 +39,15 @@ def load_state_dict(path: str | os.PathLike) -> dict:
 
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader has errors of its own over a broken file
-        raise WeightsError(f"{path}: cannot be read as weights, the file is broken, cut short or holds more than "
-                           f"tensors ({_one_line(error)[:200]}); get it again") from error
+        raise WeightsError(
+            f"{path}: cannot be read as weights, the file is broken, cut short or holds more than "
+            f"tensors ({_one_line(error)[:200]}); get it again"
+        ) from error
     if not isinstance(state, dict):
-        raise WeightsError(f"{path}: holds a {type(state).__name__}, where names with tensors are expected; save the "
-                           "model's state_dict()")
+        raise WeightsError(
+            f"{path}: holds a {type(state).__name__}, where names with tensors are expected; save the "
+            "model's state_dict()"
+        )
     return state
 
 
@@ -56,8 +60,11 @@ def load_strict(model: "torch.nn.Module", state: dict, path: str | os.PathLike) 
     faults = {
         "missing": [name for name in expected if name not in state],
         "unexpected": [name for name in state if name not in expected],
-        "misshapen": [f"{name} {_shape(state[name])}, not {_shape(wanted)}" for name, wanted in expected.items()
-                      if name in state and _shape(state[name]) != _shape(wanted)],
+        "misshapen": [
+            f"{name} {_shape(state[name])}, not {_shape(wanted)}"
+            for name, wanted in expected.items()
+            if name in state and _shape(state[name]) != _shape(wanted)
+        ],
     }
     if any(faults.values()):
         listed = "; ".join(f"{kind}: {_some(names)}" for kind, names in faults.items() if names)
@@ -85,8 +92,10 @@ def fetch(url: str, path: str | os.PathLike, sha256: str | None = None, otherwis
                 raise ValueError(f"its SHA-256 is {found}, not {sha256}")
     except (OSError, ValueError) as error:  # URLError, timeouts and refused connections are OSErrors
         reason = _one_line(error).removeprefix("<urlopen error ").removesuffix(">")
-        raise WeightsError(f"{path.name} could not be fetched ({reason}). Download {url} and put it at {path}"
-                           + (f". {otherwise}" if otherwise else "")) from error
+        raise WeightsError(
+            f"{path.name} could not be fetched ({reason}). Download {url} and put it at {path}"
+            + (f". {otherwise}" if otherwise else "")
+        ) from error
 
 
 def _download(url: str, part: Path, name: str) -> str:

@@ -3,8 +3,8 @@
 
     python models/remake_hair_student.py HAIR_MASKS [--output DIR]
 
-HAIR_MASKS holds `train/`, `val/` and `lfw/`, each with `images/` and `masks/`. Interrupted, it goes on where it was. The
-result is `DIR/fine/best.safetensors`; it does not replace the shipped weights by itself.
+HAIR_MASKS holds `train/`, `val/` and `lfw/`, each with `images/` and `masks/`. Interrupted, it goes on where it was.
+The result is `DIR/fine/best.safetensors`; it does not replace the shipped weights by itself.
 """
 
 import argparse

@@ -16,7 +16,7 @@ LEAST = 0.5  # of the picture's shorter side is shown
 
 
 def write_contact_sheet(pictures: Path, output: Path) -> Path:
-    """A row for each picture of the folder: as it was, then in every colour that ombre.csv has of it, the head large."""
+    """A row for each picture of the folder: as it was, then in every colour that ombre.csv has, the head large."""
     import pandas as pd  # half a second that only this needs
 
     table = pd.read_csv(output / TABLE)
@@ -29,8 +29,10 @@ def write_contact_sheet(pictures: Path, output: Path) -> Path:
             part = changed_part(row[0], row[-1])
             strips.append(np.hstack([tile(rgb[part]) for rgb in row]))
     width = max(strip.shape[1] for strip in strips)
-    sheet = [cv2.copyMakeBorder(strip, 0, 0, 0, width - strip.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3)
-             for strip in strips]
+    sheet = [
+        cv2.copyMakeBorder(strip, 0, 0, 0, width - strip.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3)
+        for strip in strips
+    ]
     path = output / "contact_sheet.jpg"
     write_picture(path, Picture(np.vstack(sheet), jpeg={"quality": 85}))
     return path

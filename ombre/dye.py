@@ -13,9 +13,24 @@ import cv2
 import numpy as np
 
 COLORS = {
-    "red": 0.0, "coral": 0.03, "copper": 0.065, "orange": 0.1, "gold": 0.125, "yellow": 0.145, "lime": 0.24,
-    "green": 0.36, "mint": 0.42, "turquoise": 0.46, "sky": 0.5, "blue": 0.61, "indigo": 0.68, "violet": 0.75,
-    "purple": 0.79, "magenta": 0.85, "pink": 0.9, "rose": 0.95,
+    "red": 0.0,
+    "coral": 0.03,
+    "copper": 0.065,
+    "orange": 0.1,
+    "gold": 0.125,
+    "yellow": 0.145,
+    "lime": 0.24,
+    "green": 0.36,
+    "mint": 0.42,
+    "turquoise": 0.46,
+    "sky": 0.5,
+    "blue": 0.61,
+    "indigo": 0.68,
+    "violet": 0.75,
+    "purple": 0.79,
+    "magenta": 0.85,
+    "pink": 0.9,
+    "rose": 0.95,
 }
 
 BLEACHED_HUE = 0.1  # what bleach leaves of hair's own pigment is a warm orange-yellow
@@ -70,7 +85,7 @@ def _walk(hue: float, saturated: float) -> np.ndarray:
     """(513, 3) RGB from black over the colour of `hue` to nearly white."""
     place = np.linspace(0, 1, 513)
     value = HIGHEST * (1 - (1 - place) ** 2)
-    saturation = saturated * (1 - place ** 3)
+    saturation = saturated * (1 - place**3)
     saturation = np.minimum(saturation, 1 - LOWEST / np.maximum(value, LOWEST))
     return hsv_to_rgb(np.full_like(place, hue), saturation, value)
 

@@ -16,8 +16,19 @@ from common.pictures import SUFFIXES, Picture, read_picture, write_picture
 from ombre.recolour import dye_hair, prepare
 
 TABLE = "ombre.csv"
-COLUMNS = ["image", "output", "color", "ombre_height", "ombre_grad_height", "strength", "lightness", "hair_share",
-           "seconds", "status", "error"]
+COLUMNS = [
+    "image",
+    "output",
+    "color",
+    "ombre_height",
+    "ombre_grad_height",
+    "strength",
+    "lightness",
+    "hair_share",
+    "seconds",
+    "status",
+    "error",
+]
 NO_HAIR = "no hair"
 
 MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
@@ -35,12 +46,26 @@ class Ombre:
 
     def settings(self, color: float) -> Row:
         """One colour's columns of the table."""
-        return dict(color=color, ombre_height=self.height, ombre_grad_height=self.grad_height,
-                    strength=self.strength, lightness=self.lightness)
+        return dict(
+            color=color,
+            ombre_height=self.height,
+            ombre_grad_height=self.grad_height,
+            strength=self.strength,
+            lightness=self.lightness,
+        )
 
 
-def dye_pictures(inputs: Sequence[str | os.PathLike], output: Path, mask_of: MaskOf, ombre: Ombre, *, threads: int,
-                 suffix: str | None, overwrite: bool, max_pixels: int) -> Tally:
+def dye_pictures(
+    inputs: Sequence[str | os.PathLike],
+    output: Path,
+    mask_of: MaskOf,
+    ombre: Ombre,
+    *,
+    threads: int,
+    suffix: str | None,
+    overwrite: bool,
+    max_pixels: int,
+) -> Tally:
     """Write `output`/<a picture's path, the colour in its name> for each picture and colour, and rows in ombre.csv.
 
     Each thread takes a picture from file to file, so that decoding, network, dye and encoding of several overlap.
@@ -64,8 +89,10 @@ def dye_pictures(inputs: Sequence[str | os.PathLike], output: Path, mask_of: Mas
 
         def describe(source: Source) -> list[Row]:
             image = table.relative(source.path)
-            return [dict(image=image, output=with_color(bases[source], color), **ombre.settings(color))
-                    for color in ombre.colors]
+            return [
+                dict(image=image, output=with_color(bases[source], color), **ombre.settings(color))
+                for color in ombre.colors
+            ]
 
         def dye(source: Source) -> list[Row]:
             return dye_picture(source.path, output, mask_of, ombre, describe(source), max_pixels)
@@ -95,7 +122,9 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: l
             rgb = dye_hair(hair, row["color"], strength=ombre.strength, lightness=ombre.lightness)
             write_picture(target, replace(picture, rgb=rgb))
     seconds = (time.perf_counter() - started) / len(rows)
-    result = dict(hair_share=round(cv2.mean(mask)[0] / 255, 4), seconds=round(seconds, 4), status="ok" if found else NO_HAIR)
+    result = dict(
+        hair_share=round(cv2.mean(mask)[0] / 255, 4), seconds=round(seconds, 4), status="ok" if found else NO_HAIR
+    )
     return [row | result for row in rows]
 
 

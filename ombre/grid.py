@@ -31,8 +31,8 @@ def grow(cells: np.ndarray, step: int, rows: tuple[int, int], columns: tuple[int
     centres."""
     first = [max(pixels[0] // step - 1, 0) for pixels in (rows, columns)]
     last = [-(-pixels[1] // step) + 1 for pixels in (rows, columns)]
-    cells = cells[first[0]:last[0], first[1]:last[1]]
+    cells = cells[first[0] : last[0], first[1] : last[1]]
     if step > 1:
         cells = cv2.resize(cells, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
     top, left = rows[0] - first[0] * step, columns[0] - first[1] * step
-    return cells[top:top + rows[1] - rows[0], left:left + columns[1] - columns[0]]
+    return cells[top : top + rows[1] - rows[0], left : left + columns[1] - columns[0]]

@@ -18,7 +18,11 @@ PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther t
 LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
 VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
 STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
-STRAND, BESIDE, STRAND_STEP = (3, 17), (41, 17), 5.0  # cells (across, down); L* that moves a strand's edge most of the way
+STRAND, BESIDE, STRAND_STEP = (
+    (3, 17),
+    (41, 17),
+    5.0,
+)  # cells (across, down); L* that moves a strand's edge most of the way
 EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
 
 
@@ -88,7 +92,7 @@ def _valley(piece: np.ndarray) -> int | None:
     columns = np.flatnonzero(piece.any(axis=0))
     if len(columns) < 12:
         return None
-    part = piece[:, columns[0]:columns[-1] + 1]
+    part = piece[:, columns[0] : columns[-1] + 1]
     rows = np.flatnonzero(part.any(axis=1))
     skyline = (rows[-1] + 1 - part.argmax(axis=0)).astype(np.float32)  # (width,) heights above the lowest row
     left, right = np.maximum.accumulate(skyline), np.maximum.accumulate(skyline[::-1])[::-1]
@@ -134,8 +138,9 @@ def _nearest(seeds: np.ndarray) -> np.ndarray:
     """Spread the numbers of `seeds` (0: nobody's) to the nearest cells."""
     if seeds.max() == 1:
         return np.ones_like(seeds)
-    _, places = cv2.distanceTransformWithLabels((seeds == 0).astype(np.uint8), cv2.DIST_L2, 5,
-                                                labelType=cv2.DIST_LABEL_PIXEL)
+    _, places = cv2.distanceTransformWithLabels(
+        (seeds == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     number_at = np.zeros(places.max() + 1, seeds.dtype)
     number_at[places[seeds > 0]] = seeds[seeds > 0]
     return number_at[places]
@@ -147,8 +152,8 @@ def _rows(mask: np.ndarray, cells: np.ndarray, step: int) -> Head:
     across = slice(columns[0] * step, (columns[-1] + 1) * step)
     first, last = rows[0] * step, min((rows[-1] + 1) * step, len(mask))
     above, below = max(first - step, 0), max(last - 2 * step, 0)
-    upper = np.flatnonzero((mask[above:first + step, across] >= HAIR).any(axis=1))
-    lower = np.flatnonzero((mask[below:last + step, across] >= HAIR).any(axis=1))
+    upper = np.flatnonzero((mask[above : first + step, across] >= HAIR).any(axis=1))
+    lower = np.flatnonzero((mask[below : last + step, across] >= HAIR).any(axis=1))
     top = above + upper[0] if len(upper) else first
     bottom = below + lower[-1] + 1 if len(lower) else last
     return Head(int(top), int(max(bottom, top + 1)))
@@ -167,8 +172,9 @@ def plan_fade(people: People, ombre_height: float, ombre_grad_height: float, str
             start[:] = -1  # all the hair, also wisps above the head's first row
     if len(people.heads) == 1:
         return Fade(float(start[0]), float(length[0]), float(climb[0]), strands)
-    return Fade(*(cv2.GaussianBlur(np.float32(values[people.owner]), (0, 0), 1.5)
-                  for values in (start, length, climb)), strands)
+    return Fade(
+        *(cv2.GaussianBlur(np.float32(values[people.owner]), (0, 0), 1.5) for values in (start, length, climb)), strands
+    )
 
 
 def first_dyed_row(fade: Fade) -> int:
@@ -178,6 +184,7 @@ def first_dyed_row(fade: Fade) -> int:
 
 def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
     """How far through the fade each pixel is: (rows, columns) float32, 0 untouched, 1 fully dyed."""
+
     def full(value: np.ndarray | float) -> np.ndarray | float:
         return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
 
@@ -196,7 +203,8 @@ def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, 
 def strand_signal(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Which strands are lighter (+) or darker (-) than the hair beside them: (rows, columns) float32 in -1..1.
 
-    `lightness` L* and `weight` the share of hair, both on the grid. Hair without strands gives 0: its edge is a line."""
+    `lightness` L* and `weight` the share of hair, both on the grid. Hair without strands gives 0: a straight edge."""
+
     def mean(size: tuple[int, int]) -> np.ndarray:
         return cv2.blur(lightness * weight, size) / cv2.blur(weight, size)
 

@@ -38,15 +38,25 @@ class Hair(NamedTuple):
     fade: heads.Fade
 
 
-def ombre(rgb: np.ndarray, mask: np.ndarray, color: float, ombre_height: float, ombre_grad_height: float, *,
-          refine: bool = True, strength: float = 1.0, lightness: float = 0.0) -> np.ndarray:
+def ombre(
+    rgb: np.ndarray,
+    mask: np.ndarray,
+    color: float,
+    ombre_height: float,
+    ombre_grad_height: float,
+    *,
+    refine: bool = True,
+    strength: float = 1.0,
+    lightness: float = 0.0,
+) -> np.ndarray:
     """The picture with an ombre, a new array; `prepare` and `dye_hair` say what the arguments are."""
     hair = prepare(rgb, mask, ombre_height, ombre_grad_height, refine=refine)
     return rgb.copy() if hair is None else dye_hair(hair, color, strength=strength, lightness=lightness)
 
 
-def prepare(rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_height: float, *,
-            refine: bool = True) -> Hair | None:
+def prepare(
+    rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_height: float, *, refine: bool = True
+) -> Hair | None:
     """What several colours of one picture share; None where there is nothing to dye.
 
     Args:
@@ -143,8 +153,9 @@ def _lift(hair: Hair, mixed: dye.Dye, lightness: float) -> np.ndarray:
     return np.clip(wanted, mixed.darkest + room, mixed.lightest - room) - hair.light
 
 
-def _dye_band(hair: Hair, part: np.ndarray, rows: tuple[int, int], lift: np.ndarray, table: np.ndarray,
-              strength: float) -> None:
+def _dye_band(
+    hair: Hair, part: np.ndarray, rows: tuple[int, int], lift: np.ndarray, table: np.ndarray, strength: float
+) -> None:
     """Dye the rows rows[0]..rows[1] of `part`, the picture's part with hair, in place."""
     most = np.iinfo(table.dtype).max
     band, mask = part[slice(*rows)], hair.mask[slice(*rows)]

@@ -23,8 +23,10 @@ def face_finder() -> FindFace:
     try:
         from facenet_pytorch import MTCNN
     except ImportError as error:
-        raise BatchError(f"--crop-face needs the package facenet-pytorch ({error}). It asks for older libraries than "
-                         f"it needs, so install it so: {INSTALL}") from error
+        raise BatchError(
+            f"--crop-face needs the package facenet-pytorch ({error}). It asks for older libraries than "
+            f"it needs, so install it so: {INSTALL}"
+        ) from error
     detector = MTCNN(select_largest=True, device="cpu")
 
     def find(rgb: np.ndarray) -> Box | None:

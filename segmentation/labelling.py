@@ -20,9 +20,16 @@ COLUMNS = ["image", "label", "width", "height", "hair_share", "teacher", "status
 NO_FACE = "no face"
 
 
-def label_pictures(inputs: Sequence[str | os.PathLike], output: Path, teacher: Teacher, *, batch_size: int = 8,
-                   overwrite: bool = False, find_face: FindFace | None = None,
-                   max_pixels: int = DEFAULT_MAX_PIXELS) -> Tally:
+def label_pictures(
+    inputs: Sequence[str | os.PathLike],
+    output: Path,
+    teacher: Teacher,
+    *,
+    batch_size: int = 8,
+    overwrite: bool = False,
+    find_face: FindFace | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> Tally:
     """Write `output`/<a picture's path>.png, the probability of hair x 255, for each picture, and a row in labels.csv.
 
     Pictures are read ahead in threads (decoding does not hold Python's lock) and go through the teacher in batches.
@@ -54,7 +61,7 @@ def label_pictures(inputs: Sequence[str | os.PathLike], output: Path, teacher: T
                 rgb = read_picture(source.path, max_pixels).rgb8
                 height, width = rgb.shape[:2]
                 box = find_face(rgb) if find_face else (0, 0, width, height)
-                seen = None if box is None else teacher.see(rgb[box[1]:box[3], box[0]:box[2]])
+                seen = None if box is None else teacher.see(rgb[box[1] : box[3], box[0] : box[2]])
                 return describe(source) | dict(width=width, height=height), box, seen
 
         def label(source: Source) -> Row:
@@ -84,8 +91,11 @@ def holds(row: Row, output: Path, face_wanted: bool) -> bool:
 
 def warn_of_other_teachers(names: set[str]) -> None:
     if names:
-        print(f"some of these pictures were labelled by another teacher before ({'; '.join(sorted(names))}), and stay "
-              "so; --overwrite labels them anew", file=sys.stderr)
+        print(
+            f"some of these pictures were labelled by another teacher before ({'; '.join(sorted(names))}), and stay "
+            "so; --overwrite labels them anew",
+            file=sys.stderr,
+        )
 
 
 class Batches:
@@ -135,7 +145,7 @@ def label_names(images: dict[Source, str], known: dict[str, Row]) -> dict[Source
     owner = {row["label"]: image for image, row in known.items() if row["label"]}
     for source, image in images.items():
         name = known.get(image, {}).get("label") or names[source]
-        above = list(Path(os.path.abspath(source.path)).parts[1:-len(PurePosixPath(source.name).parts)])
+        above = list(Path(os.path.abspath(source.path)).parts[1 : -len(PurePosixPath(source.name).parts)])
         while owner.setdefault(name, image) != image:
             name = f"{above.pop()}/{name}"
         names[source] = name

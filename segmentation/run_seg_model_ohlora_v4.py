@@ -3,6 +3,7 @@
 
 Without a word it trains on data/hair_labels and then measures the student on the pictures set aside.
 """
+
 import argparse
 import sys
 from dataclasses import replace
@@ -46,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train on picture-label pairs, then evaluate (the default)")
     train.set_defaults(command=train_and_evaluate)
     train.add_argument("--data", type=Path, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs")
-    train.add_argument("--val", type=Path, metavar="DIR", help="pairs to validate and to evaluate on, instead of 10 %% each")
+    train.add_argument(
+        "--val", type=Path, metavar="DIR", help="pairs to validate and to evaluate on, instead of 10 %% each"
+    )
     train.add_argument("--output", type=Path, default=RUNS / "student", metavar="DIR", help="the run's folder")
     train.add_argument("--preset", choices=PRESETS, default="published", help="recipe to start from")
     for name, kind, meaning, choices in describe_settings():

@@ -41,24 +41,52 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path, nargs="*", default=[FACES], metavar="PICTURE_OR_FOLDER",
-                        help="pictures, and folders of pictures at any depth (data/faces)")
-    parser.add_argument("--output", type=Path, default=LABELS, metavar="DIR",
-                        help="folder for labels and labels.csv (data/hair_labels)")
-    parser.add_argument("--teacher", choices=("facexformer", "student"), default="facexformer",
-                        help="who labels; the student is for trying the stages out without the teacher's weights")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FILE",
-                        help="FaceXFormer's checkpoint (models/facexformer.pt, fetched where it is missing)")
-    parser.add_argument("--crop-face", action="store_true",
-                        help="label the largest face with a margin of 50 %%, as the published demo does, and the rest "
-                        "as no hair; the default looks at the whole picture")
+    parser.add_argument(
+        "pictures",
+        type=Path,
+        nargs="*",
+        default=[FACES],
+        metavar="PICTURE_OR_FOLDER",
+        help="pictures, and folders of pictures at any depth (data/faces)",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=LABELS, metavar="DIR", help="folder for labels and labels.csv (data/hair_labels)"
+    )
+    parser.add_argument(
+        "--teacher",
+        choices=("facexformer", "student"),
+        default="facexformer",
+        help="who labels; the student is for trying the stages out without the teacher's weights",
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=WEIGHTS,
+        metavar="FILE",
+        help="FaceXFormer's checkpoint (models/facexformer.pt, fetched where it is missing)",
+    )
+    parser.add_argument(
+        "--crop-face",
+        action="store_true",
+        help="label the largest face with a margin of 50 %%, as the published demo does, and the rest "
+        "as no hair; the default looks at the whole picture",
+    )
     parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="pictures at a time (8)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto",
-                        help="of FaceXFormer's backbone: float16 on a CUDA GPU, else float32, which is exact; bfloat16 "
-                        "is faster on processors that have it, and labels move by a few grey levels")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of FaceXFormer's backbone: float16 on a CUDA GPU, else float32, which is exact; bfloat16 "
+        "is faster on processors that have it, and labels move by a few grey levels",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--max-megapixels", type=positive, default=DEFAULT_MAX_PIXELS // 10**6, metavar="N",
-                        help="larger pictures are refused (%(default)s)")
+    parser.add_argument(
+        "--max-megapixels",
+        type=positive,
+        default=DEFAULT_MAX_PIXELS // 10**6,
+        metavar="N",
+        help="larger pictures are refused (%(default)s)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="label again what is labelled")
     return parser
 
@@ -72,24 +100,37 @@ def positive(text: str) -> int:
 
 def label(options: argparse.Namespace) -> int:
     if options.pictures == [FACES] and not FACES.is_dir():
-        raise BatchError(f"{FACES}: there is no such folder; put pictures there, or name others, as in "
-                         f"'run_segmentation.py {ROOT / 'data' / 'samples'}'")
+        raise BatchError(
+            f"{FACES}: there is no such folder; put pictures there, or name others, as in "
+            f"'run_segmentation.py {ROOT / 'data' / 'samples'}'"
+        )
     find_face = face_finder() if options.crop_face else None
     if options.teacher == "student":
-        print("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student\n"
-              "*** trained on them learns nothing new. labels.csv says 'student' beside each.", file=sys.stderr)
+        print(
+            "*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student\n"
+            "*** trained on them learns nothing new. labels.csv says 'student' beside each.",
+            file=sys.stderr,
+        )
         teacher = student(options.device)
     else:
         teacher = facexformer(options.weights, options.device, options.precision)
     started = time.perf_counter()
-    tally = label_pictures(options.pictures, options.output, teacher, batch_size=options.batch_size,
-                           overwrite=options.overwrite, find_face=find_face,
-                           max_pixels=options.max_megapixels * 10**6)
+    tally = label_pictures(
+        options.pictures,
+        options.output,
+        teacher,
+        batch_size=options.batch_size,
+        overwrite=options.overwrite,
+        find_face=find_face,
+        max_pixels=options.max_megapixels * 10**6,
+    )
     pace = 1000 * (time.perf_counter() - started) / max(tally.done, 1)
     rank, size = rank_and_size()
-    print((f"rank {rank} of {size}: " if size > 1 else "")
-          + f"{options.output}: {tally.done} pictures done by {teacher.name}, {pace:.0f} ms each; {tally.skipped} "
-          f"were done before, {tally.failed} failed; {TABLE} has a row for each")
+    print(
+        (f"rank {rank} of {size}: " if size > 1 else "")
+        + f"{options.output}: {tally.done} pictures done by {teacher.name}, {pace:.0f} ms each; {tally.skipped} "
+        f"were done before, {tally.failed} failed; {TABLE} has a row for each"
+    )
     return tally.exit_code
 
 

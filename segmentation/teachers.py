@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "models" / "facexformer.pt"
 # The official checkpoint, pinned: the commit on the hub and the sum of the file. 1.1 GB, training state included.
-ADDRESS = ("https://huggingface.co/kartiknarayan/facexformer/resolve/"
-           "fd12148d0b1949bb98602544d4b257f42eef774d/ckpts/model.pt")
+ADDRESS = (
+    "https://huggingface.co/kartiknarayan/facexformer/resolve/fd12148d0b1949bb98602544d4b257f42eef774d/ckpts/model.pt"
+)
 SUM = "327a755849ba64d336fb96589ff87b27e84a12be1ecf8bcfaa503d66f803286d"
 WITHOUT = "To go on without it, --teacher student labels with the shipped student instead"
 PART = "state_dict_backbone"  # of the official checkpoint: the network's own weights
@@ -106,6 +107,7 @@ def resize_as_published(rgb: np.ndarray) -> np.ndarray:
 
 # ---- its weights ----
 
+
 def fetch_facexformer() -> None:
     """Download the official checkpoint to `WEIGHTS` unless it is there; of several ranks one does.
 
@@ -131,8 +133,9 @@ def load_facexformer(weights: Path) -> "FaceXFormer":
 
     state = load_state_dict(weights)
     if not isinstance(state.get(PART), dict):
-        raise WeightsError(f"{weights}: is no official FaceXFormer checkpoint, it holds no '{PART}'; get it from "
-                           f"{ADDRESS}. {WITHOUT}")
+        raise WeightsError(
+            f"{weights}: is no official FaceXFormer checkpoint, it holds no '{PART}'; get it from {ADDRESS}. {WITHOUT}"
+        )
     with torch.device("meta"):  # no second spent on random weights
         network = FaceXFormer().eval().requires_grad_(False)
     network.to_empty(device="cpu")

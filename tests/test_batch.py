@@ -12,8 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.batch import (BatchError, Source, Table, Tally, find_pictures, output_names, rank_and_size, shard,
-                          work_through)
+from common.batch import (
+    BatchError,
+    Source,
+    Table,
+    Tally,
+    find_pictures,
+    output_names,
+    rank_and_size,
+    shard,
+    work_through,
+)
 from common.pictures import PictureError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,9 +56,19 @@ def run(table, items, work, **more):
 
 # ---- what there is to do ----
 
+
 def test_folders_at_any_depth_sorted(tmp_path):
-    touch(tmp_path, "b.JPG", "a.png", "sub/deep/c.webp", "sub/d.tiff", ".a.123.part.jpg", ".git/e.jpg", "notes.txt",
-          "f.gif")
+    touch(
+        tmp_path,
+        "b.JPG",
+        "a.png",
+        "sub/deep/c.webp",
+        "sub/d.tiff",
+        ".a.123.part.jpg",
+        ".git/e.jpg",
+        "notes.txt",
+        "f.gif",
+    )
     sources = find_pictures([tmp_path])
     assert names_of(sources) == ["a.png", "b.JPG", "sub/d.tiff", "sub/deep/c.webp"]
     assert sources[3].path == tmp_path / "sub" / "deep" / "c.webp"
@@ -124,15 +143,16 @@ def test_ranks_share_the_work(monkeypatch):
 
 # ---- the table ----
 
+
 def test_a_table_is_sorted_whole_and_alone(tmp_path):
     path = tmp_path / "out" / "t.csv"
     with Table(path, COLUMNS, "image") as table:
         table.add(row("b.jpg", share=np.float64(0.25)))
-        table.add(row("a, \"quoted\".jpg", share=1))
+        table.add(row('a, "quoted".jpg', share=1))
         table.add(row("ünï\udcff.jpg", "failed", error="b.jpg: no\tgood"))
         assert not path.exists() and [r["image"] for r in table.rows()][1] == "b.jpg"
     rows = read_csv(path)
-    assert [r["image"] for r in rows] == ["a, \"quoted\".jpg", "b.jpg", "ünï\udcff.jpg"]
+    assert [r["image"] for r in rows] == ['a, "quoted".jpg', "b.jpg", "ünï\udcff.jpg"]
     assert [r["share"] for r in rows] == ["1", "0.25", ""] and rows[2]["error"] == "b.jpg: no\tgood"
     assert os.listdir(path.parent) == ["t.csv"]
     with pytest.raises(ValueError, match="no columns"), Table(path, COLUMNS, "image") as table:
@@ -208,6 +228,7 @@ def test_files_are_named_from_the_tables_folder(tmp_path):
 
 # ---- the work ----
 
+
 def test_a_batch(tmp_path, capsys):
     def work(name):
         if name == "bad.jpg":
@@ -243,8 +264,9 @@ def test_items_of_several_rows(tmp_path, capsys):
         return [row(names[0]), row(names[1], "failed", error="b: too dark")]
 
     with Table(tmp_path / "t.csv", COLUMNS, "image") as table:
-        tally = work_through(["ab", "cd", "ef"], work, table, workers=1, describe=rows_of,
-                             skip=lambda names: "e" in names)
+        tally = work_through(
+            ["ab", "cd", "ef"], work, table, workers=1, describe=rows_of, skip=lambda names: "e" in names
+        )
     assert tally == Tally(done=1, skipped=2, failed=3)
     assert [r["status"] for r in read_csv(table.path)] == ["ok", "failed", "failed", "failed"]
     assert capsys.readouterr().err.splitlines() == ["b: too dark", "c: broken"]
@@ -256,11 +278,18 @@ def test_a_result_does_not_replace_that_of_another_picture(tmp_path):
 
     def attempt(folder):
         with Table(tmp_path / "out" / "t.csv", columns, "output") as table:
+
             def describe(source):
                 return {"output": source.name, "image": table.relative(source.path)}
 
-            return work_through(find_pictures([tmp_path / folder]), lambda source: row("", **describe(source)), table,
-                                workers=1, describe=describe, skip=lambda source: table.finished(source.name))
+            return work_through(
+                find_pictures([tmp_path / folder]),
+                lambda source: row("", **describe(source)),
+                table,
+                workers=1,
+                describe=describe,
+                skip=lambda source: table.finished(source.name),
+            )
 
     assert attempt("one").done == 1 and attempt("one").skipped == 1
     with pytest.raises(BatchError, match="a.jpg of ../one/a.jpg already"):
@@ -286,10 +315,10 @@ def test_few_items_are_in_flight(tmp_path):
     assert tally.done == 60 and most[0] == 2
 
 
-SCRIPT = """
+SCRIPT = f"""
 import os, sys, time
 from pathlib import Path
-sys.path.insert(0, {root!r})
+sys.path.insert(0, {str(ROOT)!r})
 from common.batch import Table, shard, work_through
 
 out = Path(sys.argv[1])
@@ -302,12 +331,17 @@ def work(name):
 with Table(out / "t.csv", ["image", "share", "status", "error"], "image") as table:
     names = shard([f"{{n:03}}.jpg" for n in range(40)])
     print(work_through(names, work, table, workers=2, describe=lambda name: {{"image": name}}, skip=table.finished))
-""".format(root=str(ROOT))
+"""
 
 
 def start(out, pause, rank=0, size=1):
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), str(pause)], text=True, stderr=subprocess.PIPE,
-                            stdout=subprocess.PIPE, env=os.environ | {"RANK": str(rank), "WORLD_SIZE": str(size)})
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(out), str(pause)],
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"RANK": str(rank), "WORLD_SIZE": str(size)},
+    )
 
 
 def wait_for_lines(path, count):
@@ -375,6 +409,8 @@ def test_an_interruption_leaves_a_right_table(tmp_path, sign):
 
 
 def test_starting_is_quick():
-    code = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import common.batch, common.pictures, common.weights, "
-            "common.device; print(*(m for m in ('torch', 'pandas', 'tqdm', 'safetensors') if m in sys.modules))")
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import common.batch, common.pictures, common.weights, "
+        "common.device; print(*(m for m in ('torch', 'pandas', 'tqdm', 'safetensors') if m in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""

@@ -1,4 +1,5 @@
 """The second look at hair that is small in the picture, with the shipped weights on a shipped sample."""
+
 from pathlib import Path
 
 import cv2

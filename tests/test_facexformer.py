@@ -66,20 +66,29 @@ def test_which_weights_are_passed_over():
     """The other tasks' heads, three layers with weight and bias each, and nothing else."""
     tasks = ("landmarks", "pose", "attribute", "visibility", "age", "gender", "race")
     passed_over = {name for name in names() if name.startswith(OTHER_HEADS)}
-    assert passed_over == {f"face_decoder.{task}_prediction_head.layers.{layer}.{kind}"
-                           for task in tasks for layer in range(3) for kind in ("weight", "bias")}
+    assert passed_over == {
+        f"face_decoder.{task}_prediction_head.layers.{layer}.{kind}"
+        for task in tasks
+        for layer in range(3)
+        for kind in ("weight", "bias")
+    }
     with torch.device("meta"):
         own = FaceXFormer().state_dict()
     assert set(own) == set(names()) - passed_over
     assert all(list(value.shape) == names()[name][0] for name, value in own.items())
 
 
-@pytest.mark.parametrize("change, complaint", [
-    ({"face_decoder.mask_tokens.weight": None}, "missing: face_decoder.mask_tokens.weight"),
-    ({"face_decoder.hat_prediction_head.layers.0.bias": torch.zeros(1)},
-     "unexpected: face_decoder.hat_prediction_head.layers.0.bias"),
-    ({"linear_fuse.weight": torch.zeros(256, 512, 1, 1)}, "misshapen: linear_fuse.weight"),
-])
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        ({"face_decoder.mask_tokens.weight": None}, "missing: face_decoder.mask_tokens.weight"),
+        (
+            {"face_decoder.hat_prediction_head.layers.0.bias": torch.zeros(1)},
+            "unexpected: face_decoder.hat_prediction_head.layers.0.bias",
+        ),
+        ({"linear_fuse.weight": torch.zeros(256, 512, 1, 1)}, "misshapen: linear_fuse.weight"),
+    ],
+)
 def test_a_checkpoint_that_differs_is_refused_by_name(change, complaint, monkeypatch):
     state = {name: value for name, value in (official_state() | change).items() if value is not None}
     monkeypatch.setattr(teachers, "load_state_dict", lambda path: {"state_dict_backbone": state})

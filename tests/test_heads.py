@@ -48,20 +48,23 @@ def test_a_small_head_far_away_is_a_head():
     assert sorted(people_in(mask)[0].heads) == [heads.Head(50, 500), heads.Head(300, 330)]
 
 
-@pytest.mark.parametrize("pieces, rows", [
-    ([(80, 250, 80, 200), (55, 76, 120, 160)], (55, 250)),  # a bun
-    ([(60, 260, 60, 100), (70, 240, 180, 220)], (60, 260)),  # curtains beside a face
-    ([(20, 90, 80, 220), (95, 260, 90, 200)], (20, 260)),  # a tail below its band
-    ([(20, 120, 80, 220), (190, 270, 60, 90)], (20, 270)),  # a lock on the shoulder
-])
+@pytest.mark.parametrize(
+    "pieces, rows",
+    [
+        ([(80, 250, 80, 200), (55, 76, 120, 160)], (55, 250)),  # a bun
+        ([(60, 260, 60, 100), (70, 240, 180, 220)], (60, 260)),  # curtains beside a face
+        ([(20, 90, 80, 220), (95, 260, 90, 200)], (20, 260)),  # a tail below its band
+        ([(20, 120, 80, 220), (190, 270, 60, 90)], (20, 270)),  # a lock on the shoulder
+    ],
+)
 def test_pieces_of_one_person(pieces, rows):
     assert people_in(drawn((300, 300), *pieces))[0].heads == [heads.Head(*rows)]
 
 
 def test_heads_that_touch_are_told_apart():
     rows, columns = np.mgrid[:240, :400]
-    one = (rows - 90) ** 2 + (columns - 120) ** 2 < 80 ** 2
-    other = (rows - 150) ** 2 + (columns - 265) ** 2 < 80 ** 2
+    one = (rows - 90) ** 2 + (columns - 120) ** 2 < 80**2
+    other = (rows - 150) ** 2 + (columns - 265) ** 2 < 80**2
     assert (one & other).any()
     people, _ = people_in(np.uint8(one | other) * 255)
     assert sorted(head.bottom for head in people.heads)[-1] >= 228 and len(people.heads) == 2
@@ -105,7 +108,7 @@ def test_at_an_edge_dye_climbs_strands_a_little_and_never_leaves_hair_below_undy
     mask = drawn((250, 250), (0, 250, 0, 250))
     strands = np.float32(np.sign(np.sin(np.arange(250) / 3))[None].repeat(250, axis=0))
     share, fade = share_of(mask, 0.5, 0.0, strands)
-    assert (share[125:] == 1).all() and (share[:125 - 6] == 0).all() and (share[120:125] == 1).any()
+    assert (share[125:] == 1).all() and (share[: 125 - 6] == 0).all() and (share[120:125] == 1).any()
     assert heads.first_dyed_row(fade) <= 119
 
 

@@ -36,6 +36,7 @@ def calls():
 @pytest.fixture
 def teacher(calls):
     """Takes red for hair, and notes how many pictures it was asked about at a time."""
+
     def find_hair(rgb):
         calls.append(len(rgb))
         return (rgb[..., 0] / 255).astype(np.float32)
@@ -60,6 +61,7 @@ def red(path):
 
 # ---- what is written ----
 
+
 def test_a_label_and_a_row_for_each_picture(tmp_path, teacher):
     first = picture(tmp_path / "in/a.png")
     second = picture(tmp_path / "in/deep/er/b.jpg", (300, 500), seed=1)
@@ -74,7 +76,13 @@ def test_a_label_and_a_row_for_each_picture(tmp_path, teacher):
     assert list(table.columns) == ["label", "width", "height", "hair_share", "teacher", "status", "error"]
     row = table.loc["../in/deep/er/b.jpg"]
     assert (row.label, row.width, row.height, row.teacher, row.status, row.error) == (
-        "deep/er/b.png", "300", "500", "red", "ok", "")
+        "deep/er/b.png",
+        "300",
+        "500",
+        "red",
+        "ok",
+        "",
+    )
     assert float(row.hair_share) == pytest.approx(red(second).mean() / 255, abs=1e-4)
 
 
@@ -97,6 +105,7 @@ def test_the_student_reads_what_is_written(tmp_path, teacher):
 
 # ---- bad pictures, second starts, one name twice ----
 
+
 def test_bad_pictures_fail_alone(tmp_path, teacher, capfd):
     good = picture(tmp_path / "in/good.png", (200, 200))
     (tmp_path / "in/text.jpg").write_text("no picture")
@@ -105,8 +114,12 @@ def test_bad_pictures_fail_alone(tmp_path, teacher, capfd):
     tally = label_pictures([tmp_path / "in"], tmp_path / "out", teacher, max_pixels=250 * 250)
     assert (tally.done, tally.failed, tally.exit_code) == (1, 3, 1)
     table = rows(tmp_path / "out")
-    assert dict(table.status) == {"../in/good.png": "ok", "../in/text.jpg": "failed", "../in/cut.png": "failed",
-                                  "../in/huge.png": "failed"}
+    assert dict(table.status) == {
+        "../in/good.png": "ok",
+        "../in/text.jpg": "failed",
+        "../in/cut.png": "failed",
+        "../in/huge.png": "failed",
+    }
     complaints = capfd.readouterr().err.splitlines()
     assert len(complaints) == 3
     for name in ("text.jpg", "cut.png", "huge.png"):
@@ -199,6 +212,7 @@ label_pictures([{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}), Teac
 
 # ---- batches ----
 
+
 def test_batches_are_filled_and_answers_find_their_questions():
     sizes = []
 
@@ -235,6 +249,7 @@ def test_a_batch_that_fails_ends_nothing_else(tmp_path, capfd):
 
 
 # ---- the face alone ----
+
 
 def test_the_margin_is_the_published_demos():
     assert face_crop.with_margin(np.array([100.0, 200.0, 200.0, 320.0]), 1000, 1000) == (75, 170, 225, 350)
@@ -288,6 +303,7 @@ def test_mtcnn_takes_pictures_of_any_size():
 
 
 # ---- the weights ----
+
 
 def test_weights_are_fetched_checked_and_then_kept(tmp_path, monkeypatch):
     (tmp_path / "hub").mkdir()
@@ -350,9 +366,16 @@ def test_what_half_precision_cannot_hold_is_done_in_float32(sound, monkeypatch):
 
 # ---- the script ----
 
+
 def script(*arguments, cwd, launch=(sys.executable,)):
-    return subprocess.run([*launch, str(SCRIPT), *map(str, arguments)], cwd=cwd, env=ENVIRONMENT, capture_output=True,
-                          text=True, timeout=300)
+    return subprocess.run(
+        [*launch, str(SCRIPT), *map(str, arguments)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def test_the_golden_label_from_another_directory(tmp_path, tmp_path_factory):
@@ -404,12 +427,15 @@ def test_without_pictures_to_label_it_says_where_they_go(tmp_path, monkeypatch, 
     assert f"{for_pictures}: there is no such folder" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("arguments, complaint", [
-    (["not-there"], "not-there: there is no such file or folder"),
-    (["empty"], "no pictures in this folder"),
-    (["a.png", "--weights", "none.pt"], "none.pt: there is no such weights file"),
-    (["a.png", "--device", "quantum"], "is not a device"),
-])
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        (["not-there"], "not-there: there is no such file or folder"),
+        (["empty"], "no pictures in this folder"),
+        (["a.png", "--weights", "none.pt"], "none.pt: there is no such weights file"),
+        (["a.png", "--device", "quantum"], "is not a device"),
+    ],
+)
 def test_where_nothing_can_be_done_one_line_says_why(arguments, complaint, tmp_path, monkeypatch, capfd):
     (tmp_path / "empty").mkdir()
     picture(tmp_path / "a.png")

@@ -1,4 +1,5 @@
 """What the student is trained with and measured by."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -24,7 +24,7 @@ def test_a_drawn_mask_is_believed():
 @pytest.mark.parametrize("size", [200, 1100])
 def test_the_edge_of_a_blurred_mask_is_found_in_the_picture(size):
     hair = np.zeros((size, size), np.uint8)
-    hair[:, :size // 2] = 255
+    hair[:, : size // 2] = 255
     grey = np.where(hair > 0, 40, 200).astype(np.uint8)
     mask = cv2.blur(hair, (size // 50, 1))
     with_picture, without = matte_of(mask, grey), matte_of(mask, np.full_like(grey, 120))

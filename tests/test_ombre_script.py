@@ -1,4 +1,5 @@
 """The ombre script as a user starts it: formats, bad files, resuming, settings, several processes."""
+
 import os
 import shutil
 import subprocess
@@ -44,7 +45,9 @@ def test_without_arguments_from_elsewhere_the_samples_are_dyed(tmp_path):
     copy = tmp_path / "repository"
     for part in ("common", "ombre", "segmentation", "models", "data/samples"):
         shutil.copytree(ROOT / part, copy / part)
-    result = subprocess.run([sys.executable, str(copy / "ombre" / SCRIPT.name)], cwd=tmp_path, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, str(copy / "ombre" / SCRIPT.name)], cwd=tmp_path, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
     output = copy / "data" / "ombre"
     assert (output / "contact_sheet.jpg").is_file() and str(output) in result.stdout.splitlines()[-1]
@@ -57,7 +60,9 @@ def test_several_colours_by_name_and_number(folder, tmp_path):
     result = run(folder, "--output", output, "--color", "pink", "0.5")
     assert result.returncode == 0 and result.stderr.count("\n") <= 1, "quiet when not on a terminal"
     assert sorted(rows(output).index) == ["a_0.5.jpg", "a_0.9.jpg", "deep/a_0.5.png", "deep/a_0.9.png"]
-    before, pink, blue = (pixels(path) for path in (folder / "deep" / "a.png", output / "deep/a_0.9.png", output / "deep/a_0.5.png"))
+    before, pink, blue = (
+        pixels(path) for path in (folder / "deep" / "a.png", output / "deep/a_0.9.png", output / "deep/a_0.5.png")
+    )
     assert np.abs(pink - blue).max() > 60
     changed = (before != pink).any(axis=-1)
     assert 0.02 < changed.mean() < 0.5, "hair changes, what is not hair stays to the bit"
@@ -132,7 +137,8 @@ def test_alpha_profile_and_orientation_stay(form, tmp_path):
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["--color", "1.5"], "1.5"), (["--color", "mud"], "mud"), (["--ombre-height", "-0.1"], "-0.1"),
-    (["--ombre-grad-height", "2"], "2 is not a number from 0 to 1"), (["--weights", "none.safetensors"], "none.safetensors"),
+    (["--ombre-grad-height", "2"], "2 is not a number from 0 to 1"),
+    (["--weights", "none.safetensors"], "none.safetensors"),
 ])  # fmt: skip
 def test_wrong_arguments_are_told(arguments, said, folder, tmp_path):
     result = run(folder, "--output", tmp_path / "out", *arguments)
@@ -181,7 +187,10 @@ def test_a_rank_that_was_killed_and_started_again_completes_the_batch(folder, tm
 
 
 def test_starting_up_imports_neither_torch_nor_training(tmp_path):
-    code = f"import sys, runpy; sys.argv = ['x', '--help']\ntry: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n" \
-           "except SystemExit: pass\nprint([name for name in ('torch', 'timm', 'pandas', 'matplotlib') if name in sys.modules])"
+    code = (
+        f"import sys, runpy; sys.argv = ['x', '--help']\ntry: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'timm', 'pandas', 'matplotlib') if name in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert result.stdout.splitlines()[-1] == "[]", result.stdout + result.stderr

@@ -58,6 +58,7 @@ def refusal(path, *args):
 
 # ---- there and back ----
 
+
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_lossless_formats_keep_every_pixel(tmp_path, name):
     source = save(tmp_path / ("in" + name), colours(), **({"lossless": True} if name.endswith("webp") else {}))
@@ -222,20 +223,32 @@ def test_what_is_clear_is_white_in_a_jpeg(tmp_path):
 
 # ---- what goes along ----
 
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif", "deep.png", "deep.tif"])
 def test_orientation(tmp_path, name, orientation):
     path = tmp_path / name
     upright = colours(np.uint16 if name.startswith("deep") else np.uint8)
-    turn = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
-            7: "TRANSVERSE", 8: "ROTATE_270"}.get(orientation)  # from upright to how the camera stored it
+    turn = {
+        2: "FLIP_LEFT_RIGHT",
+        3: "ROTATE_180",
+        4: "FLIP_TOP_BOTTOM",
+        5: "TRANSPOSE",
+        6: "ROTATE_90",
+        7: "TRANSVERSE",
+        8: "ROTATE_270",
+    }.get(orientation)  # from upright to how the camera stored it
     lying = np.asarray(Image.fromarray(colours()).transpose(Image.Transpose[turn])) if turn else colours()
     if name.startswith("deep"):
         write_picture(path, Picture(upright, exif=exif(orientation), orientation=orientation))
         assert np.array_equal(read_picture(path).rgb, upright)
     else:
-        save(path, lying, exif=exif(orientation), **({"quality": 95} if name == "a.jpg" else {"lossless": True}
-                                                     if name == "a.webp" else {}))
+        save(
+            path,
+            lying,
+            exif=exif(orientation),
+            **({"quality": 95} if name == "a.jpg" else {"lossless": True} if name == "a.webp" else {}),
+        )
     picture = read_picture(path)
     assert picture.orientation == orientation and picture.rgb.shape == (H, W, 3)
     assert np.abs(picture.rgb.astype(int) - upright).mean() < (6 if name == "a.jpg" else 0.001)
@@ -310,18 +323,34 @@ def test_a_photograph_with_a_preview_behind_it_is_one_picture(tmp_path):
 
 # ---- refusals ----
 
+
 def test_what_is_no_picture(tmp_path):
     assert "no such file" in refusal(tmp_path / "missing.jpg")
     assert "no such file" in refusal(tmp_path)
-    for name, content, words in [("empty.jpg", b"", "is empty"), ("text.jpg", b"Dear diary", "is not a JPEG"),
-                                 ("noise.png", os.urandom(5000), "is not a JPEG")]:
+    for name, content, words in [
+        ("empty.jpg", b"", "is empty"),
+        ("text.jpg", b"Dear diary", "is not a JPEG"),
+        ("noise.png", os.urandom(5000), "is not a JPEG"),
+    ]:
         (tmp_path / name).write_bytes(content)
         assert words in refusal(tmp_path / name)
 
 
-@pytest.mark.parametrize("settings", [("a.jpg", {}), ("a.jpg", {"progressive": True}), ("a.png", {}), ("a.bmp", {}),
-                                      ("a.webp", {}), ("a.webp", {"lossless": True}), ("a.tif", {}),
-                                      ("a.tif", {"compression": "tiff_lzw"}), ("deep.png", {}), ("deep.tif", {})])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("a.jpg", {}),
+        ("a.jpg", {"progressive": True}),
+        ("a.png", {}),
+        ("a.bmp", {}),
+        ("a.webp", {}),
+        ("a.webp", {"lossless": True}),
+        ("a.tif", {}),
+        ("a.tif", {"compression": "tiff_lzw"}),
+        ("deep.png", {}),
+        ("deep.tif", {}),
+    ],
+)
 def test_files_cut_short(tmp_path, capfd, settings):
     name, how = settings
     path = tmp_path / name
@@ -331,7 +360,7 @@ def test_files_cut_short(tmp_path, capfd, settings):
         save(path, colours(), **how)
     whole = path.read_bytes()
     for share in (0.02, 0.3, 0.6, 0.9, 0.97):
-        path.write_bytes(whole[:int(len(whole) * share)])
+        path.write_bytes(whole[: int(len(whole) * share)])
         refusal(path)
     assert capfd.readouterr().err == "", "no library complains besides"
 
@@ -388,6 +417,7 @@ def test_what_cannot_be_written(tmp_path):
 
 
 # ---- masks ----
+
 
 def test_masks(tmp_path):
     mask = colours()[..., 0].copy()

@@ -184,8 +184,17 @@ def test_threads_and_views_change_nothing():
             np.testing.assert_array_equal(dyed, alone)
 
 
-@pytest.mark.parametrize("settings", [dict(color=1.2), dict(ombre_height=-0.1), dict(ombre_grad_height=2),
-                                      dict(strength=1.5), dict(lightness=-3), dict(color=float("nan"))])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(color=1.2),
+        dict(ombre_height=-0.1),
+        dict(ombre_grad_height=2),
+        dict(strength=1.5),
+        dict(lightness=-3),
+        dict(color=float("nan")),
+    ],
+)
 def test_settings_out_of_range(settings):
     rgb, mask = hair_picture()
     with pytest.raises(ValueError, match=next(iter(settings))):

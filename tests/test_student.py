@@ -1,5 +1,5 @@
 """The student network: golden values, both checkpoint forms, the half-resolution decoder, both engines."""
-import json
+
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,16 +20,6 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.fixture(scope="module")
 def golden():
     return np.load(GOLDEN / "golden-shared-1.npz")
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
-    """The published checkpoint's names and shapes, filled as the golden values were."""
-    spec = json.loads((GOLDEN / "ohlora_v4_student_state_dict.json").read_text())
-    state = {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in spec.items()}
-    path = tmp_path_factory.mktemp("published") / "segmentation_model_ohlora_v4.pth"
-    torch.save(fill(state, "shared-1"), path)
-    return path
 
 
 def test_published_checkpoint_gives_the_golden_output(published, golden):

@@ -1,5 +1,5 @@
 """The student's script: soft masks, figures, layers and times."""
-import json
+
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +8,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-
-from tests.golden.fill import fill
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(__file__).parent / "golden"
@@ -25,15 +22,6 @@ def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
     return dict(np.load(GOLDEN / "golden-shared-1.npz"))
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
-    spec = json.loads((GOLDEN / "ohlora_v4_student_state_dict.json").read_text())
-    state = {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in spec.items()}
-    path = tmp_path_factory.mktemp("published") / "segmentation_model_ohlora_v4.pth"
-    torch.save(fill(state, "shared-1"), path)
-    return path
 
 
 def test_predict_writes_the_networks_output(published, golden, tmp_path):

@@ -1,4 +1,5 @@
 """Data folders, the training loop, resuming after a kill, and two processes."""
+
 import os
 import shutil
 import signal
@@ -45,7 +46,9 @@ def pairs_folder(tmp_path_factory) -> Path:
 
 def run(*arguments: str | Path, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     command = [sys.executable, *launcher, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
 
 
 def test_all_three_layouts_are_found(pairs_folder, tmp_path):

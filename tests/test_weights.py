@@ -30,6 +30,7 @@ def complaint(path):
 
 # ---- loading ----
 
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
 def test_both_forms_come_back(tmp_path, suffix):
     state, path = network().state_dict(), tmp_path / ("w" + suffix)
@@ -97,6 +98,7 @@ def test_every_wrong_tensor_is_named():
 
 # ---- fetching ----
 
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/missing":
@@ -133,8 +135,9 @@ def test_fetching(tmp_path, server, page, capfd):
     assert os.listdir(path.parent) == ["w.pt"] and capfd.readouterr().err == "", "no bar where there is no terminal"
 
 
-@pytest.mark.parametrize("page, words", [("/missing", "404"), ("/cut", "ended after 1,000 of"),
-                                         ("/unsafe", "only https")])
+@pytest.mark.parametrize(
+    "page, words", [("/missing", "404"), ("/cut", "ended after 1,000 of"), ("/unsafe", "only https")]
+)
 def test_a_fetch_that_fails_says_what_to_do(tmp_path, server, page, words):
     with pytest.raises(WeightsError) as caught:
         fetch(server + page, tmp_path / "w.pt", otherwise="Or go on with --teacher student.")
@@ -151,10 +154,17 @@ def test_a_wrong_sum_keeps_the_old_file(tmp_path, server):
     assert (tmp_path / "w.pt").read_text() == "old" and os.listdir(tmp_path) == ["w.pt"]
 
 
-@pytest.mark.parametrize("url, words", [
-    ("http://127.0.0.1:9/w.pt", "refused"), ("https://127.0.0.1:9/w.pt", "refused"),
-    ("https://no-such-host.invalid/w.pt", "could not be fetched"), ("http://example.com/w", "only https"),
-    ("file:///etc/passwd", "only https"), ("nonsense", "only https")])
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        ("http://127.0.0.1:9/w.pt", "refused"),
+        ("https://127.0.0.1:9/w.pt", "refused"),
+        ("https://no-such-host.invalid/w.pt", "could not be fetched"),
+        ("http://example.com/w", "only https"),
+        ("file:///etc/passwd", "only https"),
+        ("nonsense", "only https"),
+    ],
+)
 def test_addresses_that_cannot_be_reached_or_trusted(tmp_path, url, words):
     with pytest.raises(WeightsError) as caught:
         fetch(url, tmp_path / "w.pt")
@@ -164,10 +174,12 @@ def test_addresses_that_cannot_be_reached_or_trusted(tmp_path, url, words):
 
 # ---- devices ----
 
+
 def test_devices():
     assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device().type == ("cuda" if torch.cuda.is_available() else
-                                    "mps" if torch.backends.mps.is_available() else "cpu")
+    assert choose_device().type == (
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )
     with pytest.raises(ValueError, match="'toaster' is not a device"):
         choose_device("toaster")
     for name in ("cuda:99", "xpu"):

@@ -1,4 +1,5 @@
 """FaceXFormer's face decoder (arXiv 2403.12960), parsing head only: tokens and image features -> class masks."""
+
 from __future__ import annotations
 
 import torch
@@ -18,8 +19,9 @@ class MLP(nn.Module):
 
     def __init__(self, channels: int, out: int):
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(channels, channels), nn.Linear(channels, channels),
-                                     nn.Linear(channels, out)])
+        self.layers = nn.ModuleList(
+            [nn.Linear(channels, channels), nn.Linear(channels, channels), nn.Linear(channels, out)]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         first, second, last = self.layers

@@ -1,4 +1,5 @@
 """FaceXFormer (arXiv 2403.12960): Swin-B, fused features, a face decoder. Here with the parsing head alone."""
+
 from __future__ import annotations
 
 import math

@@ -3,6 +3,7 @@
 A handful of task tokens and the image's 3,136 cells look at each other in turn. B is the batch, T the tokens (18),
 P the image's cells (56 * 56), C the channels (256). Module names are the official checkpoint's.
 """
+
 from __future__ import annotations
 
 import torch.nn.functional as F

@@ -1,4 +1,5 @@
-"""Random changes to a picture and its hair label, so that a small set of portraits stands for many cameras and heads."""
+"""Random changes to a picture and its hair label, so that few portraits stand for many cameras and heads."""
+
 import cv2
 import numpy as np
 

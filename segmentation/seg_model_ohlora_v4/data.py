@@ -1,4 +1,5 @@
 """Picture-label pairs on disk -> tensors to train on."""
+
 import hashlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -47,13 +48,15 @@ def gather(folders: Sequence[Path]) -> list[Pair]:
         if problems:
             print(f"{folder}: {len(good)} pairs, {len(problems)} left out", file=sys.stderr)
         if not good:
-            raise DataError(f"{folder}: no picture with a hair label; `python segmentation/run_segmentation.py` makes labels")
+            raise DataError(
+                f"{folder}: no picture with a hair label; `python segmentation/run_segmentation.py` makes labels"
+            )
         pairs += good
     return pairs
 
 
 def find_pairs(folder: Path) -> tuple[list[Pair], list[str]]:
-    """Pairs of a data folder in any of the three layouts, sorted by name, and a line for each picture or label left alone.
+    """Pairs of a data folder in any of the three layouts, sorted by name, and a line for each file left alone.
 
     The layouts: a `labels.csv` of the labelling stage; two folders `images/` and `masks/` with the same names; a flat
     folder with `face_000123.png` and `parsing_hair_label_000123.png`.

@@ -1,4 +1,5 @@
 """The student against drawn masks: figures, a row a picture, and overlays with the worst pictures first."""
+
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,7 +66,9 @@ def look(pair: Pair, mask_of: MaskOf) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def overlay(rgb: np.ndarray, drawn: np.ndarray, found: np.ndarray) -> np.ndarray:
     """The picture, with found hair in sky blue, wrongly found in green, missed in blue; at most 512 pixels a side."""
     scale = min(1, OVERLAY_SIDE / max(rgb.shape[:2]))
-    rgb, drawn, found = (cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in (rgb, drawn, found))
+    rgb, drawn, found = (
+        cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in (rgb, drawn, found)
+    )
     hit, hair = found > 127, drawn > 127
     tinted = rgb.copy()
     for area, colour in ((hit & hair, TRUE_POSITIVE), (hit & ~hair, FALSE_POSITIVE), (~hit & hair, FALSE_NEGATIVE)):

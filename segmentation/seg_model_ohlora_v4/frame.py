@@ -1,4 +1,5 @@
 """The square frame in which the student sees a picture."""
+
 import cv2
 import numpy as np
 

@@ -2,6 +2,7 @@
 
 Every loss takes logits and labels (N, 1, H, W), labels in 0..1, and gives a scalar, the mean over all pixels.
 """
+
 from collections.abc import Callable
 
 import torch

@@ -1,4 +1,5 @@
 """How well a hair mask fits the drawn one."""
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -31,8 +32,8 @@ def measure(found: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
 def boundary_f1(found: np.ndarray, drawn: np.ndarray) -> float:
     """F1 of the outlines of two areas (H, W) bool: a point counts where the other outline is within the tolerance.
 
-    Source: Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013; the tolerance is 1 %
-    of the diagonal. Two empty outlines agree (1), an empty and another one do not (0).
+    Source: Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013; the tolerance is
+    1 % of the diagonal. Two empty outlines agree (1), an empty and another one do not (0).
     """
     outlines = outline(found), outline(drawn)
     if not all(edge.any() for edge in outlines):
@@ -66,7 +67,7 @@ def pooled(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """`pooled` of all pictures, and of each group where their names begin with a few different words (`figaro_12.jpg`)."""
+    """`pooled` of all pictures, and of each group where names begin with a few different words (`figaro_12.jpg`)."""
     groups = rows.groupby(rows.name.str.extract(r"^([A-Za-z]+)_", expand=False).fillna("other"))
     parts = {group: pooled(part) for group, part in groups} if 2 <= groups.ngroups <= 8 else {}
     return pd.DataFrame({**parts, "all": pooled(rows)}).T.rename_axis("set").astype({"pictures": int})

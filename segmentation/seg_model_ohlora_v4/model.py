@@ -2,6 +2,7 @@
 
 Source: Vezakis et al., "EffiSegNet", arXiv 2407.16298; the layer names are those of the published hair student.
 """
+
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -76,8 +77,10 @@ class EffiSegNet(nn.Module):
         The published decoder upsamples every branch to (H, W) at once. Nearest upsampling commutes with all that works
         on one pixel at a time, so here each thing is done at the lowest resolution that gives the same result.
         """
-        branches = [getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
-                    for level, tap in enumerate(taps, start=1)]
+        branches = [
+            getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
+            for level, tap in enumerate(taps, start=1)
+        ]
         primary = self.ghost1.primary_conv(self.bn6(coarse_to_fine(reversed(branches))))  # (N, 32, H/2, W/2)
         ghost = self.ghost1.cheap_operation(F.interpolate(primary, scale_factor=2))  # (N, 32, H, W)
         return self.conv6(*self.ghost2(primary, ghost))

@@ -3,6 +3,7 @@
 On a processor the student runs in OpenVINO, exported from the PyTorch network once and kept beside the weights; PyTorch
 is not even imported then. On a GPU it runs in PyTorch.
 """
+
 import os
 import shutil
 import sys
@@ -72,7 +73,7 @@ class HairFinder:
 
 
 def small_part_with_hair(probability: np.ndarray, height: int, width: int) -> tuple[slice, slice] | None:
-    """Rows and columns of a picture (height, width) with its hair and some room around; None where that is no small part.
+    """Rows and columns of a picture (height, width) with its hair and room around; None where that is no small part.
 
     The part is about square, as portraits are: a strip of hair alone would be strange to the student.
     """
@@ -82,7 +83,8 @@ def small_part_with_hair(probability: np.ndarray, height: int, width: int) -> tu
     reach = (0.5 + ROOM) * max(down, across)
     middles = (top * height / side + down / 2, left * width / side + across / 2)
     rows, columns = (
-        slice(max(0, round(middle - reach)), min(size, round(middle + reach))) for middle, size in zip(middles, (height, width))
+        slice(max(0, round(middle - reach)), min(size, round(middle + reach)))
+        for middle, size in zip(middles, (height, width))
     )
     area = (rows.stop - rows.start) * (columns.stop - columns.start)
     return (rows, columns) if 0 < area <= CLOSER_BELOW * height * width else None
@@ -121,9 +123,7 @@ def predict_folder(inputs: Sequence[Path], output: Path, finder: HairFinder, ove
         return known and (output / mask).is_file()
 
     with Table(output / "masks.csv", COLUMNS, key="mask") as table:
-        tally = work_through(
-            shard(sources), work, table, workers=own_cores(), describe=row_of, skip=is_done
-        )
+        tally = work_through(shard(sources), work, table, workers=own_cores(), describe=row_of, skip=is_done)
     seconds = (time.perf_counter() - started) / max(tally.done, 1)
     print(
         f"{output}: {tally.done} masks written, {1000 * seconds:.0f} ms a picture, {tally.skipped} there already, "
@@ -137,8 +137,12 @@ def openvino_engine(model: Path, streams: int, precision: str = "f32") -> Engine
     import openvino as ov
 
     # Not pinned to cores: beside other programs, or other ranks that would choose the same cores, that waits for long.
-    settings = {"NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": own_cores(), "ENABLE_CPU_PINNING": False,
-                "INFERENCE_PRECISION_HINT": precision}
+    settings = {
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": own_cores(),
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": precision,
+    }
     compiled = ov.Core().compile_model(model, "CPU", settings)
     own = threading.local()  # an infer request serves one thread at a time
 

@@ -1,4 +1,5 @@
 """Recipes: all that decides which student comes out of a training."""
+
 from dataclasses import Field, dataclass, field, fields
 
 from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE
@@ -25,7 +26,9 @@ class Recipe:
     decay: float = setting(0.975, "factor an epoch of the exponential schedule")
     size: int = setting(INPUT_SIZE, "side of the training pictures in pixels, a multiple of 32")
     augmented: bool = setting(False, "change geometry, colours and quality of the pictures at random")
-    warm_start: str = setting("none", "none, lite0, imagenet (encoders trained on ImageNet) or a student's weights file")
+    warm_start: str = setting(
+        "none", "none, lite0, imagenet (encoders trained on ImageNet) or a student's weights file"
+    )
     ema: float = setting(0.0, "decay a step of the weights' exponential moving average; 0 takes the weights themselves")
     seed: int = setting(0, "of all randomness, and of the split into train, val and test")
 

@@ -1,4 +1,5 @@
 """Student and teacher side by side: layers, size, multiply-adds, time of a forward pass."""
+
 from pathlib import Path
 
 import numpy as np

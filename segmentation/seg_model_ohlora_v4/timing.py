@@ -1,4 +1,5 @@
 """What a network costs: its layers, parameters, multiply-adds, and the time of a forward pass."""
+
 import statistics
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ def layers(model: nn.Module, x: Tensor) -> tuple[list[tuple[str, tuple[int, ...]
     """Run `model` on `x` and look at what it does.
 
     Returns:
-        (name, output shape, parameters, multiply-adds) of each layer with parameters, and the multiply-adds of the whole.
+        (name, output shape, parameters, multiply-adds) of each layer with parameters, and the whole's multiply-adds.
         Multiplications of matrices and convolutions count, what else there is costs little beside them.
     """
     shapes = {}

@@ -1,4 +1,5 @@
 """The training loop: picture-label pairs in, a run folder out; killed at any moment, it goes on to the same numbers."""
+
 import math
 import os
 import sys
@@ -30,7 +31,9 @@ class RunError(Exception):
     """The run folder cannot be used as asked; the message says what to do."""
 
 
-def train(run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, device: torch.device, bfloat16: bool, workers: int) -> Path:
+def train(
+    run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, device: torch.device, bfloat16: bool, workers: int
+) -> Path:
     """Train the student, or go on with the run in this folder, until the last epoch or out of patience.
 
     Under torchrun each process takes its share of every batch; gradients are averaged (DistributedDataParallel). Batch
@@ -66,7 +69,9 @@ def train(run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, device:
         batches = list(epoch_batches(len(pairs), recipe.batch_size, recipe.seed, epoch, rank(), world_size()))
         total = 0.0
         parallel.train()
-        for step, (x, labels) in enumerate(tqdm(load(trained, batches, workers), "batches", leave=False, disable=quiet())):
+        for step, (x, labels) in enumerate(
+            tqdm(load(trained, batches, workers), "batches", leave=False, disable=quiet())
+        ):
             set_rates(optimizer, recipe, epoch + step / len(batches))
             loss = loss_of(logits_of(parallel, x.to(device), bfloat16), labels.to(device))
             loss.backward()
@@ -112,7 +117,7 @@ def make_optimizer(model: EffiSegNet, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def set_rates(optimizer: torch.optim.AdamW, recipe: Recipe, epoch: float) -> None:
-    """Learning rates at a moment of the run, in epochs and their parts; a function of that alone, so it resumes by itself."""
+    """Learning rates at a moment of the run, in epochs and their parts; a function of that alone: it resumes by itself."""
     if recipe.schedule == "exponential":
         factor = recipe.decay ** int(epoch)
     else:  # one-cycle (arXiv 1708.07120) with cosine branches
@@ -132,7 +137,9 @@ def logits_of(model: nn.Module, x: Tensor, bfloat16: bool) -> Tensor:
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, loader: DataLoader, loss_of: Loss, device: torch.device, bfloat16: bool) -> tuple[float, float]:
+def validate(
+    model: nn.Module, loader: DataLoader, loss_of: Loss, device: torch.device, bfloat16: bool
+) -> tuple[float, float]:
     """Mean loss over the pictures, and IoU at 0.5 with pixels pooled, over all ranks."""
     model.eval()
     sums = torch.zeros(4, dtype=torch.float64)  # loss, pictures, intersection, union
@@ -206,7 +213,8 @@ def resume(run: Path, recipe: Recipe, model, average, optimizer, device: torch.d
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write the weights as safetensors, convolutions in half precision (which changes no score), the rest as it is."""
     state = {
-        name: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous() for name, tensor in model.state_dict().items()
+        name: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous()
+        for name, tensor in model.state_dict().items()
     }
     with replacing(path) as temporary:
         save_file(state, temporary)

