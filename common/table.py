@@ -71,7 +71,7 @@ class Table:
         return row["status"] != FAILED and all(str(row.get(name)) == str(value) for name, value in same.items())
 
     def relative(self, path: str | os.PathLike) -> str:
-        """How the table names a file: relative to its own folder, with forward slashes (on another drive: all of it)."""
+        """How the table names a file: relative to its own folder, with forward slashes; whole on another drive."""
         folder, name = os.path.split(os.path.abspath(path))
         place = os.path.join(os.path.realpath(folder), name)
         try:

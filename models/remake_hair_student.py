@@ -41,11 +41,12 @@ def main() -> None:
     drawn, val = options.masks / "train", options.masks / "val"
     coarse, own, fine = options.output / "coarse", options.output / "own_labels", options.output / "fine"
     train = ["train", "--preset", "strong", "--val", str(val)]
-    student([*train, "--data", str(drawn), "--size", "160", "--epochs", "20", "--output", str(coarse)])
+    if student([*train, "--data", str(drawn), "--size", "160", "--epochs", "20", "--output", str(coarse)]):
+        sys.exit(2)
     if not own.is_dir():
         label(load_student(coarse / BEST), gather([options.masks / "lfw"]), own)
     again = ["--warm-start", str(coarse / BEST), "--learning-rate", "1e-3", "--epochs", "16"]
-    student([*train, "--data", str(drawn), str(own), *again, "--output", str(fine)])
+    sys.exit(student([*train, "--data", str(drawn), str(own), *again, "--output", str(fine)]))
 
 
 @torch.inference_mode()

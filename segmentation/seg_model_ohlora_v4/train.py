@@ -117,7 +117,7 @@ def make_optimizer(model: EffiSegNet, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def set_rates(optimizer: torch.optim.AdamW, recipe: Recipe, epoch: float) -> None:
-    """Learning rates at a moment of the run, in epochs and their parts; a function of that alone: it resumes by itself."""
+    """Learning rates at a moment of the run, in epochs and their parts; of that alone, so that they resume."""
     if recipe.schedule == "exponential":
         factor = recipe.decay ** int(epoch)
     else:  # one-cycle (arXiv 1708.07120) with cosine branches
