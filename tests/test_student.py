@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from benchmarks.published_student import as_published
 from common.weights import WeightsError
 from segmentation.seg_model_ohlora_v4.model import EffiSegNet, HairProbability, load_student, tap_channels
-from segmentation.seg_model_ohlora_v4.predict import HairFinder
+from segmentation.seg_model_ohlora_v4.predict import HairFinder, torch_engine
 from tests.golden.fill import fill
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -101,3 +101,20 @@ def test_the_export_is_made_anew_when_the_weights_change(published, golden, tmp_
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(WeightsError, match="nowhere.safetensors"):
         HairFinder(tmp_path / "nowhere.safetensors")
+
+
+def test_the_gpus_engine_is_the_network_itself(published, golden):
+    """On the processor, where PyTorch is the reference."""
+    found = torch_engine(published, "cpu")(golden["rgb"][None])[0]
+    assert np.abs(found - golden["ohlora_hair"]).max() < 1e-4
+
+
+def test_a_driver_without_a_usable_gpu_means_the_processor(published, golden, monkeypatch, tmp_path):
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    weights = tmp_path / "student.pth"
+    weights.write_bytes(published.read_bytes())
+    found = HairFinder(weights).probability(golden["rgb"])
+    assert np.abs(found - golden["ohlora_hair"]).max() < 1e-3
+    assert (tmp_path / ".exported").is_dir(), "the processor's own engine was chosen"

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from common.batch import Row, Source, Table, find_pictures, output_names, shard, work_through
-from common.device import own_cores
+from common.device import choose_device, own_cores
 from common.pictures import read_picture, write_mask
 from common.weights import WeightsError, sha256
 from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, squash, to_mask
@@ -49,10 +49,11 @@ class HairFinder:
         weights = Path(weights)
         if not weights.is_file():
             raise WeightsError(f"{weights}: no such weights; models/README.md says what goes where")
-        if device == "cpu" or (device == "auto" and shutil.which("nvidia-smi") is None):
-            self.engine = openvino_engine(exported(weights), streams)
-        else:
-            self.engine = torch_engine(weights, device)
+        if device == "auto" and shutil.which("nvidia-smi") is None:
+            device = "cpu"  # known without importing torch
+        if device != "cpu":
+            device = str(choose_device(device))
+        self.engine = openvino_engine(exported(weights), streams) if device == "cpu" else torch_engine(weights, device)
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, in the frame of the whole picture."""
@@ -157,18 +158,16 @@ def openvino_engine(model: Path, streams: int, precision: str = "f32") -> Engine
 
 
 def torch_engine(weights: Path, device: str) -> Engine:
-    """The reference engine: PyTorch in float32."""
+    """The engine for a GPU, and the reference: PyTorch in float32."""
     import torch
 
-    from common.device import choose_device
     from segmentation.seg_model_ohlora_v4.model import HairProbability, load_student
 
-    place = choose_device(device)
-    network = HairProbability(load_student(weights)).to(place).eval()
+    network = HairProbability(load_student(weights)).to(device).eval()
 
     @torch.inference_mode()
     def run(rgb: np.ndarray) -> np.ndarray:
-        return network(torch.from_numpy(rgb).to(place)).cpu().numpy()
+        return network(torch.from_numpy(rgb).to(device)).cpu().numpy()
 
     return run
 
