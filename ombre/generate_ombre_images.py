@@ -15,10 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.batch import BatchError, rank_and_size, wait_for_other_ranks  # noqa: E402
+from common.batch import rank_and_size, wait_for_other_ranks  # noqa: E402
+from common.command import STOPPED, carry_out, positive  # noqa: E402
 from common.device import own_cores  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
-from common.weights import WeightsError  # noqa: E402
 from ombre.contact_sheet import write_contact_sheet  # noqa: E402
 from ombre.dye import COLORS, color_number  # noqa: E402
 from ombre.dyeing import TABLE, Ombre, dye_pictures  # noqa: E402
@@ -32,15 +32,9 @@ SAMPLE_COLORS = (0.0, 0.1, 0.5, 0.75, 0.9)
 def main(arguments: list[str] | None = None) -> int:
     """Dye; the exit code is 0, 1 where a picture failed, 2 where nothing could be done, 130 where it was stopped."""
     options = parser().parse_args(arguments)
-    try:
-        code = dye(options)
-    except (BatchError, WeightsError, ValueError) as error:
-        print(error, file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    wait_for_other_ranks()
+    code = carry_out(lambda: dye(options))
+    if code != STOPPED:
+        wait_for_other_ranks()
     return code
 
 
@@ -165,12 +159,6 @@ def color(text: str) -> float:
         return color_number(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.batch import BatchError, rank_and_size  # noqa: E402
+from common.batch import rank_and_size  # noqa: E402
+from common.command import carry_out  # noqa: E402
 from common.device import choose_device, fast_in_bfloat16, own_cores  # noqa: E402
-from common.weights import WeightsError  # noqa: E402
 from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder, predict_folder  # noqa: E402
 from segmentation.seg_model_ohlora_v4.recipe import PRESETS, describe_settings  # noqa: E402
 
@@ -27,17 +27,7 @@ SAMPLES = ROOT / "data" / "samples"
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 where a picture failed, 2 where nothing could be done."""
     options = parser().parse_args(arguments)
-    from segmentation.seg_model_ohlora_v4.data import DataError  # torch: after --help
-    from segmentation.seg_model_ohlora_v4.train import RunError
-
-    try:
-        return options.command(options)
-    except (BatchError, DataError, RunError, WeightsError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return carry_out(lambda: options.command(options))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,6 +91,8 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
             torch.cuda.set_device(device)
     if options.overwrite and rank == 0:
         (options.output / STATE).unlink(missing_ok=True)
+    if size > 1:
+        torch.distributed.barrier()  # before a rank looks for a run to go on with
     parts = split(gather(options.data), recipe.seed)
     if options.val:
         held_out = gather([options.val])

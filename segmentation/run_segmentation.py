@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from common.batch import BatchError, rank_and_size, wait_for_other_ranks  # noqa: E402
+from common.command import STOPPED, carry_out, positive  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS  # noqa: E402
-from common.weights import WeightsError  # noqa: E402
 from segmentation.face_crop import face_finder  # noqa: E402
 from segmentation.labelling import TABLE, label_pictures  # noqa: E402
 from segmentation.teachers import PRECISIONS, WEIGHTS, facexformer, student  # noqa: E402
@@ -27,15 +27,9 @@ LABELS = ROOT / "data" / "hair_labels"
 def main(arguments: list[str] | None = None) -> int:
     """Label; the exit code is 0, 1 where a picture failed, 2 where nothing could be done, 130 where it was stopped."""
     options = parser().parse_args(arguments)
-    try:
-        code = label(options)
-    except (BatchError, WeightsError, ValueError) as error:
-        print(error, file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    wait_for_other_ranks()
+    code = carry_out(lambda: label(options))
+    if code != STOPPED:
+        wait_for_other_ranks()
     return code
 
 
@@ -89,13 +83,6 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--overwrite", action="store_true", help="label again what is labelled")
     return parser
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
-    return number
 
 
 def label(options: argparse.Namespace) -> int:

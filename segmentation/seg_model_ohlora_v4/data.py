@@ -19,7 +19,7 @@ from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, squash
 FLAT_PICTURE, FLAT_LABEL = "face_", "parsing_hair_label_"  # prefixes in the published flat folder
 
 
-class DataError(Exception):
+class DataError(ValueError):
     """There is nothing to train on, or to measure on; the message says what to do."""
 
 

@@ -1,7 +1,6 @@
 """The training loop: picture-label pairs in, a run folder out; killed at any moment, it goes on to the same numbers."""
 
 import math
-import os
 import sys
 import time
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from common.batch import rank_and_size, shard
 from common.files import replacing
 from segmentation.seg_model_ohlora_v4.data import Pair, PairDataset, epoch_batches, load
 from segmentation.seg_model_ohlora_v4.losses import Loss, make_loss
@@ -27,7 +27,7 @@ BEST, STATE, HISTORY, PLOT = "best.safetensors", "state.pt", "history.csv", "his
 WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
 
 
-class RunError(Exception):
+class RunError(ValueError):
     """The run folder cannot be used as asked; the message says what to do."""
 
 
@@ -47,15 +47,16 @@ def train(
         The path of the best weights.
 
     Raises:
-        RunError: the folder holds a run with other recipe.
+        RunError: the folder holds a run by another recipe.
     """
+    rank, size = rank_and_size()
     torch.manual_seed(recipe.seed)
     model = start(recipe).to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model, recipe)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
     history = resume(run, recipe, model, average, optimizer, device)
     measured = average.module if recipe.ema else model
-    parallel = DistributedDataParallel(model) if world_size() > 1 else model
+    parallel = DistributedDataParallel(model) if size > 1 else model
 
     trained = PairDataset(pairs, recipe.size, recipe.seed if recipe.augmented else None)
     validated = load(PairDataset(val, recipe.size), share_of(len(val), recipe.batch_size), workers)
@@ -64,9 +65,9 @@ def train(
         if out_of_patience(history, recipe.patience):
             break
         started = time.perf_counter()
-        torch.manual_seed(recipe.seed + 1000 * epoch + rank())  # for drop-connect: a resumed epoch is the same
+        torch.manual_seed(recipe.seed + 1000 * epoch + rank)  # for drop-connect: a resumed epoch is the same
         trained.epoch = epoch
-        batches = list(epoch_batches(len(pairs), recipe.batch_size, recipe.seed, epoch, rank(), world_size()))
+        batches = list(epoch_batches(len(pairs), recipe.batch_size, recipe.seed, epoch, rank, size))
         total = 0.0
         parallel.train()
         for step, (x, labels) in enumerate(
@@ -84,14 +85,14 @@ def train(
         train_loss = mean_over_ranks([total / len(batches)], device)[0]
         val_loss, val_iou = validate(measured, validated, loss_of, device, bfloat16)
         history.append(dict(epoch=epoch + 1, train_loss=train_loss, val_loss=val_loss, val_iou=val_iou))
-        if rank() == 0:
+        if rank == 0:
             keep(run, recipe, model, average, optimizer, history, measured)
             tqdm.write(
                 f"epoch {epoch + 1}/{recipe.epochs}: train loss {train_loss:.4f}, val loss {val_loss:.4f}, "
                 f"val IoU {val_iou:.4f}, {time.perf_counter() - started:.0f} s"
             )
             sys.stdout.flush()
-    if rank() == 0:
+    if rank == 0:
         plot(history, run / PLOT)
     return run / BEST
 
@@ -154,7 +155,7 @@ def validate(
 
 def share_of(count: int, batch_size: int) -> list[list[int]]:
     """This rank's indices out of `count`, in batches."""
-    own = list(range(rank(), count, world_size()))
+    own = list(shard(range(count)))
     return [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
 
 
@@ -222,23 +223,14 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 def mean_over_ranks(values: list[float], device: torch.device) -> list[float]:
     """Each value's mean over the processes of this run."""
-    if world_size() == 1:
+    size = rank_and_size()[1]
+    if size == 1:
         return values
     tensor = torch.tensor(values, dtype=torch.float64, device=device)
     torch.distributed.all_reduce(tensor)
-    return (tensor / world_size()).tolist()
-
-
-def rank() -> int:
-    """This process's number under torchrun, else 0."""
-    return int(os.environ.get("RANK", 0))
-
-
-def world_size() -> int:
-    """Number of processes under torchrun, else 1."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return (tensor / size).tolist()
 
 
 def quiet() -> bool:
     """Progress bars are for a person at a terminal, and one process of a run."""
-    return rank() > 0 or not sys.stderr.isatty()
+    return rank_and_size()[0] > 0 or not sys.stderr.isatty()
