@@ -100,6 +100,7 @@ def shard(items: Sequence[Item]) -> Sequence[Item]:
 
 def wait_for_other_ranks() -> None:
     """Come back when every rank is through: torchrun ends the others when one exits with an error."""
+    sys.stdout.flush()  # torchrun may end this process before it does so itself
     if rank_and_size()[1] > 1 and "MASTER_ADDR" in os.environ:
         import torch.distributed as ranks
 
