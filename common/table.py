@@ -62,6 +62,7 @@ class Table:
         """
         if strange := row.keys() - set(self.columns):
             raise ValueError(f"{self.path.name} has no columns {sorted(strange)}")
+        row = dict.fromkeys(self.columns, "") | row  # whole from the start: other ranks may read it before it is merged
         self._journal.write(json.dumps(row, default=str).encode() + b"\n")  # unbuffered: one write, whole
         self._known[row[self.key]] = row
 

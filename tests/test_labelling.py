@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from common.batch import BatchError
+from common.batch import BatchError, Table
 from common.weights import WeightsError, sha256
 from segmentation import face_crop, run_segmentation, teachers
-from segmentation.labelling import Batches, label_pictures
+from segmentation.labelling import COLUMNS, Batches, label_pictures
 from segmentation.teachers import Teacher, resize_as_published
 from tests.official_checkpoint import GOLDEN, official_checkpoint
 
@@ -390,6 +390,18 @@ def test_the_golden_label_from_another_directory(tmp_path, tmp_path_factory):
     last = run.stdout.splitlines()[-1]
     assert last.startswith("out: 1 pictures done by facexformer,") and "ms each" in last and "labels.csv" in last
     assert run.stderr == ""  # quiet off a terminal
+
+
+def test_a_rank_may_start_when_another_has_failed_at_a_picture_already(tmp_path, teacher, monkeypatch):
+    bad = tmp_path / "in/0.png"
+    picture(tmp_path / "in/1.png")
+    bad.write_text("no picture")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with Table(tmp_path / "out/labels.csv", COLUMNS, key="image") as first_rank:
+        first_rank.add(dict(image=first_rank.relative(bad), status="failed", error="broken"))
+        monkeypatch.setenv("RANK", "1")
+        assert label_pictures([tmp_path / "in"], tmp_path / "out", teacher).done == 1
+    assert list(rows(tmp_path / "out").status) == ["failed", "ok"]
 
 
 def test_two_processes_share_the_pictures(tmp_path, tmp_path_factory):
