@@ -1,16 +1,17 @@
 #!/usr/bin/env python
-"""Train the shipped student anew: drawn masks at 160 pixels, then at 224 together with pictures that it labels itself.
+"""Train the shipped student anew: drawn masks first, then together with pictures that it labels itself, twice.
 
     python models/remake_hair_student.py HAIR_MASKS [--output DIR]
 
 HAIR_MASKS holds `train/`, `val/` and `lfw/`, each with `images/` and `masks/`. Interrupted, it goes on where it was.
-The result is `DIR/fine/best.safetensors`; it does not replace the shipped weights by itself.
+The result is `DIR/round3/best.safetensors`; it does not replace the shipped weights by itself.
 """
 
 import argparse
 import shutil
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,38 +29,54 @@ from segmentation.seg_model_ohlora_v4.model import EffiSegNet, load_student  # n
 from segmentation.seg_model_ohlora_v4.train import BEST  # noqa: E402
 
 LOOKS = (192, 224)  # input sizes whose answers are averaged, each also with the picture mirrored
-AGREEING = 1200  # pictures whose own label agrees best with the coarse mask that came with them ...
-CHOSEN = 500  # ... and so many of those, drawn at random
+
+
+class Round(NamedTuple):
+    """A training, which starts from the one before it."""
+
+    settings: str  # of `train`
+    chosen: int  # pictures, drawn at random, with labels by the student so far ...
+    agreeing: int  # ... from the so many whose labels agree best with the coarse masks that came with them
+
+
+ROUNDS = (
+    Round("--size 160 --epochs 20", 0, 0),
+    Round("--epochs 16 --learning-rate 1e-3", 500, 1200),
+    Round("--epochs 18 --learning-rate 1e-3 --ema 0.998", 1000, 1400),
+)
 
 
 def main() -> None:
-    """Two trainings, and the labelling between them."""
+    """The trainings, and the labelling before all but the first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "shipped", metavar="DIR")
     options = parser.parse_args()
-    drawn, val = options.masks / "train", options.masks / "val"
-    coarse, own, fine = options.output / "coarse", options.output / "own_labels", options.output / "fine"
-    train = ["train", "--preset", "strong", "--val", str(val)]
-    if student([*train, "--data", str(drawn), "--size", "160", "--epochs", "20", "--output", str(coarse)]):
-        sys.exit(2)
-    if not own.is_dir():
-        label(load_student(coarse / BEST), gather([options.masks / "lfw"]), own)
-    again = ["--warm-start", str(coarse / BEST), "--learning-rate", "1e-3", "--epochs", "16"]
-    sys.exit(student([*train, "--data", str(drawn), str(own), *again, "--output", str(fine)]))
+    best = None
+    for number, (settings, chosen, agreeing) in enumerate(ROUNDS, start=1):
+        run, own = options.output / f"round{number}", options.output / f"own_labels{number}"
+        data, start = [str(options.masks / "train")], []
+        if best:
+            if not own.is_dir():
+                label(load_student(best), gather([options.masks / "lfw"]), own, chosen, agreeing)
+            data, start = [*data, str(own)], ["--warm-start", str(best)]
+        where = ["--data", *data, "--val", str(options.masks / "val"), "--output", str(run)]
+        if code := student(["train", "--preset", "strong", *where, *start, *settings.split()]):
+            sys.exit(code)
+        best = run / BEST
 
 
 @torch.inference_mode()
-def label(network: EffiSegNet, pairs: list[Pair], output: Path) -> None:
-    """Write `images/` and `masks/` of pictures with the network's soft labels, where these look trustworthy."""
+def label(network: EffiSegNet, pairs: list[Pair], output: Path, chosen: int, agreeing: int) -> None:
+    """Write `images/` and `masks/` of `chosen` pictures, the masks the network's own, where these look trustworthy."""
     labels, agreement = [], []
     for pair in tqdm(pairs, "own labels", disable=None):
         rgb, coarse = read_pair(pair)
         labels.append(np.rint(255 * probability(network, rgb)).astype(np.uint8))
         agreement.append(measure(labels[-1], coarse)["iou"])
-    best = np.argsort(agreement)[::-1][:AGREEING]
+    best = np.argsort(agreement)[::-1][:agreeing]
     part = output.with_name(f".{output.name}.part")
-    for index in np.random.default_rng(0).permutation(best)[:CHOSEN]:
+    for index in np.random.default_rng(0).permutation(best)[:chosen]:
         pair = pairs[index]
         write_mask(part / "masks" / f"{pair.name}.png", labels[index])
         (part / "images").mkdir(exist_ok=True)

@@ -118,6 +118,15 @@ def dye_hair(hair: Hair, color: float, *, strength: float = 1.0, lightness: floa
     return result
 
 
+def alpha_of(hair: Hair, rows: tuple[int, int], grey: np.ndarray) -> np.ndarray:
+    """Share of hair x 255 in the rows rows[0]..rows[1] of the part with hair, whose greys (0..255) these are: uint8."""
+    mask = hair.mask[slice(*rows)]
+    if hair.lines is None:
+        return mask
+    slope, offset = (grid.grow(line, hair.step, rows, (0, mask.shape[1])) for line in hair.lines)
+    return matte.alpha_from(slope, offset, grey, mask)
+
+
 def _check(**shares: float) -> None:
     for name, share in shares.items():
         if not 0 <= share <= 1:
@@ -161,10 +170,7 @@ def _dye_band(
     band, mask = part[slice(*rows)], hair.mask[slice(*rows)]
     columns = (0, mask.shape[1])
     grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
-    alpha = mask
-    if hair.lines is not None:
-        slope, offset = (grid.grow(line, hair.step, rows, columns) for line in hair.lines)
-        alpha = matte.alpha_from(slope, offset, grey if most == 255 else np.uint8(grey >> 8), mask)
+    alpha = alpha_of(hair, rows, grey if most == 255 else np.uint8(grey >> 8))
     share = heads.dye_share(hair.fade, hair.step, rows, columns)
     weight = cv2.multiply(alpha, share, scale=strength * most / 255, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)
     level = cv2.add(np.take(_levels_of_greys(table.dtype), grey), grid.grow(lift, hair.step, rows, columns))
