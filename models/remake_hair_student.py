@@ -42,7 +42,7 @@ class Round(NamedTuple):
 ROUNDS = (
     Round("--size 160 --epochs 20", 0, 0),
     Round("--epochs 16 --learning-rate 1e-3", 500, 1200),
-    Round("--epochs 18 --learning-rate 1e-3 --ema 0.998", 1000, 1400),
+    Round("--epochs 24 --learning-rate 1e-3 --ema 0.998 --batch-size 8", 200, 1400),
 )
 
 

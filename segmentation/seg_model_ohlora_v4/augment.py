@@ -85,21 +85,6 @@ def occlude(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tup
     return rgb, label
 
 
-def patch_over(
-    rgb: np.ndarray, label: np.ndarray, other: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lay a piece of another picture over this one, label and all, so that hair is told by its looks, not by its place.
-
-    CutMix for segmentation (French et al., arXiv 1906.01916), with rounded outlines instead of rectangles.
-
-    Args:
-        rgb, label, other: two pictures (size, size, 3) and labels (size, size), uint8, as `augment` returns them.
-    """
-    outline = cv2.resize(rng.standard_normal((4, 4)), label.shape, interpolation=cv2.INTER_CUBIC)
-    piece = outline < np.quantile(outline, rng.uniform(0.1, 0.5))
-    return np.where(piece[..., None], other[0], rgb), np.where(piece, other[1], label)
-
-
 def shift_colours(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exposure, contrast and white balance, now and then saturation or none at all."""
     if rng.random() < 0.8:

@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from common.pictures import SUFFIXES, PictureError, read_mask, read_picture
-from segmentation.seg_model_ohlora_v4.augment import augment, patch_over
+from segmentation.seg_model_ohlora_v4.augment import augment
 from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, squash
 
-PATCHED = 0.3  # share of the augmented pictures that get a piece of another one
 FLAT_PICTURE, FLAT_LABEL = "face_", "parsing_hair_label_"  # prefixes in the published flat folder
 
 
@@ -180,21 +179,12 @@ class PairDataset(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rgb, label = read_pair(self.pairs[index])
         if self.seed is None:
-            rgb, label = read_pair(self.pairs[index])
             label = squash(label, self.size)
         else:
-            rgb, label = self.augmented(index)
+            rgb, label = augment(rgb, label, self.size, np.random.default_rng([self.seed, self.epoch, index]))
         return to_input(rgb, self.size), torch.tensor(label)[None].float().div_(255)
-
-    def augmented(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """This epoch's variant of a pair: rgb (size, size, 3) uint8, label (size, size) uint8."""
-        rng = np.random.default_rng([self.seed, self.epoch, index])
-        rgb, label = augment(*read_pair(self.pairs[index]), self.size, rng)
-        if rng.random() < PATCHED:
-            other = augment(*read_pair(self.pairs[rng.integers(len(self))]), self.size, rng)
-            rgb, label = patch_over(rgb, label, other, rng)
-        return rgb, label
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, rank: int, world: int) -> Iterator[list[int]]:
