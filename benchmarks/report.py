@@ -62,7 +62,7 @@ no skin and no background takes the dye, and lies within the drawn outline for i
 {matte}
 
 On 2,000 faces of a third kind, LFW's, whose masks are coarse super-pixels and count beards as hair: to compare students by,
-not to be reached (1,000 and 500 of these pictures, with labels of the student's own, were trained on):
+not to be reached. Some of these pictures were trained on, with labels of the student's own:
 
 {other}
 

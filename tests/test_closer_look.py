@@ -34,3 +34,14 @@ def test_the_part_is_square_has_room_and_stays_in_the_picture():
 def test_hair_that_fills_the_picture_or_is_not_there_needs_no_second_look():
     assert small_part_with_hair(np.zeros((224, 224), np.float32), 300, 300) is None
     assert small_part_with_hair(np.ones((224, 224), np.float32), 300, 300) is None
+
+
+def test_specks_elsewhere_do_not_count_but_a_second_head_does():
+    probability = np.zeros((224, 224), np.float32)
+    cv2.rectangle(probability, (40, 20), (69, 49), 1.0, -1)
+    alone = small_part_with_hair(probability, 448, 448)
+    cv2.rectangle(probability, (150, 200), (155, 205), 1.0, -1)
+    assert small_part_with_hair(probability, 448, 448) == alone
+    cv2.rectangle(probability, (80, 20), (99, 39), 1.0, -1)
+    rows, columns = small_part_with_hair(probability, 448, 448)
+    assert columns.stop > 198 and rows.stop - rows.start > alone[0].stop - alone[0].start

@@ -28,6 +28,7 @@ SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student
 NETWORK = Path(__file__).with_name("model.py")
 COLUMNS = ["image", "mask", "width", "height", "hair_share", "status", "error"]
 ROOM = 0.3  # of the hair's height or width that a second look sees around it
+SPECK = 0.1  # of the largest area of hair: what is smaller is not looked at again
 CLOSER_BELOW = 0.3  # share of the picture under which the part with hair is worth one
 
 Engine = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 RGB -> (N, 224, 224) float32 probability of hair
@@ -76,9 +77,12 @@ class HairFinder:
 def small_part_with_hair(probability: np.ndarray, height: int, width: int) -> tuple[slice, slice] | None:
     """Rows and columns of a picture (height, width) with its hair and room around; None where that is no small part.
 
-    The part is about square, as portraits are: a strip of hair alone would be strange to the student.
+    The part is about square, as portraits are: a strip of hair alone would be strange to the student. Specks beside the
+    hair do not count: in a picture of much else there often are some.
     """
-    left, top, across, down = cv2.boundingRect((probability > 0.5).astype(np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((probability > 0.5).astype(np.uint8))
+    areas = stats[:, cv2.CC_STAT_AREA] * (np.arange(len(stats)) > 0)  # the first is what is no hair
+    left, top, across, down = cv2.boundingRect(np.uint8(areas > SPECK * areas.max())[labels])
     side = len(probability)
     down, across = down * height / side, across * width / side  # pixels
     reach = (0.5 + ROOM) * max(down, across)
