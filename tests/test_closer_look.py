@@ -27,8 +27,8 @@ def test_the_part_is_square_has_room_and_stays_in_the_picture():
     probability = np.zeros((224, 224), np.float32)
     cv2.rectangle(probability, (100, 0), (123, 15), 1.0, -1)  # 24 x 16 cells, at the upper border
     rows, columns = small_part_with_hair(probability, 448, 672)  # 72 x 32 pixels around (16, 336)
-    assert (rows.start, rows.stop) == (0, 74)
-    assert (columns.start, columns.stop) == (278, 394)
+    assert (rows.start, rows.stop) == (0, 88)
+    assert (columns.start, columns.stop) == (264, 408)
 
 
 def test_hair_that_fills_the_picture_or_is_not_there_needs_no_second_look():

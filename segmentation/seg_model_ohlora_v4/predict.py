@@ -27,9 +27,9 @@ from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, squash, to_mask
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
 NETWORK = Path(__file__).with_name("model.py")
 COLUMNS = ["image", "mask", "width", "height", "hair_share", "status", "error"]
-ROOM = 0.3  # of the hair's height or width that a second look sees around it
+ROOM = 0.5  # of the hair's height or width that a second look sees around it
 SPECK = 0.1  # of the largest area of hair: what is smaller is not looked at again
-CLOSER_BELOW = 0.3  # share of the picture under which the part with hair is worth one
+CLOSER_BELOW = 0.7  # share of the picture under which the part with hair is worth one
 
 Engine = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 RGB -> (N, 224, 224) float32 probability of hair
 
