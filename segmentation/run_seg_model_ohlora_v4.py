@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from common.batch import rank_and_size  # noqa: E402
 from common.command import carry_out  # noqa: E402
-from common.device import choose_device, fast_in_bfloat16, own_cores  # noqa: E402
+from common.device import choose_device, fast_in_bfloat16, keep_freed_memory, own_cores  # noqa: E402
 from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder, predict_folder  # noqa: E402
 from segmentation.seg_model_ohlora_v4.recipe import PRESETS, describe_settings  # noqa: E402
 
@@ -84,6 +84,8 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     changes = {name: getattr(options, name) for name, *_ in describe_settings() if name in options}
     recipe = replace(PRESETS[options.preset], **changes)
     device = choose_device(options.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     rank, size = rank_and_size()
     if size > 1:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")

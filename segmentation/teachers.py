@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from common.device import choose_device
+from common.device import choose_device, keep_freed_memory
 from common.weights import WeightsError, fetch, load_state_dict, load_strict
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = 
         precision = "float16" if place.type == "cuda" else "float32"
     dtype = getattr(torch, precision)
     on_processor = place.type == "cpu"
+    if on_processor:
+        keep_freed_memory()
     settings = float32_by_onednn if on_processor else nullcontext
 
     def hair_of(x: "torch.Tensor", dtype: "torch.dtype") -> "torch.Tensor":

@@ -4,7 +4,11 @@ import hashlib
 import http.server
 import os
 import pickle
+import platform
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +17,7 @@ from safetensors.torch import save_file
 from common.device import choose_device
 from common.weights import WeightsError, fetch, load_state_dict, load_strict, sha256
 
+ROOT = Path(__file__).resolve().parents[1]
 CONTENT = bytes(range(256)) * 9000  # more than a chunk
 SUM = hashlib.sha256(CONTENT).hexdigest()
 
@@ -185,3 +190,17 @@ def test_devices():
     for name in ("cuda:99", "xpu"):
         with pytest.raises(ValueError, match="this machine has no device"):
             choose_device(name)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_freed_memory_is_kept_when_asked():
+    fresh_pages = (
+        "import resource; from common.device import keep_freed_memory; {}\n"
+        "for _ in range(3): before = resource.getrusage(0).ru_minflt; b'x' * int('67108864')\n"
+        "print(resource.getrusage(0).ru_minflt - before)"
+    )
+    given_back, kept = (
+        int(subprocess.run([sys.executable, "-c", fresh_pages.format(call)], cwd=ROOT, capture_output=True).stdout)
+        for call in ("", "keep_freed_memory()")
+    )
+    assert kept < 100 < given_back
