@@ -10,7 +10,7 @@ import numpy as np
 
 RADIUS = 2  # cells
 EPSILON = 10.0**2  # variance of the grey (0..255) below which an edge in the mask is left as it is
-TRUST = (0.91, 0.987)  # probabilities taken as no hair and as hair: a doubtful rim is more often skin than hair
+TRUST = (0.92, 0.99)  # probabilities taken as no hair and as hair: a doubtful rim is more often skin than hair
 EDGE = (0.2, 0.8)  # what the guided filter softens is made this much crisper
 NEVER, SURE = (0.5, 0.8), (0.98, 0.997)  # mask below which there is no dye, above which there is no doubt
 
