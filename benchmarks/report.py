@@ -52,7 +52,8 @@ With the mean of each picture's and its mirror image's answer, for twice the net
 
 {mirrored}
 
-What the ombre stage uses: the mask with a second look at small parts with hair, by which it plans,
+What the ombre stage uses: the mask with a second look where the part with hair is small, which takes the network's time once
+more there, by which it plans,
 
 {closer}
 
