@@ -316,8 +316,9 @@ def test_few_items_are_in_flight(tmp_path):
 
 
 SCRIPT = f"""
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background without it
 sys.path.insert(0, {str(ROOT)!r})
 from common.batch import Table, shard, work_through
 
