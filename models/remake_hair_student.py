@@ -89,7 +89,7 @@ def label(network: EffiSegNet, pairs: list[Pair], output: Path, chosen: int, agr
 
 def average(first: Path, second: Path, output: Path) -> None:
     """Write weights between two students', `LAST_SHARE` of the way (Wortsman et al., arXiv 2109.01903): where the
-    second was trained on from the first, what lies between finds hair in unlike pictures better than either."""
+    second was trained on from the first, what lies between fitted LFW's pictures better than either."""
     network = load_student(second)
     start, end = load_student(first).state_dict(), network.state_dict()
     network.load_state_dict(
