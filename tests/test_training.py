@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from segmentation.seg_model_ohlora_v4.augment import warp
+from segmentation.seg_model_ohlora_v4.augment import far_away, warp
 from segmentation.seg_model_ohlora_v4.data import DataError, PairDataset, epoch_batches, find_pairs, gather, split
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_seg_model_ohlora_v4.py"
@@ -112,6 +112,14 @@ def test_labels_follow_the_pictures_through_every_change_of_place():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     rgb, label = warp(np.dstack([noise] * 3), noise, 64, np.random.default_rng(1))
     assert (rgb[..., 0] == label).all() and (label != noise).any()
+
+
+def test_a_picture_that_goes_far_away_takes_its_hair_along():
+    rgb, mask = draw(0)
+    far, found = far_away(rgb, mask, np.random.default_rng(2))
+    assert far.shape == rgb.shape and found.shape == mask.shape
+    assert 0 < np.count_nonzero(found > 127) < 0.6 * np.count_nonzero(mask)
+    assert far[found == 255].max() < 43 and np.median(far[found == 0]) > 60  # the hair is the dark part
 
 
 def test_each_epoch_varies_the_pictures_and_a_repeated_one_does_not(pairs_folder):

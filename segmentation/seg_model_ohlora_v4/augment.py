@@ -26,6 +26,8 @@ def augment(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Genera
     if rng.random() < 0.06:
         rgb, label = without_hair(rgb, label, rng)
     elif rng.random() < 0.1:
+        rgb, label = far_away(rgb, label, rng)
+    elif rng.random() < 0.1:
         rgb = dye(rgb, label, rng)
     rgb, label = warp(rgb, label, size, rng)
     if rng.random() < 0.15:
@@ -54,8 +56,8 @@ def without_hair(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -
     """A part of the picture that has no hair, or a bare wall: portraits alone would teach that hair is everywhere."""
     side = rgb.shape[0]
     nothing = np.zeros_like(label)
-    for _ in range(8):
-        height, width = rng.integers(side // 4, side // 2, 2)
+    for _ in range(16):
+        height, width = rng.integers(side // 8, side // 2, 2)
         top, left = rng.integers(0, side - height), rng.integers(0, side - width)
         box = np.s_[top : top + height, left : left + width]
         if label[box].max() < 13:
@@ -63,6 +65,17 @@ def without_hair(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -
     corners = rng.uniform(0, 255, 3) + rng.normal(0, rng.uniform(0, 40), (2, 2, 3))
     wall = cv2.resize(corners, (side, side)) + rng.normal(0, rng.uniform(0, 8), (side, side, 3))
     return np.clip(wall, 0, 255).astype(np.uint8), nothing
+
+
+def far_away(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The picture small somewhere in a scene without hair: portraits alone would teach that heads are large."""
+    side = rgb.shape[0]
+    scene, found = without_hair(rgb, label, rng)
+    small = round(side * rng.uniform(0.2, 0.75))
+    top, left = rng.integers(0, side - small, 2)
+    box = np.s_[top : top + small, left : left + small]
+    scene[box], found[box] = squash(rgb, small), squash(label, small)
+    return scene, found
 
 
 def dye(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
