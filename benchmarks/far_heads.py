@@ -17,9 +17,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from segmentation.seg_model_ohlora_v4.data import Pair, find_pairs, read_pair  # noqa: E402
-from segmentation.seg_model_ohlora_v4.metrics import measure  # noqa: E402
-from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.training.metrics import measure  # noqa: E402
+from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
 
 SIDE = 900  # pixels
 SHARES = (0.2, 0.45)  # of the scene's side

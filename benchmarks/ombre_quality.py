@@ -149,7 +149,7 @@ def evenly(paths: list[Path], count: int) -> list[Path]:
 def read_all(folder: Path, count: int, masks: str, weights: Path | None) -> list:
     """(picture, drawn mask, mask to dye by) of evenly chosen pictures."""
     if masks == "student":
-        from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder
+        from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
         finder = HairFinder(weights or SHIPPED_WEIGHTS)
     read = []

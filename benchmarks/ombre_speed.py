@@ -36,9 +36,9 @@ from common.device import own_cores  # noqa: E402
 from common.pictures import Picture, read_picture, write_picture  # noqa: E402
 from ombre import heads  # noqa: E402
 from ombre.recolour import dye_hair, ombre, prepare  # noqa: E402
-from segmentation.seg_model_ohlora_v4.frame import to_mask  # noqa: E402
-from segmentation.seg_model_ohlora_v4.predict import HairFinder  # noqa: E402
-from segmentation.seg_model_ohlora_v4.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.finding.hair_finder import HairFinder  # noqa: E402
+from segmentation.student.frame import to_mask  # noqa: E402
+from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
 
 SIDE = 1024  # pixels
 LOOK = 0.9, 0.6, 0.6  # colour, height, height of the fade: the script's own defaults

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segmentation.seg_model_ohlora_v4.model import EffiSegNet
+from segmentation.student.network import EffiSegNet
 
 
 class PublishedStudent(EffiSegNet):

@@ -23,12 +23,12 @@ from common.files import replacing  # noqa: E402
 from common.pictures import Picture, read_picture, write_picture  # noqa: E402
 from ombre.recolour import alpha_of, prepare  # noqa: E402
 from segmentation.facexformer.model import FaceXFormer  # noqa: E402
-from segmentation.seg_model_ohlora_v4.data import gather, to_input  # noqa: E402
-from segmentation.seg_model_ohlora_v4.evaluate import evaluate, overlay  # noqa: E402
-from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, to_mask  # noqa: E402
-from segmentation.seg_model_ohlora_v4.model import EffiSegNet, load_student  # noqa: E402
-from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.seg_model_ohlora_v4.summary import time_table  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.student.frame import INPUT_SIZE, to_mask  # noqa: E402
+from segmentation.student.network import EffiSegNet, load_student  # noqa: E402
+from segmentation.summary import time_table  # noqa: E402
+from segmentation.training.evaluate import evaluate, overlay  # noqa: E402
+from segmentation.training.pairs import gather, to_input  # noqa: E402
 
 TEXT = """# Test results
 

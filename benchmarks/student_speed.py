@@ -27,10 +27,12 @@ from benchmarks.published_student import as_published  # noqa: E402
 from benchmarks.teacher_speed import Published as PublishedTeacher  # noqa: E402
 from common.pictures import read_picture  # noqa: E402
 from segmentation.facexformer.model import FaceXFormer  # noqa: E402
-from segmentation.seg_model_ohlora_v4.frame import squash  # noqa: E402
-from segmentation.seg_model_ohlora_v4.model import HairProbability, load_student  # noqa: E402
-from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, Engine, exported, openvino_engine  # noqa: E402
-from segmentation.seg_model_ohlora_v4.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.finding.engines import Engine, openvino_engine  # noqa: E402
+from segmentation.finding.export import exported  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS  # noqa: E402
+from segmentation.student.frame import squash  # noqa: E402
+from segmentation.student.network import HairProbability, load_student  # noqa: E402
+from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
 
 SAMPLES = sorted((Path(__file__).resolve().parents[1] / "data" / "samples").glob("*.jpg"))
 PACKAGES = ("openvino", "torch", "onnxruntime", "opencv-python")

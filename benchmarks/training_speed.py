@@ -20,12 +20,12 @@ from torch import nn  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.published_student import PublishedStudent  # noqa: E402
 from common.device import choose_device, keep_freed_memory  # noqa: E402
-from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE  # noqa: E402
-from segmentation.seg_model_ohlora_v4.losses import make_loss  # noqa: E402
-from segmentation.seg_model_ohlora_v4.model import EffiSegNet  # noqa: E402
-from segmentation.seg_model_ohlora_v4.recipe import Recipe  # noqa: E402
-from segmentation.seg_model_ohlora_v4.timing import statistics_of, time_in_turn  # noqa: E402
-from segmentation.seg_model_ohlora_v4.train import logits_of, make_optimizer  # noqa: E402
+from segmentation.student.frame import INPUT_SIZE  # noqa: E402
+from segmentation.student.network import EffiSegNet  # noqa: E402
+from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.training.loop import logits_of, make_optimizer  # noqa: E402
+from segmentation.training.losses import make_loss  # noqa: E402
+from segmentation.training.recipe import Recipe  # noqa: E402
 
 
 def main() -> None:

@@ -24,10 +24,10 @@ sys.path.insert(0, str(ROOT))
 
 from common.pictures import write_mask  # noqa: E402
 from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
-from segmentation.seg_model_ohlora_v4.data import Pair, gather, read_pair, to_input  # noqa: E402
-from segmentation.seg_model_ohlora_v4.metrics import measure  # noqa: E402
-from segmentation.seg_model_ohlora_v4.model import EffiSegNet, load_student  # noqa: E402
-from segmentation.seg_model_ohlora_v4.train import BEST, STATE, save_weights  # noqa: E402
+from segmentation.student.network import EffiSegNet, load_student  # noqa: E402
+from segmentation.training.loop import BEST, STATE, save_weights  # noqa: E402
+from segmentation.training.metrics import measure  # noqa: E402
+from segmentation.training.pairs import Pair, gather, read_pair, to_input  # noqa: E402
 
 
 class Round(NamedTuple):

@@ -22,7 +22,7 @@ from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from ombre.contact_sheet import write_contact_sheet  # noqa: E402
 from ombre.dye import COLORS, color_number  # noqa: E402
 from ombre.dyeing import TABLE, Ombre, dye_pictures  # noqa: E402
-from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"

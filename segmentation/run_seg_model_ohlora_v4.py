@@ -15,8 +15,8 @@ sys.path.insert(0, str(ROOT))
 from common.batch import rank_and_size  # noqa: E402
 from common.command import carry_out  # noqa: E402
 from common.device import choose_device, fast_in_bfloat16, keep_freed_memory, own_cores  # noqa: E402
-from segmentation.seg_model_ohlora_v4.predict import SHIPPED_WEIGHTS, HairFinder, predict_folder  # noqa: E402
-from segmentation.seg_model_ohlora_v4.recipe import PRESETS, describe_settings  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.training.recipe import PRESETS, describe_settings  # noqa: E402
 
 LABELS = ROOT / "data" / "hair_labels"
 RUNS = ROOT / "data" / "runs"
@@ -78,8 +78,8 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     """train: pairs -> the best weights of a run -> their figures on the pictures set aside."""
     import torch
 
-    from segmentation.seg_model_ohlora_v4.data import gather, split
-    from segmentation.seg_model_ohlora_v4.train import BEST, STATE, train
+    from segmentation.training.loop import BEST, STATE, train
+    from segmentation.training.pairs import gather, split
 
     changes = {name: getattr(options, name) for name, *_ in describe_settings() if name in options}
     recipe = replace(PRESETS[options.preset], **changes)
@@ -112,14 +112,14 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
 
 def evaluate_weights(options: argparse.Namespace) -> int:
     """evaluate: weights and pairs -> figures."""
-    from segmentation.seg_model_ohlora_v4.data import gather
+    from segmentation.training.pairs import gather
 
     return report_figures(options.weights, gather([options.data]), options.output, options.device)
 
 
 def report_figures(weights: Path, pairs: list, output: Path, device: str) -> int:
     """Measure, print the table, say where the rest is."""
-    from segmentation.seg_model_ohlora_v4.evaluate import evaluate
+    from segmentation.training.evaluate import evaluate
 
     metrics = evaluate(pairs, HairFinder(weights, device, streams=2).mask, output)
     print(metrics.round(4).to_string())
@@ -129,13 +129,15 @@ def report_figures(weights: Path, pairs: list, output: Path, device: str) -> int
 
 def predict_masks(options: argparse.Namespace) -> int:
     """predict: pictures -> soft hair masks."""
+    from segmentation.finding.folder import predict_folder
+
     finder = HairFinder(options.weights, options.device, streams=own_cores())
     return predict_folder(options.pictures, options.output, finder, options.overwrite)
 
 
 def summarize(options: argparse.Namespace) -> int:
     """summary: what the student costs, and the teacher beside it."""
-    from segmentation.seg_model_ohlora_v4.summary import print_summary
+    from segmentation.summary import print_summary
 
     print_summary(options.weights, choose_device(options.device), options.runs)
     return 0

@@ -94,8 +94,8 @@ def student(device: str = "auto") -> Teacher:
 
     Raises WeightsError, ValueError as `facexformer`.
     """
-    from segmentation.seg_model_ohlora_v4.frame import squash
-    from segmentation.seg_model_ohlora_v4.predict import HairFinder
+    from segmentation.finding.hair_finder import HairFinder
+    from segmentation.student.frame import squash
 
     return Teacher("student", squash, HairFinder(device=device).engine)
 

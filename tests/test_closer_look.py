@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from common.pictures import read_picture
-from segmentation.seg_model_ohlora_v4.metrics import measure
-from segmentation.seg_model_ohlora_v4.predict import HairFinder, small_part_with_hair
+from segmentation.finding.hair_finder import HairFinder, small_part_with_hair
+from segmentation.training.metrics import measure
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "astronaut.jpg"
 

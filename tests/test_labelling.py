@@ -95,7 +95,7 @@ def test_the_resizing_is_torchvisions_on_a_pillow_picture():
 
 
 def test_the_student_reads_what_is_written(tmp_path, teacher):
-    from segmentation.seg_model_ohlora_v4.data import find_pairs
+    from segmentation.training.pairs import find_pairs
 
     picture(tmp_path / "in/a.png")
     label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
@@ -424,7 +424,7 @@ def test_the_student_in_its_place_is_said_loudly(tmp_path, monkeypatch, capfd):
         def __init__(self, device):
             self.engine = lambda rgb: np.full(rgb.shape[:3], 0.5, np.float32)
 
-    monkeypatch.setattr("segmentation.seg_model_ohlora_v4.predict.HairFinder", Finder)
+    monkeypatch.setattr("segmentation.finding.hair_finder.HairFinder", Finder)
     picture(tmp_path / "a.png")
     arguments = [str(tmp_path / "a.png"), "--output", str(tmp_path / "out"), "--teacher", "student"]
     assert run_segmentation.main(arguments) == 0

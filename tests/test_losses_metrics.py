@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from segmentation.seg_model_ohlora_v4.losses import LOSSES, make_loss
-from segmentation.seg_model_ohlora_v4.metrics import boundary_f1, measure, pooled, table_of
+from segmentation.training.losses import LOSSES, make_loss
+from segmentation.training.metrics import boundary_f1, measure, pooled, table_of
 
 
 def random_pair() -> tuple[torch.Tensor, torch.Tensor]:

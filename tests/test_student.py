@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 
 from benchmarks.published_student import as_published
 from common.weights import WeightsError
-from segmentation.seg_model_ohlora_v4.model import EffiSegNet, HairProbability, load_student, tap_channels
-from segmentation.seg_model_ohlora_v4.predict import HairFinder, torch_engine
+from segmentation.finding.engines import torch_engine
+from segmentation.finding.hair_finder import HairFinder
+from segmentation.student.network import EffiSegNet, HairProbability, load_student, tap_channels
 from tests.golden.fill import fill
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from segmentation.seg_model_ohlora_v4.augment import far_away, warp
-from segmentation.seg_model_ohlora_v4.data import DataError, PairDataset, epoch_batches, find_pairs, gather, split
+from segmentation.training.augment import far_away, warp
+from segmentation.training.pairs import DataError, PairDataset, epoch_batches, find_pairs, gather, split
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_seg_model_ohlora_v4.py"
 FAST = ["--size", "64", "--batch-size", "8", "--workers", "0", "--precision", "float32", "--augmented", "--ema", "0.9"]

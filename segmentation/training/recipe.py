@@ -2,7 +2,7 @@
 
 from dataclasses import Field, dataclass, field, fields
 
-from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE
+from segmentation.student.frame import INPUT_SIZE
 
 
 def setting(default: object, meaning: str, choices: tuple[str, ...] | None = None) -> Field:

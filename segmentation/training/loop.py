@@ -17,11 +17,11 @@ from tqdm import tqdm
 
 from common.batch import rank_and_size, shard
 from common.files import replacing
-from segmentation.seg_model_ohlora_v4.data import Pair, PairDataset, epoch_batches, load
-from segmentation.seg_model_ohlora_v4.losses import Loss, make_loss
-from segmentation.seg_model_ohlora_v4.model import EffiSegNet, load_student
-from segmentation.seg_model_ohlora_v4.recipe import Recipe
-from segmentation.seg_model_ohlora_v4.warm_start import start_from_imagenet, start_from_lite0
+from segmentation.student.network import EffiSegNet, load_student
+from segmentation.training.losses import Loss, make_loss
+from segmentation.training.pairs import Pair, PairDataset, epoch_batches, load
+from segmentation.training.recipe import Recipe
+from segmentation.training.warm_start import start_from_imagenet, start_from_lite0
 
 BEST, STATE, HISTORY, PLOT = "best.safetensors", "state.pt", "history.csv", "history.png"
 WARM_UP = 0.1  # share of a one-cycle run in which the rate rises

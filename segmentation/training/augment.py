@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from segmentation.seg_model_ohlora_v4.frame import squash
+from segmentation.student.frame import squash
 
 # Larger sources are shrunk (antialiased) to this multiple of the training size before they are warped.
 WARP_MARGIN = 1.3

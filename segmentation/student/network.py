@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.weights import load_state_dict, load_strict
-from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE
+from segmentation.student.frame import INPUT_SIZE
 
 CHANNELS = 64  # decoder width
 

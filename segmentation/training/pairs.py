@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from common.pictures import SUFFIXES, PictureError, read_mask, read_picture
-from segmentation.seg_model_ohlora_v4.augment import augment
-from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE, squash
+from segmentation.student.frame import INPUT_SIZE, squash
+from segmentation.training.augment import augment
 
 FLAT_PICTURE, FLAT_LABEL = "face_", "parsing_hair_label_"  # prefixes in the published flat folder
 

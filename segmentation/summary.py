@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 
 from segmentation.facexformer.model import FaceXFormer
-from segmentation.seg_model_ohlora_v4.frame import INPUT_SIZE
-from segmentation.seg_model_ohlora_v4.model import load_student
-from segmentation.seg_model_ohlora_v4.predict import HairFinder
-from segmentation.seg_model_ohlora_v4.timing import layers, statistics_of, time_in_turn
+from segmentation.finding.hair_finder import HairFinder
+from segmentation.student.frame import INPUT_SIZE
+from segmentation.student.network import load_student
+from segmentation.timing import layers, statistics_of, time_in_turn
 
 
 def print_summary(weights: Path, device: torch.device, runs: int) -> None:

@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from common.files import replacing
 from common.pictures import Picture, write_picture
-from segmentation.seg_model_ohlora_v4.data import Pair, read_pair
-from segmentation.seg_model_ohlora_v4.frame import to_mask
-from segmentation.seg_model_ohlora_v4.metrics import measure, table_of
+from segmentation.student.frame import to_mask
+from segmentation.training.metrics import measure, table_of
+from segmentation.training.pairs import Pair, read_pair
 
 # The seed project's legend, RGB.
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0, 191, 255), (0, 200, 0), (0, 0, 255)
