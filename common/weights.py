@@ -51,6 +51,16 @@ def load_state_dict(path: str | os.PathLike) -> dict:
     return state
 
 
+def safetensors_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """What a readable `.safetensors` says of itself; nothing for other files."""
+    if Path(path).suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
 def load_strict(model: "torch.nn.Module", state: dict, path: str | os.PathLike) -> None:
     """Load `state` (names -> tensors, read from `path`) into `model`; every tensor must be there, and in its shape.
 

@@ -38,7 +38,11 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(command=train_and_evaluate)
     train.add_argument("--data", type=Path, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs")
     train.add_argument(
-        "--val", type=Path, metavar="DIR", help="pairs to validate and to evaluate on, instead of 10 %% each"
+        "--val",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folders of pairs to validate and to evaluate on, instead of 10 %% each",
     )
     train.add_argument("--output", type=Path, default=RUNS / "student", metavar="DIR", help="the run's folder")
     train.add_argument("--preset", choices=PRESETS, default="published", help="recipe to start from")
@@ -97,7 +101,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
         torch.distributed.barrier()  # before a rank looks for a run to go on with
     parts = split(gather(options.data), recipe.seed)
     if options.val:
-        held_out = gather([options.val])
+        held_out = gather(options.val)
         parts = {"train": [pair for part in parts.values() for pair in part], "val": held_out, "test": held_out}
     bfloat16 = options.precision == "bfloat16" or (options.precision == "auto" and fast_in_bfloat16(device))
     if rank == 0:

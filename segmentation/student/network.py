@@ -8,13 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from efficientnet_pytorch import EfficientNet
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.weights import load_state_dict, load_strict
+from common.files import replacing
+from common.weights import WeightsError, load_state_dict, load_strict, safetensors_metadata
 from segmentation.student.frame import INPUT_SIZE
 
 CHANNELS = 64  # decoder width
+UPSAMPLING = ("nearest", "bilinear")
 
 # The published encoder carries its classifier's head, which a segmentation never runs.
 UNUSED_HEAD = ("encoder._conv_head.", "encoder._bn1.")
@@ -23,12 +26,14 @@ UNUSED_HEAD = ("encoder._conv_head.", "encoder._bn1.")
 class ConvOfParts(nn.Conv2d):
     """A 1x1 convolution of the parts' concatenation that never concatenates: each part has its share of the weights.
 
-    A part may come at a fraction of the last one's resolution, and stands for its nearest upsampling.
+    A part may come at a fraction of the last one's resolution, and stands for its upsampling.
     """
+
+    upsampling = "nearest"
 
     def forward(self, *parts: Tensor) -> Tensor:
         shares = self.weight.split([part.shape[1] for part in parts], dim=1)
-        return coarse_to_fine(F.conv2d(part, share) for part, share in zip(parts, shares))
+        return coarse_to_fine((F.conv2d(part, share) for part, share in zip(parts, shares)), self.upsampling)
 
 
 class GhostModule(nn.Module):
@@ -54,9 +59,11 @@ class EffiSegNet(nn.Module):
 
     Args:
         encoder: name of the `efficientnet-pytorch` encoder, "efficientnet-b0" to "efficientnet-b7".
+        upsampling: of the decoder's branches: "nearest", as published, or "bilinear", whose masks show no grid of
+            16 pixels. The tensors are the same; weights serve the one that they were trained with.
     """
 
-    def __init__(self, encoder: str = "efficientnet-b0"):
+    def __init__(self, encoder: str = "efficientnet-b0", upsampling: str = "nearest"):
         super().__init__()
         self.encoder = headless_efficientnet(encoder)
         for level, channels in enumerate(tap_channels(self.encoder), start=1):
@@ -66,6 +73,10 @@ class EffiSegNet(nn.Module):
         self.ghost1 = GhostModule(CHANNELS)
         self.ghost2 = GhostModule(CHANNELS)
         self.conv6 = ConvOfParts(CHANNELS, 1, 1, bias=False)
+        self.upsampling = upsampling
+        for layer in self.modules():
+            if isinstance(layer, ConvOfParts):
+                layer.upsampling = upsampling
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W)."""
@@ -75,23 +86,28 @@ class EffiSegNet(nn.Module):
         """Taps of strides 2, 4, 8, 16, 32 -> logits (N, 1, H, W).
 
         The published decoder upsamples every branch to (H, W) at once. Nearest upsampling commutes with all that works
-        on one pixel at a time, so here each thing is done at the lowest resolution that gives the same result.
+        on one pixel at a time, so here each thing is done at the lowest resolution that gives the same result. The
+        bilinear one goes from each resolution to the next, in the same places.
         """
         branches = [
             getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
             for level, tap in enumerate(taps, start=1)
         ]
-        primary = self.ghost1.primary_conv(self.bn6(coarse_to_fine(reversed(branches))))  # (N, 32, H/2, W/2)
-        ghost = self.ghost1.cheap_operation(F.interpolate(primary, scale_factor=2))  # (N, 32, H, W)
+        primary = self.ghost1.primary_conv(
+            self.bn6(coarse_to_fine(reversed(branches), self.upsampling))
+        )  # (N, 32, H/2, W/2)
+        ghost = self.ghost1.cheap_operation(
+            F.interpolate(primary, scale_factor=2, mode=self.upsampling)
+        )  # (N, 32, H, W)
         return self.conv6(*self.ghost2(primary, ghost))
 
 
-def coarse_to_fine(parts: Iterable[Tensor]) -> Tensor:
-    """Sum of (N, C, h, w) whose resolutions grow by whole factors; the coarser are upsampled to the next (nearest)."""
+def coarse_to_fine(parts: Iterable[Tensor], upsampling: str) -> Tensor:
+    """Sum of (N, C, h, w) whose resolutions grow by whole factors; the coarser are upsampled to the next."""
     total, *finer = parts
     for part in finer:
         if total.shape[-2:] != part.shape[-2:]:
-            total = F.interpolate(total, part.shape[-2:])
+            total = F.interpolate(total, part.shape[-2:], mode=upsampling)
         total = total + part
     return total
 
@@ -147,14 +163,29 @@ def load_student(path: Path) -> EffiSegNet:
     """Build the student and load its weights, in float32 and evaluation mode.
 
     Args:
-        path: our own safetensors, or the published `segmentation_model_ohlora_v4.pth` (MONAI's names).
+        path: our own safetensors, which say which upsampling they need, or the published
+            `segmentation_model_ohlora_v4.pth` (MONAI's names).
 
     Raises:
         WeightsError: the file is missing or broken, or a tensor is unexpected, missing or misshapen.
     """
-    model = EffiSegNet()
-    load_strict(model, from_published_names(load_state_dict(path)), path)
+    state = from_published_names(load_state_dict(path))
+    upsampling = safetensors_metadata(path).get("upsampling", "nearest")
+    if upsampling not in UPSAMPLING:
+        raise WeightsError(f"{path}: needs an upsampling '{upsampling}' that this version does not know; update it")
+    model = EffiSegNet(upsampling=upsampling)
+    load_strict(model, state, path)
     return model.eval()
+
+
+def save_student(model: EffiSegNet, path: Path) -> None:
+    """Write the weights as safetensors, convolutions in half precision (which changes no score), the rest as it is."""
+    state = {
+        name: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with replacing(path) as temporary:
+        save_file(state, temporary, {"upsampling": model.upsampling})
 
 
 def from_published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,15 +1,20 @@
 """Random changes to a picture and its hair label, so that few portraits stand for many cameras and heads."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from segmentation.student.frame import squash
+from segmentation.training import scenes
 
 # Larger sources are shrunk (antialiased) to this multiple of the training size before they are warped.
 WARP_MARGIN = 1.3
 
 
-def augment(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def augment(
+    rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Generator, others: Sequence[scenes.Sample] = ()
+) -> scenes.Sample:
     """Change geometry, colour and quality at random.
 
     Args:
@@ -17,22 +22,34 @@ def augment(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Genera
         label: (h, w) uint8, probability of hair x 255, of the same frame as `rgb`; any resolution.
         size: side of the square that comes out, pixels.
         rng: source of all randomness: the same generator state gives the same result.
+        others: pictures with their labels, whose heads are put together with this one.
 
     Returns:
         rgb (size, size, 3) uint8, label (size, size) uint8.
     """
     side = round(size * WARP_MARGIN)
-    rgb, label = squash(rgb, side), squash(label, side)
-    if rng.random() < 0.06:
-        rgb, label = without_hair(rgb, label, rng)
-    elif rng.random() < 0.1:
-        rgb, label = far_away(rgb, label, rng)
-    elif rng.random() < 0.1:
-        rgb = dye(rgb, label, rng)
+    label = scenes.resize(label, *rgb.shape[:2])
+    if others:
+        rgb, label = scenes.compose((rgb, label), [scenes.head_of(other, rng) for other in others], side, rng)
+    elif scenes.is_scene(label):
+        rgb, label = (squash(image, side) for image in scenes.cut_scene(rgb, label, rng))
+    else:
+        rgb, label = change_portrait(squash(rgb, side), squash(label, side), rng)
     rgb, label = warp(rgb, label, size, rng)
     if rng.random() < 0.15:
         rgb, label = occlude(rgb, label, rng)
     return degrade(shift_colours(rgb, rng), rng), label
+
+
+def change_portrait(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> scenes.Sample:
+    """Now and then what portraits lack: no hair, heads far away, other hair colours."""
+    if rng.random() < 0.06:
+        return without_hair(rgb, label, rng)
+    if rng.random() < 0.1:
+        return far_away(rgb, label, rng)
+    if rng.random() < 0.1:
+        return dye(rgb, label, rng), label
+    return rgb, label
 
 
 def warp(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

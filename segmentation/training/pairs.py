@@ -169,10 +169,11 @@ class PairDataset(Dataset):
         pairs: what to read.
         size: side of the square in pixels.
         seed: with it the pairs are augmented, each differently in every epoch, the same for the same seed and epoch.
+        composed: share of the augmented samples that are several pictures put together, heads in a scene.
     """
 
-    def __init__(self, pairs: Sequence[Pair], size: int, seed: int | None = None):
-        self.pairs, self.size, self.seed = pairs, size, seed
+    def __init__(self, pairs: Sequence[Pair], size: int, seed: int | None = None, composed: float = 0.0):
+        self.pairs, self.size, self.seed, self.composed = pairs, size, seed, composed
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -183,8 +184,15 @@ class PairDataset(Dataset):
         if self.seed is None:
             label = squash(label, self.size)
         else:
-            rgb, label = augment(rgb, label, self.size, np.random.default_rng([self.seed, self.epoch, index]))
+            rng = np.random.default_rng([self.seed, self.epoch, index])
+            rgb, label = augment(rgb, label, self.size, rng, self.others(rng))
         return to_input(rgb, self.size), torch.tensor(label)[None].float().div_(255)
+
+    def others(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Now and then one to six pictures at random with their labels, to be put together with another."""
+        if rng.random() >= self.composed:
+            return []
+        return [read_pair(self.pairs[index]) for index in rng.integers(len(self.pairs), size=rng.integers(1, 7))]
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, rank: int, world: int) -> Iterator[list[int]]:

@@ -26,9 +26,11 @@ class Recipe:
     decay: float = setting(0.975, "factor an epoch of the exponential schedule")
     size: int = setting(INPUT_SIZE, "side of the training pictures in pixels, a multiple of 32")
     augmented: bool = setting(False, "change geometry, colours and quality of the pictures at random")
+    composed: float = setting(0.0, "share of the augmented pictures that several are put together in")
     warm_start: str = setting(
         "none", "none, lite0, imagenet (encoders trained on ImageNet) or a student's weights file"
     )
+    upsampling: str = setting("nearest", "of the decoder; bilinear masks show no grid", ("nearest", "bilinear"))
     ema: float = setting(0.0, "decay a step of the weights' exponential moving average; 0 takes the weights themselves")
     seed: int = setting(0, "of all randomness, and of the split into train, val and test")
 
