@@ -117,8 +117,8 @@ def main() -> None:
     output = ROOT / "data" / "runs" / "report"
     plain = evaluate(pairs, finder.mask, output / "plain")
     mirrored = evaluate(pairs, lambda rgb: mirrored_mask(finder, rgb), output / "mirrored", overlays=0)
-    closer = evaluate(pairs, finder.closer_mask, output / "closer", overlays=0)
-    matte = evaluate(pairs, lambda rgb: matte_of(rgb, finder.closer_mask(rgb)), output / "matte", overlays=0)
+    closer = evaluate(pairs, finder.mask, output / "closer", overlays=0)
+    matte = evaluate(pairs, lambda rgb: matte_of(rgb, finder.mask(rgb)), output / "matte", overlays=0)
     reference = evaluate(pairs, lambda rgb: torch_mask(network, rgb), output / "float32", overlays=0)
     other = evaluate(gather([options.masks / "lfw"]), finder.mask, output / "lfw", overlays=0)
     x = torch.randn(1, 3, INPUT_SIZE, INPUT_SIZE)

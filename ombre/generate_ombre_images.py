@@ -116,7 +116,7 @@ def dye(options: argparse.Namespace) -> int:
     tally = dye_pictures(
         options.pictures or [SAMPLES],
         options.output,
-        finder.closer_mask,
+        finder.mask,
         ombre,
         threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
         suffix=options.format and f".{options.format}",

@@ -14,12 +14,11 @@ from common.device import choose_device
 from common.weights import WeightsError
 from segmentation.finding.engines import openvino_engine, torch_engine
 from segmentation.finding.export import exported
-from segmentation.student.frame import squash, to_mask
+from segmentation.finding.heads_in_scene import Part, closer_looks, pieces
+from segmentation.student.frame import INPUT_SIZE, squash, to_mask
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
-ROOM = 0.5  # of the hair's height or width that a second look sees around it
-SPECK = 0.1  # of the largest area of hair: what is smaller is not looked at again
-CLOSER_BELOW = 0.7  # share of the picture under which the part with hair is worth one
+FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 
 class HairFinder:
@@ -45,39 +44,45 @@ class HairFinder:
         self.engine = openvino_engine(exported(weights), streams) if device == "cpu" else torch_engine(weights, device)
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, in the frame of the whole picture."""
+        """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it."""
         return self.engine(squash(rgb)[None])[0]
 
     def mask(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255."""
-        return to_mask(self.probability(rgb), *rgb.shape[:2])
+        """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255.
 
-    def closer_mask(self, rgb: np.ndarray) -> np.ndarray:
-        """As `mask`, with a second look at the part with hair where that is small in the picture: far-away heads."""
+        The whole picture is looked at first, a long one in pieces, then each head that is small in it.
+        """
         height, width = rgb.shape[:2]
-        probability = self.probability(rgb)
-        mask = to_mask(probability, height, width)
-        if (part := small_part_with_hair(probability, height, width)) is not None:
-            mask[part] = self.mask(rgb[part])
+        windows = pieces(Part(0, 0, height, width))
+        if len(windows) == 1:
+            probability = self.probability(rgb)
+            mask = to_mask(probability, height, width)
+        else:
+            mask = np.zeros((height, width), np.uint8)
+            for window in windows:
+                self.look(rgb, window, mask)
+            probability = squash(mask, 4 * INPUT_SIZE) / np.float32(255)
+        for part in closer_looks(probability, height, width):
+            self.look(rgb, part, mask)
         return mask
 
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
+        """Look at a part of a picture (H, W, 3) uint8 and lay what is found into its mask (H, W) uint8, in place."""
+        box = part.slices
+        found = to_mask(self.probability(rgb[box]), part.bottom - part.top, part.right - part.left)
+        weight = fading(part, *mask.shape)
+        mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
 
-def small_part_with_hair(probability: np.ndarray, height: int, width: int) -> tuple[slice, slice] | None:
-    """Rows and columns of a picture (height, width) with its hair and room around; None where that is no small part.
 
-    The part is about square, as portraits are: a strip of hair alone would be strange to the student. Specks beside the
-    hair do not count: in a picture of much else there often are some.
-    """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((probability > 0.5).astype(np.uint8))
-    areas = stats[:, cv2.CC_STAT_AREA] * (np.arange(len(stats)) > 0)  # the first is what is no hair
-    left, top, across, down = cv2.boundingRect(np.uint8(areas > SPECK * areas.max())[labels])
-    side = len(probability)
-    down, across = down * height / side, across * width / side  # pixels
-    reach = (0.5 + ROOM) * max(down, across)
-    middles = (top * height / side + down / 2, left * width / side + across / 2)
-    rows, columns = (
-        slice(max(0, round(middle - reach)), min(size, round(middle + reach)))
-        for middle, size in zip(middles, (height, width))
-    )
-    area = (rows.stop - rows.start) * (columns.stop - columns.start)
-    return (rows, columns) if 0 < area <= CLOSER_BELOW * height * width else None
+def fading(part: Part, height: int, width: int) -> np.ndarray:
+    """Weights (h, w) float32 of a look at a part of a picture (height, width): 1, falling to 0 at its sides where the
+    picture goes on."""
+    down = ramp(part.bottom - part.top, part.top > 0, part.bottom < height)
+    across = ramp(part.right - part.left, part.left > 0, part.right < width)
+    return cv2.min(np.tile(down[:, None], len(across)), np.tile(across, (len(down), 1)))
+
+
+def ramp(length: int, first: bool, last: bool) -> np.ndarray:
+    """(length,) float32: 1, rising from 0 over the first cells and falling to 0 over the last ones where asked to."""
+    rising = np.minimum((np.arange(length, dtype=np.float32) + 0.5) / max(FADE * length, 1), 1)
+    return np.minimum(rising if first else 1, rising[::-1] if last else np.ones_like(rising))

@@ -1,0 +1,116 @@
+"""Where to look for hair: the whole picture, in pieces where it is long, then each head that is small in it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+LONGEST = 2.0  # long side / short side from which a picture is looked at in pieces: squashed heads are strange
+PIECE = 1.4  # of a piece at most
+TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
+HAIR = 0.4  # probability from which a place is worth a closer look; a doubtful one is decided by that look
+SPECK, LEAST = 0.02, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
+GAP = 0.3  # of the larger one's size: pieces of hair that are nearer belong to one head
+ROOM = 0.5  # of the hair's height or width that a closer look sees around it
+CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
+MOST = 8  # closer looks, the largest heads first
+
+
+class Part(NamedTuple):
+    """A rectangle of a picture in pixels; bottom and right are the first ones outside."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def size(self) -> int:
+        """The longer side."""
+        return max(self.bottom - self.top, self.right - self.left)
+
+    @property
+    def area(self) -> int:
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+def pieces(part: Part, longest: float = LONGEST) -> list[Part]:
+    """The part itself or, where it is longer than `longest` short sides, parts that cover it and overlap."""
+    height, width = part.bottom - part.top, part.right - part.left
+    short, long = min(height, width), max(height, width)
+    if long < longest * short:
+        return [part]
+    extent = round(PIECE * short)
+    count = int(np.ceil((long - 0.25 * extent) / (0.75 * extent)))
+    starts = np.linspace(0, long - extent, count).round().astype(int)
+    if width > height:
+        return [part._replace(left=part.left + start, right=part.left + start + extent) for start in starts.tolist()]
+    return [part._replace(top=part.top + start, bottom=part.top + start + extent) for start in starts.tolist()]
+
+
+def closer_looks(probability: np.ndarray, height: int, width: int) -> list[Part]:
+    """The parts of a picture (height, width) that a closer look is due to, the largest first.
+
+    Args:
+        probability: of hair, (h, w) float32 in 0..1 over the whole picture, at any resolution.
+    """
+    scale = height / probability.shape[0], width / probability.shape[1]
+    heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability)])
+    whole = height * width
+    looks = []
+    for head in heads:
+        for piece in pieces(head, TOUCHING) if head.right - head.left > head.bottom - head.top else [head]:
+            look = square_around(piece, height, width)
+            if look.area <= CLOSER_BELOW * whole and look not in looks:
+                looks.append(look)
+    return sorted(looks, key=lambda look: -look.area)[:MOST]
+
+
+def boxes_of_hair(probability: np.ndarray) -> Iterator[np.ndarray]:
+    """left, top, width, height of each piece of hair that is no speck, in cells."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(probability > HAIR))
+    stats = stats[1:]  # the first is what is no hair
+    areas = stats[:, cv2.CC_STAT_AREA]
+    return iter(stats[areas >= max(SPECK * areas.max(initial=0), LEAST * probability.size)][:, :4])
+
+
+def in_pixels(box: np.ndarray, scale: tuple[float, float]) -> Part:
+    left, top, width, height = (int(value) for value in box)
+    down, across = scale
+    return Part(round(top * down), round(left * across), round((top + height) * down), round((left + width) * across))
+
+
+def joined(heads: list[Part]) -> list[Part]:
+    """Pieces of hair that lie near each other, as one: a face often parts hair."""
+    heads = sorted(heads, key=lambda head: -head.size)
+    for index, one in enumerate(heads):
+        for other in heads[index + 1 :]:
+            if gap(one, other) <= GAP * one.size:
+                rest = [head for head in heads if head is not one and head is not other]
+                both = Part(*map(min, one[:2], other[:2]), *map(max, one[2:], other[2:]))
+                return joined([both, *rest])
+    return heads
+
+
+def gap(one: Part, other: Part) -> int:
+    """Pixels between two parts, along the axis where they lie farther apart; 0 where they overlap."""
+    return max(
+        one.top - other.bottom, other.top - one.bottom, one.left - other.right, other.left - one.right, 0
+    )  # fmt: skip
+
+
+def square_around(head: Part, height: int, width: int) -> Part:
+    """A head with room around: a square, as portraits are, as far as the picture goes."""
+    reach = (0.5 + ROOM) * head.size
+    down, across = (head.top + head.bottom) / 2, (head.left + head.right) / 2
+    return Part(
+        max(0, round(down - reach)),
+        max(0, round(across - reach)),
+        min(height, round(down + reach)),
+        min(width, round(across + reach)),
+    )

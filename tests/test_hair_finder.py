@@ -1,0 +1,89 @@
+"""Where the finder looks, and how its looks become one mask; with the shipped weights on a shipped sample."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from common.pictures import read_picture
+from segmentation.finding.hair_finder import HairFinder, fading
+from segmentation.finding.heads_in_scene import MOST, Part, closer_looks, pieces
+from segmentation.student.frame import to_mask
+from segmentation.training.metrics import measure
+
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "astronaut.jpg"
+
+
+def probability_of(*heads: tuple[int, int, int, int], side: int = 224) -> np.ndarray:
+    """Sure of hair in rectangles of cells (left, top, width, height)."""
+    probability = np.zeros((side, side), np.float32)
+    for left, top, width, height in heads:
+        probability[top : top + height, left : left + width] = 1
+    return probability
+
+
+@pytest.fixture(scope="module")
+def finder() -> HairFinder:
+    return HairFinder(device="cpu")
+
+
+def test_a_far_away_head_is_seen_better_by_a_closer_look(finder):
+    portrait = read_picture(SAMPLE).rgb8[:230, 100:330]
+    wanted = np.zeros((700, 900), np.uint8)
+    wanted[150:380, 300:530] = finder.mask(portrait)
+    scene = np.full((700, 900, 3), (150, 170, 190), np.uint8)
+    scene[150:380, 300:530] = portrait
+    one_look = to_mask(finder.probability(scene), *scene.shape[:2])
+    plain, closer = (measure(found, wanted)["boundary_f1"] for found in (one_look, finder.mask(scene)))
+    assert closer > plain and closer > 0.8
+
+
+def test_in_a_row_of_eight_every_head_is_found(finder):
+    portrait = read_picture(SAMPLE).rgb8[:230, 100:330]
+    wanted = finder.mask(portrait)
+    found = finder.mask(np.hstack([portrait] * 8))
+    assert all(measure(part, wanted)["iou"] > 0.8 for part in np.hsplit(found, 8))
+
+
+def test_a_look_is_square_has_room_and_stays_in_the_picture():
+    (look,) = closer_looks(probability_of((100, 0, 24, 16)), 448, 672)  # 72 x 32 pixels around (16, 336)
+    assert look == Part(0, 264, 88, 408)
+
+
+def test_hair_that_fills_the_picture_or_is_not_there_needs_no_closer_look():
+    assert closer_looks(probability_of(), 300, 300) == []
+    assert closer_looks(probability_of((0, 0, 224, 224)), 300, 300) == []
+
+
+def test_specks_get_no_look_and_heads_one_each():
+    alone = closer_looks(probability_of((40, 20, 30, 30)), 448, 448)
+    assert closer_looks(probability_of((40, 20, 30, 30), (150, 200, 2, 2)), 448, 448) == alone
+    assert len(closer_looks(probability_of((20, 20, 30, 30), (150, 150, 20, 20)), 448, 448)) == 2
+
+
+def test_a_face_between_two_locks_does_not_part_a_head():
+    (look,) = closer_looks(probability_of((60, 60, 12, 60), (88, 60, 12, 60)), 448, 448)
+    assert look.left < 120 and look.right > 200
+
+
+def test_heads_that_touch_in_a_row_get_a_look_each_and_never_more_than_allowed():
+    row = closer_looks(probability_of((10, 100, 200, 30)), 448, 448)
+    assert len(row) > 1 and min(look.left for look in row) <= 20 and max(look.right for look in row) >= 420
+    crowd = [(20 + 40 * (place % 5), 20 + 40 * (place // 5), 8, 8) for place in range(25)]
+    assert len(closer_looks(probability_of(*crowd), 900, 900)) == MOST
+
+
+@pytest.mark.parametrize("height, width", [(500, 700), (300, 2400), (3000, 200), (100, 201)])
+def test_pieces_of_a_long_picture_cover_it(height, width):
+    covered = np.zeros((height, width))
+    for part in pieces(Part(0, 0, height, width)):
+        covered[part.slices] += fading(part, height, width)
+        assert part.size < 2 * min(height, width)
+    assert covered.min() > 0.9
+
+
+def test_a_look_gives_way_towards_what_was_seen_around_it_but_not_at_the_pictures_own_border():
+    weight = fading(Part(0, 10, 50, 60), 50, 100)
+    assert weight[0, 25] == weight[-1, 25] == 1 and weight[25, 0] < 0.2 and weight[25, -1] < 0.2
+    assert (np.diff(weight[25, :25]) >= 0).all() and cv2.minMaxLoc(weight)[1] == 1
