@@ -129,8 +129,8 @@ def ways_to_label(weights: Path, device: str, place: torch.device, size: int) ->
         return run
 
     def ours(precision: str) -> Callable:
-        teacher = facexformer(weights, device, precision)
-        return lambda rgb: np.concatenate([teacher.find_hair(rgb[i : i + size]) for i in range(0, len(rgb), size)])
+        find_hair = facexformer(weights, device, precision).load()
+        return lambda rgb: np.concatenate([find_hair(rgb[i : i + size]) for i in range(0, len(rgb), size)])
 
     ways = {
         f"{PUBLISHED}, one at a time": as_published(1),

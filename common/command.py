@@ -1,25 +1,63 @@
 """What the three scripts' command lines share."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable
-
-from common.batch import BatchError
-from common.weights import WeightsError
+from pathlib import Path
 
 STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 
 
+def leave_on_ctrl_c() -> None:
+    """Ctrl-C ends the script at once with a line: for its start, its end, and for whoever will not wait any longer."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as shells set it for what runs in the background
+        signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(*_: object) -> None:
+    os.write(2, b"stopped; the same command goes on from here\n")
+    os._exit(STOPPED)
+
+
 def carry_out(command: Callable[[], int]) -> int:
     """The exit code of a script: what `command` gives, 2 where nothing could be done (said on stderr), or STOPPED."""
+    from common.progress import say
+    from common.table import BatchError
+    from common.weights import WeightsError
+
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))
+    before = signal.getsignal(signal.SIGINT)
+    if before is _leave:
+        signal.signal(signal.SIGINT, _interrupt_once)
     try:
         return command()
     except (BatchError, WeightsError, ValueError) as error:
-        print(error, file=sys.stderr)
+        say(str(error))
+        return 2
+    except OSError as error:
+        say(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        say("stopped; the same command goes on from here")
         return STOPPED
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt_once(*_: object) -> None:
+    signal.signal(signal.SIGINT, _leave)
+    raise KeyboardInterrupt
+
+
+def place(text: str) -> Path:
+    """A file or folder, for argparse: "" would be the current folder, which hardly anybody means."""
+    if not text:
+        raise argparse.ArgumentTypeError("a file or folder is named by an empty text; is a variable not set?")
+    return Path(text)
 
 
 def positive(text: str) -> int:

@@ -3,10 +3,13 @@
 import ctypes
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+Item = TypeVar("Item")
 
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -34,6 +37,17 @@ def choose_device(asked: str = "auto") -> "torch.device":
     if not there.get(device.type, False) or beyond:
         raise ValueError(f"this machine has no device '{asked}', or torch cannot use it: say --device auto or cpu")
     return device
+
+
+def rank_and_size() -> tuple[int, int]:
+    """This process's number and how many there are, as torchrun says in the environment; 0 and 1 without it."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def shard(items: Sequence[Item]) -> Sequence[Item]:
+    """This rank's part of the work: every WORLD_SIZE-th item, from RANK on."""
+    rank, size = rank_and_size()
+    return items[rank::size]
 
 
 def own_cores() -> int:

@@ -1,20 +1,22 @@
-"""The CSV of a batch of pictures: a row for each, whatever was killed when, and however many processes write."""
+"""The CSV of a batch of pictures: a row for each, appended as it comes, whatever is killed when."""
 
 import csv
-import glob
-import json
+import io
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from common.files import replacing
+from common.progress import say
 
 FAILED = "failed"
-HANDOVER = 20  # seconds to wait for a killed run's helper processes, which hold its place until they notice
-PATIENCE = 600  # seconds to wait for other ranks that merge into the table, which takes each moments
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # a spreadsheet would run a cell that begins so
+BETWEEN = "\0"  # the cells of a row that is kept in memory
 
 Row = dict[str, object]
 
@@ -23,31 +25,34 @@ class BatchError(Exception):
     """There is nothing to do, or it cannot be begun; the message is one line for the user."""
 
 
-def rank_and_size() -> tuple[int, int]:
-    """This process's number and how many there are, as torchrun says in the environment; 0 and 1 without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
 class Table:
-    """A CSV with a row for each key, in which a finished row is safe at once.
+    """A CSV with a row for each key, safe on disk as soon as it is added; of several rows for a key the last counts.
 
-    A finished row goes at once to a journal, `.NAME.rankN.part` beside the table, a line of JSON each. Closing the
-    table, or opening it again after a kill, merges the journals that no living process holds into the CSV, sorted by
-    key; of several rows for a key the last counts. Rows that this run does not touch stay, and so do other columns.
+    One run at a time: another waits, and says so. Opening the table drops a row that was torn by a kill or a full disk;
+    closing it leaves one row a key, sorted. Rows that this run does not touch stay, and so do columns that it does not
+    know. Use it from one thread.
 
-    Raises BatchError: another process of the same rank is at work on the table, or the file is some other table.
+    Raises BatchError: the file is some other table, or it or its folder cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike, columns: Sequence[str], key: str) -> None:
-        self.path, self.columns, self.key = Path(path), list(columns), key
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._journal_path = self._beside(f"rank{rank_and_size()[0]}.part")
-        with ExitStack() as hold:
-            hold.enter_context(self._held(self._journal_path, HANDOVER))
-            self._merge()
-            self._known = {row[key]: row for row in self.rows()}
-            self._journal = hold.enter_context(open(self._journal_path, "ab", buffering=0))
-            self._hold = hold.pop_all()
+        self.path, self.key = Path(path), key
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            try:
+                self.columns, self._known, whole = _read(self.path, columns, key)
+                if not whole:
+                    self._write()
+                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            except BaseException:
+                self._let_go()
+                raise
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+            reason = getattr(error, "strerror", None) or str(error)
+            raise BatchError(f"{path}: cannot be written: {reason}; choose another --output") from error
+        self._noted = 0
 
     def __enter__(self) -> "Table":
         return self
@@ -55,133 +60,158 @@ class Table:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, row: Row) -> None:
-        """Note a row (column -> value; what is left out stays empty), safe from this moment on. From any thread.
+    def get(self, key: str) -> Row | None:
+        """The last row of this key, its values as text; None where there is none."""
+        return _unpacked(self.columns, self._known[key]) if key in self._known else None
 
-        The key and `status` are a must; the status "failed" makes a later run try again.
+    def rows(self) -> Iterator[Row]:
+        """The last row of each key, its values as text."""
+        return (_unpacked(self.columns, packed) for packed in self._known.values())
+
+    def add(self, row: Row) -> None:
+        """Note a row (column -> value; what is left out stays empty), on disk when this returns.
+
+        The key and `status` are a must; the status "failed" makes a later run try again. Raises OSError where it cannot
+        be written, as on a full disk; the table is then as it was.
         """
         if strange := row.keys() - set(self.columns):
             raise ValueError(f"{self.path.name} has no columns {sorted(strange)}")
-        row = dict.fromkeys(self.columns, "") | row  # whole from the start: other ranks may read it before it is merged
-        self._journal.write(json.dumps(row, default=str).encode() + b"\n")  # unbuffered: one write, whole
-        self._known[row[self.key]] = row
-
-    def finished(self, key: str, **same: object) -> bool:
-        """Whether a row with this key is there, did not fail, and has these values in these columns."""
-        row = self._known.get(key, {"status": FAILED})
-        return row["status"] != FAILED and all(str(row.get(name)) == str(value) for name, value in same.items())
+        cells = [_cell(row.get(column, "")) for column in self.columns]
+        end = os.fstat(self._file).st_size
+        data = _lines([cells] if end else [self.columns, cells])
+        try:
+            while data:  # a disk that is nearly full takes a part
+                data = data[os.write(self._file, data) :]
+        except OSError:
+            os.ftruncate(self._file, end)
+            raise
+        self._known[str(row[self.key])] = BETWEEN.join(cells)
+        self._noted += 1
 
     def relative(self, path: str | os.PathLike) -> str:
         """How the table names a file: relative to its own folder, with forward slashes; whole on another drive."""
-        folder, name = os.path.split(os.path.abspath(path))
-        place = os.path.join(os.path.realpath(folder), name)
-        try:
-            return Path(os.path.relpath(place, os.path.realpath(self.path.parent))).as_posix()
-        except ValueError:  # Windows
-            return Path(place).as_posix()
-
-    def demand_own(self, row: Row) -> None:
-        """Raise BatchError where the key of `row` is taken by another `image`, which is still there."""
-        before, now = self._known.get(row[self.key], {}).get("image"), row.get("image")
-        if before and now and before != now and (self.path.parent / str(before)).exists():
-            raise BatchError(
-                f"{self.path}: has {row[self.key]} of {before} already, which that of {now} would "
-                "replace; choose another --output"
-            )
-
-    def rows(self) -> list[Row]:
-        """All rows known so far, of other runs and ranks too, sorted by key; those from the CSV hold strings."""
-        with self._locked_table():
-            return self._latest(self._csv()[1], *map(_journal_rows, self._journals()))
+        folder, name = os.path.split(path)
+        return _relative_folder(os.path.join(os.getcwd(), folder), str(self.path.parent)) + name
 
     def close(self) -> None:
-        """Merge into the CSV what this run noted, and let go of it."""
-        self._journal.close()
+        """Put what was noted in order, and let the next run in."""
         try:
-            self._merge()
+            if os.fstat(self._file).st_size == 0:
+                self.path.unlink()
+            elif self._noted:
+                with suppress(OSError):  # the rows are there, in the order in which they came
+                    self._write()
+            os.close(self._file)
         finally:
-            self._hold.close()
+            self._let_go()
 
-    def _merge(self) -> None:
-        with self._locked_table(), ExitStack() as holds:
-            left = [journal for journal in self._journals() if self._is_left(journal, holds)]
-            if noted := [row for journal in left for row in _journal_rows(journal)]:
-                columns, rows = self._csv()
-                self._write(list(dict.fromkeys(self.columns + columns)), self._latest(rows, noted))
-            for journal in left:
-                journal.unlink()
-
-    def _is_left(self, journal: Path, holds: ExitStack) -> bool:
-        """Whether no other process writes the journal; if so none begins to before `holds` ends."""
-        if journal == self._journal_path:
-            return True
+    def _take_lock(self) -> None:
         try:
-            holds.enter_context(self._held(journal, 0))
-        except BatchError:
-            return False
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            say(f"{self.path}: another run is at work in this folder; waiting until it ends (Ctrl-C to give up)")
+            self._lock.acquire()
+
+    def _let_go(self) -> None:
+        with suppress(OSError):
+            os.unlink(self._lock.lock_file)  # while it is held: who waits for it notices, and takes a new one
+        self._lock.release()
+
+    def _write(self) -> None:
+        with replacing(self.path) as part, open(part, "wb") as file:
+            file.write(_lines([self.columns]))
+            for key in sorted(self._known):
+                file.write(_lines([self._known[key].split(BETWEEN)]))
+
+
+def read_rows(path: str | os.PathLike, key: str) -> list[Row]:
+    """The rows of a table, the last of each key, their values as text. Raises BatchError: it is some other table."""
+    columns, known, _ = _read(Path(path), [key, "status"], key)
+    return [_unpacked(columns, packed) for packed in known.values()]
+
+
+def is_table(path: str | os.PathLike) -> bool:
+    """Whether a CSV is one of this project's: its folder holds results."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+            return {"image", "status", "error"} <= set(file.readline(4096).strip().split(","))
+    except OSError:
+        return False
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values of a table are the same; spreadsheets write 1.0 as 1, and 15 digits of a number."""
+    if (one := str(one)) == (other := str(other)):
         return True
+    try:
+        return math.isclose(float(one), float(other))
+    except ValueError:
+        return False
 
-    def _held(self, journal: Path, patience: float) -> AbstractContextManager:
-        return _lock(
-            journal.with_suffix(".lock"),
-            patience,
-            f"{self.path}: another run is writing this table; wait for it or choose another --output",
-        )
 
-    def _locked_table(self) -> AbstractContextManager:
-        return _lock(self._beside("lock"), PATIENCE, f"{self.path}: another process does not let go of this table")
-
-    def _csv(self) -> tuple[list[str], list[Row]]:
-        """Columns and rows of the CSV, as text; none where there is no file yet."""
-        if not self.path.exists():
-            return [], []
+def _read(path: Path, columns: Sequence[str], key: str) -> tuple[list[str], dict[str, str], bool]:
+    """All columns, the packed rows by key, and whether the file may be added to as it is."""
+    if not path.exists():
+        return list(columns), {}, True
+    if not path.is_file():
+        raise BatchError(f"{path}: is no file; move it away")
+    known: dict[str, str] = {}
+    torn = False
+    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        if ",".join(columns).startswith(file.readline()):  # nothing but a torn first line
+            return list(columns), {}, path.stat().st_size == 0
+        file.seek(0)
+        reader = csv.reader(_whole_lines(file))
         try:
-            with open(self.path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-                reader = csv.DictReader(file)
-                columns, rows = list(reader.fieldnames or ()), list(reader)
-        except csv.Error:
-            columns, rows = [], []
-        if name := next((name for name in (self.key, "status") if name not in columns), None):
-            raise BatchError(f"{self.path}: is not a table of this command, as it has no column '{name}'; move it away")
-        return columns, rows
-
-    def _write(self, columns: list[str], rows: list[Row]) -> None:
-        import pandas  # half a second, and only where there is something to write
-
-        with replacing(self.path) as part:
-            # As objects whole numbers stay whole in columns with gaps; names of files need not be valid UTF-8.
-            pandas.DataFrame(rows, columns=columns, dtype=object).to_csv(part, index=False, errors="surrogateescape")
-
-    def _latest(self, *several: Iterable[Row]) -> list[Row]:
-        """One row a key, the last, sorted by key."""
-        latest = {row[self.key]: row for rows in several for row in rows}
-        return [latest[key] for key in sorted(latest)]
-
-    def _journals(self) -> list[Path]:
-        return sorted(self.path.parent.glob(f".{glob.escape(self.path.name)}.rank*.part"))
-
-    def _beside(self, ending: str) -> Path:
-        return self.path.with_name(f".{self.path.name}.{ending}")
+            found = next(reader)
+            if name := next((name for name in (key, "status") if name not in found), None):
+                raise BatchError(f"{path}: is not a table of this command, it has no column '{name}'; move it away")
+            everything = list(columns) + [name for name in found if name not in columns]
+            in_order = found == everything
+            places = [found.index(name) if name in found else -1 for name in everything]
+            at = found.index(key)
+            for cells in reader:
+                if len(cells) != len(found):
+                    torn = True
+                    continue
+                kept = cells if in_order else [cells[place] if place >= 0 else "" for place in places]
+                known[_value(cells[at])] = BETWEEN.join(kept)
+        except csv.Error as error:
+            raise BatchError(f"{path}: is not a table of this command ({error}); move it away") from None
+    return everything, known, in_order and not torn
 
 
-def _journal_rows(journal: Path) -> Iterator[Row]:
-    """The rows of a journal, but for one torn by a kill or a full disk: that item will be done again."""
-    for line in journal.read_bytes().splitlines():
-        with suppress(ValueError):
-            yield json.loads(line)
+def _whole_lines(file: Iterable[str]) -> Iterator[str]:
+    """The lines of a table; for one that was torn, which can be the last alone, an empty one."""
+    return (line if line.endswith(("\n", "\r")) else "" for line in file)
 
 
-@contextmanager
-def _lock(path: Path, patience: float, complaint: str) -> Iterator[None]:
-    """A lock between processes, on a shared folder too, which ends with the process that holds it."""
-    lock = FileLock(path)
+def _lines(rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _cell(value: object) -> str:
+    """A value as it stands in the table; text that a spreadsheet would run gets the apostrophe that stops it."""
+    text = str(value).replace(BETWEEN, " ")
+    return "'" + text if isinstance(value, str) and text.startswith(FORMULA) else text
+
+
+def _value(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") else cell
+
+
+def _unpacked(columns: Sequence[str], packed: str) -> Row:
+    return dict(zip(columns, map(_value, packed.split(BETWEEN))))
+
+
+@lru_cache(maxsize=1024)
+def _relative_folder(folder: str, base: str) -> str:
+    """With a slash at its end; links are followed, so that the table may be read from wherever it is reached."""
+    real = os.path.realpath(folder)
     try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        raise BatchError(complaint) from None
-    try:
-        yield
-    finally:
-        with suppress(PermissionError):  # Windows, where FileLock does this itself
-            path.unlink(missing_ok=True)  # while it is held: who waits for it notices, and takes a new one
-        lock.release()
+        relative = os.path.relpath(real, os.path.realpath(base))
+    except ValueError:  # another drive of Windows
+        relative = real
+    return "" if relative == "." else Path(relative).as_posix() + "/"

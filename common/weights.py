@@ -88,6 +88,16 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def short_hash(path: str | os.PathLike) -> str:
+    """What tables call weights: these alone have this name. Raises WeightsError: not there, or not to be read."""
+    if not os.path.isfile(path):
+        raise WeightsError(f"{path}: there is no such weights file; put it there or name another with --weights")
+    try:
+        return f"sha256:{sha256(path)[:12]}"
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+
+
 def fetch(url: str, path: str | os.PathLike, sha256: str | None = None, otherwise: str = "") -> None:
     """Download `url` to `path`, whole or not at all, with a progress bar on a terminal.
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from common.pictures import Picture, read_picture, write_picture
+from common.table import read_rows
 from ombre.dyeing import TABLE
 
 SIDE = 320  # pixels, the height of a picture on the sheet
@@ -19,7 +20,7 @@ def write_contact_sheet(pictures: Path, output: Path) -> Path:
     """A row for each picture of the folder: as it was, then in every colour that ombre.csv has, the head large."""
     import pandas as pd  # half a second that only this needs
 
-    table = pd.read_csv(output / TABLE)
+    table = pd.DataFrame(read_rows(output / TABLE, "output"))
     table = table[table.status != "failed"].sort_values(["image", "color"])
     strips = []
     for image, dyed in table.groupby("image"):

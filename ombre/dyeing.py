@@ -5,14 +5,16 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from common.batch import Row, Source, Table, Tally, find_pictures, output_names, shard, work_through
 from common.files import replacing
-from common.pictures import SUFFIXES, Picture, read_picture, write_picture
+from common.folder import Source, find_pictures, result_names
+from common.pictures import Picture, read_picture, write_picture
+from common.table import Row, Table
+from common.work import Tally, left_to_do, stamp, work_through
 from ombre.recolour import dye_hair, prepare
 
 TABLE = "ombre.csv"
@@ -26,6 +28,9 @@ COLUMNS = [
     "lightness",
     "hair_share",
     "seconds",
+    "source",
+    "weights",
+    "result_bytes",
     "status",
     "error",
 ]
@@ -58,7 +63,8 @@ class Ombre:
 def dye_pictures(
     inputs: Sequence[str | os.PathLike],
     output: Path,
-    mask_of: MaskOf,
+    find_hair: Callable[[], MaskOf],
+    weights: str,
     ombre: Ombre,
     *,
     threads: int,
@@ -69,42 +75,42 @@ def dye_pictures(
     """Write `output`/<a picture's path, the colour in its name> for each picture and colour, and rows in ombre.csv.
 
     Each thread takes a picture from file to file, so that decoding, network, dye and encoding of several overlap.
-    Where no hair is found the picture is copied. Under torchrun this rank does its share of the pictures.
+    Where no hair is found the picture is copied. What has a whole result and a row that says the same of the picture's
+    file, the weights and the settings is not dyed again.
 
     Args:
-        mask_of: what finds the hair, called from `threads` threads.
+        find_hair: makes what finds the hair, which is called from `threads` threads; not asked where all is done.
+        weights: what its weights are called in the table.
         suffix: ".png" and the like, the format to write; None: that of each picture.
         overwrite: dye again what was dyed with the same settings.
         max_pixels: larger pictures are refused.
 
     Raises:
-        BatchError: an input is missing, there is no picture, or another run is writing the table.
+        BatchError: an input is missing, there is no picture, a result would replace another picture's, or the output
+            cannot be written.
     """
-    sources = find_pictures(inputs, output)
-    bases = output_names(sources, suffix) if suffix else {source: own_format(source.name) for source in sources}
-    if len(sources) > 1:
-        cv2.setNumThreads(1)  # the pictures share out the cores already
+    sources, unreadable = find_pictures(inputs, output)
+    names = result_names(sources, suffix)
 
     with Table(output / TABLE, COLUMNS, key="output") as table:
 
-        def describe(source: Source) -> list[Row]:
-            image = table.relative(source.path)
+        def plan(source: Source) -> list[Row]:
+            known = dict(image=table.relative(source.path), source=stamp(source.path), weights=weights)
             return [
-                dict(image=image, output=with_color(bases[source], color), **ombre.settings(color))
+                dict(output=with_color(names[source.name], color), **known, **ombre.settings(color))
                 for color in ombre.colors
             ]
 
         def dye(source: Source) -> list[Row]:
-            return dye_picture(source.path, output, mask_of, ombre, describe(source), max_pixels)
+            return dye_picture(Path(source.path), output, mask_of, ombre, plan(source), max_pixels)
 
-        def is_done(source: Source) -> bool:
-            return not overwrite and all(is_dyed(row) for row in describe(source))
-
-        def is_dyed(row: Row) -> bool:
-            same = {name: row[name] for name in ("image", *ombre.settings(0))}
-            return table.finished(row["output"], **same) and (output / row["output"]).is_file()
-
-        return work_through(shard(sources), dye, table, workers=threads, describe=describe, skip=is_done)
+        todo, skipped = left_to_do(sources, plan, table, "output", overwrite)
+        if todo:
+            mask_of = find_hair()
+        if len(todo) > 1:
+            cv2.setNumThreads(1)  # the pictures share out the cores already
+        tally = work_through(todo, dye, table, workers=threads, plan=plan)
+        return replace(tally, skipped=skipped, unreadable=unreadable)
 
 
 def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: list[Row], max_pixels: int) -> list[Row]:
@@ -114,6 +120,7 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: l
     mask = mask_of(picture.rgb8)
     hair = prepare(picture.rgb, mask, ombre.height, ombre.grad_height)
     found = hair is not None or ombre.height == 0
+    sizes = []
     for row in rows:
         target = output / row["output"]
         if hair is None:
@@ -121,11 +128,12 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: l
         else:
             rgb = dye_hair(hair, row["color"], strength=ombre.strength, lightness=ombre.lightness)
             write_picture(target, replace(picture, rgb=rgb))
+        sizes.append(target.stat().st_size)
     seconds = (time.perf_counter() - started) / len(rows)
     result = dict(
         hair_share=round(cv2.mean(mask)[0] / 255, 4), seconds=round(seconds, 4), status="ok" if found else NO_HAIR
     )
-    return [row | result for row in rows]
+    return [row | result | dict(result_bytes=size) for row, size in zip(rows, sizes)]
 
 
 def copy(path: Path, picture: Picture, target: Path) -> None:
@@ -137,12 +145,7 @@ def copy(path: Path, picture: Picture, target: Path) -> None:
         shutil.copyfile(path, part)
 
 
-def own_format(name: str) -> str:
-    """The name itself; with `.png` added where its suffix is none that can be written."""
-    return name if PurePosixPath(name).suffix.lower() in SUFFIXES else f"{name}.png"
-
-
 def with_color(name: str, color: float) -> str:
     """`a/x.jpg`, 0.9 -> `a/x_0.9.jpg`."""
-    path = PurePosixPath(name)
-    return str(path.with_stem(f"{path.stem}_{color:g}"))
+    stem, suffix = os.path.splitext(name)
+    return f"{stem}_{color:g}{suffix}"

@@ -2,26 +2,29 @@
 """Dye the lower part of the hair in pictures of people: an ombre, melting upwards into the natural colour.
 
 Without arguments it dyes the shipped samples in a few colours and lays the results side by side.
-
-Under torchrun the pictures are shared out over the ranks:
-    torchrun --nproc-per-node 2 ombre/generate_ombre_images.py FOLDER
 """
 
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.batch import rank_and_size, wait_for_other_ranks  # noqa: E402
-from common.command import STOPPED, carry_out, positive  # noqa: E402
+from common.command import carry_out, leave_on_ctrl_c, place, positive  # noqa: E402
+
+if __name__ == "__main__":
+    leave_on_ctrl_c()
+
 from common.device import own_cores  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
+from common.progress import say  # noqa: E402
+from common.weights import short_hash  # noqa: E402
 from ombre.contact_sheet import write_contact_sheet  # noqa: E402
 from ombre.dye import COLORS, color_number  # noqa: E402
-from ombre.dyeing import TABLE, Ombre, dye_pictures  # noqa: E402
+from ombre.dyeing import TABLE, MaskOf, Ombre, dye_pictures  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"
@@ -32,24 +35,21 @@ SAMPLE_COLORS = (0.0, 0.1, 0.5, 0.75, 0.9)
 def main(arguments: list[str] | None = None) -> int:
     """Dye; the exit code is 0, 1 where a picture failed, 2 where nothing could be done, 130 where it was stopped."""
     options = parser().parse_args(arguments)
-    code = carry_out(lambda: dye(options))
-    if code != STOPPED:
-        wait_for_other_ranks()
-    return code
+    return carry_out(lambda: dye(options))
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "pictures",
-        type=Path,
+        type=place,
         nargs="*",
         metavar="PICTURE_OR_FOLDER",
         help="pictures, and folders of pictures at any depth (data/samples)",
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=place,
         default=OUTPUT,
         metavar="DIR",
         help="folder for the dyed pictures and ombre.csv (data/ombre)",
@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--weights",
-        type=Path,
+        type=place,
         default=SHIPPED_WEIGHTS,
         metavar="FILE",
         help="the student's weights (models/hair_student.safetensors)",
@@ -107,31 +107,35 @@ def parser() -> argparse.ArgumentParser:
 
 
 def dye(options: argparse.Namespace) -> int:
-    rank, size = rank_and_size()
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else [0.9])
     ombre = Ombre(colors, options.ombre_height, options.ombre_grad_height, options.strength, options.lightness)
-    finder = HairFinder(options.weights, options.device, own_cores())
     started = time.perf_counter()
     tally = dye_pictures(
         options.pictures or [SAMPLES],
         options.output,
-        finder.mask,
+        partial(finder, options.weights, options.device),
+        short_hash(options.weights),
         ombre,
         threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
         suffix=options.format and f".{options.format}",
         overwrite=options.overwrite,
         max_pixels=options.max_megapixels * 10**6,
     )
-    pace = 1000 * (time.perf_counter() - started) / max(tally.done, 1)
-    if samples and rank == 0:
-        print(f"side by side: {write_contact_sheet(SAMPLES, options.output)}")
-    print(
-        (f"rank {rank} of {size}: " if size > 1 else "")
-        + f"{options.output}: {tally.done} pictures dyed, {pace:.0f} ms each; {tally.skipped} were done before, "
-        f"{tally.failed} failed; {TABLE} has a row for each"
+    if samples:
+        say(f"side by side: {write_contact_sheet(SAMPLES, options.output)}", sys.stdout)
+    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
+    say(
+        f"{options.output}: {tally.done} pictures dyed{pace}; {tally.skipped} were done before, "
+        f"{tally.failed} failed; {TABLE} has a row for each",
+        sys.stdout,
     )
     return tally.exit_code
+
+
+def finder(weights: Path, device: str) -> MaskOf:
+    """What finds hair in a picture, ready to be asked."""
+    return HairFinder(weights, device, own_cores()).mask
 
 
 def share(text: str) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from common.batch import BatchError
+from common.table import BatchError
 
 MARGIN = 0.5  # of the face's width and height, half of it on either side, as in the published demo
 LOOK = 1024  # pixels of the long side that are enough to find the largest face

@@ -1,22 +1,37 @@
 """Pictures -> soft hair labels, 224 x 224, and labels.csv: what the first stage does."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from threading import BoundedSemaphore
 
 import numpy as np
 
-from common.batch import Row, Source, Table, Tally, find_pictures, output_names, shard, work_through
+from common.folder import Source, find_pictures, result_names
 from common.pictures import DEFAULT_MAX_PIXELS, read_picture, write_mask
+from common.table import Row, Table
+from common.work import Tally, left_to_do, stamp, work_through
 from segmentation.face_crop import Box, FindFace, into_frame
 from segmentation.teachers import Teacher
 
 TABLE = "labels.csv"
-COLUMNS = ["image", "label", "width", "height", "hair_share", "teacher", "status", "error"]
+COLUMNS = [
+    "image",
+    "label",
+    "width",
+    "height",
+    "hair_share",
+    "teacher",
+    "precision",
+    "weights",
+    "source",
+    "result_bytes",
+    "status",
+    "error",
+]
 NO_FACE = "no face"
 
 
@@ -33,8 +48,9 @@ def label_pictures(
     """Write `output`/<a picture's path>.png, the probability of hair x 255, for each picture, and a row in labels.csv.
 
     Pictures are read ahead in threads (decoding does not hold Python's lock) and go through the teacher in batches.
-    Under torchrun this rank does its share of them. In the table `image` and `label` are relative to the table's own
-    folder; one picture keeps its label's name for good, and never takes another's.
+    What has a whole label and a row that says the same of the picture's file and of the teacher is not labelled again.
+    In the table `image` and `label` are relative to the table's own folder; one picture keeps its label's name for
+    good, and never takes another's.
 
     Args:
         overwrite: label again what is labelled.
@@ -42,27 +58,31 @@ def label_pictures(
         max_pixels: larger pictures are refused.
 
     Raises:
-        BatchError: an input is missing, there is no picture, or another run is writing the table.
+        BatchError: an input is missing, there is no picture, or the output cannot be written.
+        WeightsError: the teacher's weights are of no use.
     """
-    sources = find_pictures(inputs, output)
-    kind = teacher.name + (", face crop" if find_face else "")
+    sources, unreadable = find_pictures(inputs, output)
+    made_by = dict(
+        teacher=teacher.name + (", face crop" if find_face else ""),
+        precision=teacher.precision,
+        weights=teacher.weights,
+    )
     reading = BoundedSemaphore(os.cpu_count() or 1)  # so many pictures are in memory at their full size
 
-    with Table(output / TABLE, COLUMNS, key="image") as table, Batches(teacher.find_hair, batch_size) as find_hair:
-        images = {source: table.relative(source.path) for source in sources}
-        known = {row["image"]: row for row in table.rows()}
-        labels = label_names(images, known)
+    with Table(output / TABLE, COLUMNS, key="image") as table:
+        labels = label_names(sources, table)
 
-        def describe(source: Source) -> Row:
-            return dict(image=images[source], teacher=kind)
+        def plan(source: Source) -> Row:
+            return dict(image=table.relative(source.path), source=stamp(source.path), **made_by)
 
         def look(source: Source) -> tuple[Row, Box | None, np.ndarray | None]:
             with reading:
+                row = plan(source)
                 rgb = read_picture(source.path, max_pixels).rgb8
                 height, width = rgb.shape[:2]
                 box = find_face(rgb) if find_face else (0, 0, width, height)
                 seen = None if box is None else teacher.see(rgb[box[1] : box[3], box[0] : box[2]])
-                return describe(source) | dict(width=width, height=height), box, seen
+                return row | dict(width=width, height=height), box, seen
 
         def label(source: Source) -> Row:
             row, box, seen = look(source)
@@ -70,32 +90,18 @@ def label_pictures(
                 return row | dict(status=NO_FACE)
             hair = into_frame(find_hair(seen), box, row["width"], row["height"])
             mask = np.rint(hair * 255).astype(np.uint8)
-            write_mask(output / labels[source], mask)
-            return row | dict(label=labels[source], hair_share=round(mask.mean() / 255, 4), status="ok")
+            path = output / labels[source.name]
+            write_mask(path, mask)
+            share = round(mask.mean() / 255, 4)
+            size = path.stat().st_size
+            return row | dict(label=labels[source.name], hair_share=share, result_bytes=size, status="ok")
 
-        def is_done(source: Source) -> bool:
-            row = known.get(images[source])
-            return not overwrite and row is not None and holds(row, output, face_wanted=find_face is not None)
-
-        share = shard(sources)
-        warn_of_other_teachers({known[images[source]]["teacher"] for source in share if is_done(source)} - {kind})
-        return work_through(share, label, table, workers=2 * batch_size, describe=describe, skip=is_done)
-
-
-def holds(row: Row, output: Path, face_wanted: bool) -> bool:
-    """Whether a row of the table still says what a new run would find out."""
-    if row["status"] == NO_FACE:
-        return face_wanted
-    return row["status"] == "ok" and (output / str(row["label"])).is_file()
-
-
-def warn_of_other_teachers(names: set[str]) -> None:
-    if names:
-        print(
-            f"some of these pictures were labelled by another teacher before ({'; '.join(sorted(names))}), and stay "
-            "so; --overwrite labels them anew",
-            file=sys.stderr,
-        )
+        todo, skipped = left_to_do(sources, plan, table, "label", overwrite)
+        if not todo:
+            return Tally(skipped=skipped, unreadable=unreadable)
+        with Batches(teacher.load(), batch_size) as find_hair:
+            tally = work_through(todo, label, table, workers=2 * batch_size, plan=plan)
+        return replace(tally, skipped=skipped, unreadable=unreadable)
 
 
 class Batches:
@@ -135,18 +141,19 @@ class Batches:
                 answer.set_exception(error)
 
 
-def label_names(images: dict[Source, str], known: dict[str, Row]) -> dict[Source, str]:
-    """The label's name for each picture, given by the table's known rows where it has one.
+def label_names(sources: Sequence[Source], table: Table) -> dict[str, str]:
+    """A picture's name -> its label's, given by the table where it has one.
 
     A new picture's is its own name as PNG; where that is another's label, as much of its path is put in front as
     tells them apart.
     """
-    names = output_names(images, ".png")
-    owner = {row["label"]: image for image, row in known.items() if row["label"]}
-    for source, image in images.items():
-        name = known.get(image, {}).get("label") or names[source]
+    names = result_names(sources, ".png")
+    owner = {row["label"]: row["image"] for row in table.rows() if row["label"]}
+    for source in sources:
+        image = table.relative(source.path)
+        name = (table.get(image) or {}).get("label") or names[source.name]
         above = list(Path(os.path.abspath(source.path)).parts[1 : -len(PurePosixPath(source.name).parts)])
         while owner.setdefault(name, image) != image:
             name = f"{above.pop()}/{name}"
-        names[source] = name
+        names[source.name] = name
     return names

@@ -6,15 +6,22 @@ Without a word it trains on data/hair_labels and then measures the student on th
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.batch import rank_and_size  # noqa: E402
-from common.command import carry_out  # noqa: E402
-from common.device import choose_device, fast_in_bfloat16, keep_freed_memory, own_cores  # noqa: E402
+from common.command import carry_out, leave_on_ctrl_c, place  # noqa: E402
+
+if __name__ == "__main__":
+    leave_on_ctrl_c()
+
+import numpy as np  # noqa: E402
+
+from common.device import choose_device, fast_in_bfloat16, keep_freed_memory, own_cores, rank_and_size  # noqa: E402
+from common.weights import short_hash  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 from segmentation.training.recipe import PRESETS, describe_settings  # noqa: E402
 
@@ -36,15 +43,15 @@ def parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train on picture-label pairs, then evaluate (the default)")
     train.set_defaults(command=train_and_evaluate)
-    train.add_argument("--data", type=Path, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs")
+    train.add_argument("--data", type=place, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs")
     train.add_argument(
         "--val",
-        type=Path,
+        type=place,
         nargs="+",
         metavar="DIR",
         help="folders of pairs to validate and to evaluate on, instead of 10 %% each",
     )
-    train.add_argument("--output", type=Path, default=RUNS / "student", metavar="DIR", help="the run's folder")
+    train.add_argument("--output", type=place, default=RUNS / "student", metavar="DIR", help="the run's folder")
     train.add_argument("--preset", choices=PRESETS, default="published", help="recipe to start from")
     for name, kind, meaning, choices in describe_settings():
         flag, default = "--" + name.replace("_", "-"), argparse.SUPPRESS
@@ -58,20 +65,20 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure a student on drawn masks")
     evaluate.set_defaults(command=evaluate_weights)
-    evaluate.add_argument("--data", type=Path, default=LABELS, metavar="DIR", help="pairs to measure on")
-    evaluate.add_argument("--output", type=Path, default=RUNS / "evaluation", metavar="DIR")
+    evaluate.add_argument("--data", type=place, default=LABELS, metavar="DIR", help="pairs to measure on")
+    evaluate.add_argument("--output", type=place, default=RUNS / "evaluation", metavar="DIR")
 
     predict = commands.add_parser("predict", help="write a soft hair mask for each picture")
     predict.set_defaults(command=predict_masks)
-    predict.add_argument("pictures", type=Path, nargs="*", default=[SAMPLES], metavar="PICTURE_OR_FOLDER")
-    predict.add_argument("--output", type=Path, default=PREDICTED, metavar="DIR")
+    predict.add_argument("pictures", type=place, nargs="*", default=[SAMPLES], metavar="PICTURE_OR_FOLDER")
+    predict.add_argument("--output", type=place, default=PREDICTED, metavar="DIR")
     predict.add_argument("--overwrite", action="store_true", help="do pictures again that are done")
 
     summary = commands.add_parser("summary", help="layers, parameters, multiply-adds and the time of a forward pass")
     summary.set_defaults(command=summarize)
     summary.add_argument("--runs", type=int, default=100, help="forward passes to time, after a warm-up (%(default)s)")
     for command in (evaluate, predict, summary):
-        command.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS, metavar="FILE")
+        command.add_argument("--weights", type=place, default=SHIPPED_WEIGHTS, metavar="FILE")
     for command in (train, evaluate, predict, summary):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     top.set_defaults(**vars(train.parse_args([])))
@@ -135,8 +142,11 @@ def predict_masks(options: argparse.Namespace) -> int:
     """predict: pictures -> soft hair masks."""
     from segmentation.finding.folder import predict_folder
 
-    finder = HairFinder(options.weights, options.device, streams=own_cores())
-    return predict_folder(options.pictures, options.output, finder, options.overwrite)
+    def find_hair() -> Callable[[np.ndarray], np.ndarray]:
+        return HairFinder(options.weights, options.device, streams=own_cores()).mask
+
+    weights = short_hash(options.weights)
+    return predict_folder(options.pictures, options.output, find_hair, weights, options.overwrite)
 
 
 def summarize(options: argparse.Namespace) -> int:

@@ -1,9 +1,5 @@
 #!/usr/bin/env python
-"""Label pictures with soft hair masks: for each the probability of hair, 224 x 224, as FaceXFormer sees it.
-
-Under torchrun the pictures are shared out over the ranks:
-    torchrun --nproc-per-node 2 segmentation/run_segmentation.py FOLDER
-"""
+"""Label pictures with soft hair masks: for each the probability of hair, 224 x 224, as FaceXFormer sees it."""
 
 import argparse
 import sys
@@ -13,9 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.batch import BatchError, rank_and_size, wait_for_other_ranks  # noqa: E402
-from common.command import STOPPED, carry_out, positive  # noqa: E402
+from common.command import carry_out, leave_on_ctrl_c, place, positive  # noqa: E402
+
+if __name__ == "__main__":
+    leave_on_ctrl_c()
+
 from common.pictures import DEFAULT_MAX_PIXELS  # noqa: E402
+from common.progress import say  # noqa: E402
+from common.table import BatchError  # noqa: E402
 from segmentation.face_crop import face_finder  # noqa: E402
 from segmentation.labelling import TABLE, label_pictures  # noqa: E402
 from segmentation.teachers import PRECISIONS, WEIGHTS, facexformer, student  # noqa: E402
@@ -27,24 +28,25 @@ LABELS = ROOT / "data" / "hair_labels"
 def main(arguments: list[str] | None = None) -> int:
     """Label; the exit code is 0, 1 where a picture failed, 2 where nothing could be done, 130 where it was stopped."""
     options = parser().parse_args(arguments)
-    code = carry_out(lambda: label(options))
-    if code != STOPPED:
-        wait_for_other_ranks()
-    return code
+    return carry_out(lambda: label(options))
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "pictures",
-        type=Path,
+        type=place,
         nargs="*",
         default=[FACES],
         metavar="PICTURE_OR_FOLDER",
         help="pictures, and folders of pictures at any depth (data/faces)",
     )
     parser.add_argument(
-        "--output", type=Path, default=LABELS, metavar="DIR", help="folder for labels and labels.csv (data/hair_labels)"
+        "--output",
+        type=place,
+        default=LABELS,
+        metavar="DIR",
+        help="folder for labels and labels.csv (data/hair_labels)",
     )
     parser.add_argument(
         "--teacher",
@@ -54,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--weights",
-        type=Path,
+        type=place,
         default=WEIGHTS,
         metavar="FILE",
         help="FaceXFormer's checkpoint (models/facexformer.pt, fetched where it is missing)",
@@ -93,11 +95,8 @@ def label(options: argparse.Namespace) -> int:
         )
     find_face = face_finder() if options.crop_face else None
     if options.teacher == "student":
-        print(
-            "*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student\n"
-            "*** trained on them learns nothing new. labels.csv says 'student' beside each.",
-            file=sys.stderr,
-        )
+        say("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student")
+        say("*** trained on them learns nothing new. labels.csv says 'student' beside each.")
         teacher = student(options.device)
     else:
         teacher = facexformer(options.weights, options.device, options.precision)
@@ -111,12 +110,11 @@ def label(options: argparse.Namespace) -> int:
         find_face=find_face,
         max_pixels=options.max_megapixels * 10**6,
     )
-    pace = 1000 * (time.perf_counter() - started) / max(tally.done, 1)
-    rank, size = rank_and_size()
-    print(
-        (f"rank {rank} of {size}: " if size > 1 else "")
-        + f"{options.output}: {tally.done} pictures done by {teacher.name}, {pace:.0f} ms each; {tally.skipped} "
-        f"were done before, {tally.failed} failed; {TABLE} has a row for each"
+    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
+    say(
+        f"{options.output}: {tally.done} pictures done by {teacher.name}{pace}; {tally.skipped} were done before, "
+        f"{tally.failed} failed; {TABLE} has a row for each",
+        sys.stdout,
     )
     return tally.exit_code
 

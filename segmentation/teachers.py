@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from filelock import FileLock
 from PIL import Image
 
 from common.device import choose_device, keep_freed_memory
-from common.weights import WeightsError, fetch, load_state_dict, load_strict
+from common.weights import WeightsError, fetch, load_state_dict, load_strict, short_hash
 
 if TYPE_CHECKING:
     from segmentation.facexformer.model import FaceXFormer
@@ -35,13 +36,18 @@ AT_ONCE = 4
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
+FindHair = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 -> (N, 224, 224) float32 in 0..1
+
+
 @dataclass(frozen=True)
 class Teacher:
-    """What finds hair, in two steps: many threads call the first, one thread the second."""
+    """What finds hair, in two steps: many threads call `see`, one thread what `load` gives."""
 
-    name: str  # as labels.csv records it
+    name: str  # with the next two, as labels.csv records it
+    weights: str
+    precision: str
     see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (224, 224, 3) uint8, as its network wants it
-    find_hair: Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 -> (N, 224, 224) float32 in 0..1
+    load: Callable[[], FindHair]  # raises WeightsError: the weights are broken, or of another network
 
 
 def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = "auto") -> Teacher:
@@ -52,26 +58,32 @@ def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = 
             float32 elsewhere.
 
     Raises:
-        WeightsError: the weights are missing, broken, of another network, or cannot be fetched.
+        WeightsError: the weights are missing, or cannot be fetched or read.
         ValueError: this machine has no such device.
     """
+    place = choose_device(device)
+    if weights == WEIGHTS:
+        fetch_facexformer()
+    if precision == "auto":
+        precision = "float16" if place.type == "cuda" else "float32"
+    load = partial(ready_facexformer, weights, str(place), precision)
+    return Teacher("facexformer", short_hash(weights), precision, resize_as_published, load)
+
+
+def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
+    """The network on its device, ready to be asked. Raises WeightsError: broken, or of another network."""
     import torch
 
     from segmentation.facexformer.cpu import float32_by_onednn
 
-    place = choose_device(device)
-    if weights == WEIGHTS:
-        fetch_facexformer()
+    place, dtype = torch.device(device), getattr(torch, precision)
     network = load_facexformer(weights).to(place)
-    if precision == "auto":
-        precision = "float16" if place.type == "cuda" else "float32"
-    dtype = getattr(torch, precision)
     on_processor = place.type == "cpu"
     if on_processor:
         keep_freed_memory()
     settings = float32_by_onednn if on_processor else nullcontext
 
-    def hair_of(x: "torch.Tensor", dtype: "torch.dtype") -> "torch.Tensor":
+    def hair_of(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         parts = x.split(AT_ONCE if on_processor else len(x))
         return torch.cat([network.hair(part, dtype) for part in parts])
 
@@ -86,7 +98,7 @@ def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = 
             raise WeightsError(f"{weights}: these weights give values that are not numbers; get them again")
         return hair.cpu().numpy()
 
-    return Teacher("facexformer", resize_as_published, find_hair)
+    return find_hair
 
 
 def student(device: str = "auto") -> Teacher:
@@ -94,10 +106,17 @@ def student(device: str = "auto") -> Teacher:
 
     Raises WeightsError, ValueError as `facexformer`.
     """
-    from segmentation.finding.hair_finder import HairFinder
+    from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
     from segmentation.student.frame import squash
 
-    return Teacher("student", squash, HairFinder(device=device).engine)
+    return Teacher("student", short_hash(SHIPPED_WEIGHTS), "float32", squash, partial(ready_student, device))
+
+
+def ready_student(device: str) -> FindHair:
+    """The shipped student on its device, ready to be asked. Raises WeightsError, ValueError."""
+    from segmentation.finding.hair_finder import HairFinder
+
+    return HairFinder(device=device).engine
 
 
 def resize_as_published(rgb: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Labelling: pictures in, labels and labels.csv out, whatever is broken, stopped, doubled or shared out."""
+"""Labelling: pictures in, labels and labels.csv out, whatever is broken, stopped or doubled."""
 
 import os
 import signal
@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from common.batch import BatchError, Table
+from common.table import BatchError
 from common.weights import WeightsError, sha256
 from segmentation import face_crop, run_segmentation, teachers
-from segmentation.labelling import COLUMNS, Batches, label_pictures
+from segmentation.labelling import Batches, label_pictures
 from segmentation.teachers import Teacher, resize_as_published
 from tests.official_checkpoint import GOLDEN, official_checkpoint
 
@@ -41,7 +41,11 @@ def teacher(calls):
         calls.append(len(rgb))
         return (rgb[..., 0] / 255).astype(np.float32)
 
-    return Teacher("red", resize_as_published, find_hair)
+    return made_teacher("red", find_hair)
+
+
+def made_teacher(name, find_hair, weights="w1", precision="float32"):
+    return Teacher(name, weights, precision, resize_as_published, lambda: find_hair)
 
 
 def picture(path, size=(60, 40), seed=0):
@@ -73,7 +77,19 @@ def test_a_label_and_a_row_for_each_picture(tmp_path, teacher):
             assert (image.size, image.mode) == ((224, 224), "L")
             assert np.array_equal(image, red(path))
     table = rows(output)
-    assert list(table.columns) == ["label", "width", "height", "hair_share", "teacher", "status", "error"]
+    assert list(table.columns) == [
+        "label",
+        "width",
+        "height",
+        "hair_share",
+        "teacher",
+        "precision",
+        "weights",
+        "source",
+        "result_bytes",
+        "status",
+        "error",
+    ]
     row = table.loc["../in/deep/er/b.jpg"]
     assert (row.label, row.width, row.height, row.teacher, row.status, row.error) == (
         "deep/er/b.png",
@@ -150,15 +166,35 @@ def test_a_second_start_does_what_is_left(tmp_path, teacher, calls):
     assert len(rows(output)) == 4
 
 
-def test_labels_by_another_teacher_stay_and_are_said(tmp_path, teacher, calls, capfd):
+@pytest.mark.parametrize("other", [dict(name="blue"), dict(weights="w2"), dict(precision="bfloat16")])
+def test_labels_of_another_teacher_weights_or_precision_are_made_anew(tmp_path, teacher, calls, capfd, other):
     picture(tmp_path / "in/a.png")
-    label_pictures([tmp_path / "in"], tmp_path / "out", Teacher("blue", teacher.see, teacher.find_hair))
+    first = made_teacher(**dict(name="red", find_hair=teacher.load()) | other)
+    label_pictures([tmp_path / "in"], tmp_path / "out", first)
     calls.clear()
-    assert label_pictures([tmp_path / "in"], tmp_path / "out", teacher).skipped == 1
-    assert not calls
-    assert "another teacher before (blue)" in capfd.readouterr().err
-    label_pictures([tmp_path / "in"], tmp_path / "out", teacher, overwrite=True)
-    assert list(rows(tmp_path / "out").teacher) == ["red"]
+    assert label_pictures([tmp_path / "in"], tmp_path / "out", teacher).done == 1 and calls == [1]
+    assert "1 of these were done before, and are done again" in capfd.readouterr().err
+    row = rows(tmp_path / "out").iloc[0]
+    assert (row.teacher, row.weights, row.precision) == ("red", "w1", "float32")
+
+
+def test_another_picture_under_the_same_name_is_labelled(tmp_path, teacher):
+    picture(tmp_path / "in/a.png")
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    path = picture(tmp_path / "in/a.png", seed=1)
+    assert label_pictures([tmp_path / "in"], tmp_path / "out", teacher).done == 1
+    assert np.array_equal(Image.open(tmp_path / "out/a.png"), red(path))
+
+
+def test_the_teacher_is_not_even_loaded_where_all_is_done(tmp_path, teacher):
+    picture(tmp_path / "in/a.png")
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+
+    def fail():
+        raise AssertionError
+
+    again = Teacher("red", "w1", "float32", teacher.see, fail)
+    assert label_pictures([tmp_path / "in"], tmp_path / "out", again).skipped == 1
 
 
 def test_one_name_twice_gives_two_labels(tmp_path, teacher):
@@ -187,8 +223,8 @@ from segmentation.teachers import Teacher, resize_as_published
 def slow(rgb):
     time.sleep(0.3)
     return (rgb[..., 0] / 255).astype(np.float32)
-label_pictures([{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}), Teacher("red", resize_as_published, slow),
-               batch_size=2)
+teacher = Teacher("red", "w1", "float32", resize_as_published, lambda: slow)
+label_pictures([{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}), teacher, batch_size=2)
 """
     run = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.monotonic() + 60
@@ -242,7 +278,7 @@ def test_a_batch_that_fails_ends_nothing_else(tmp_path, capfd):
             raise error
         return np.zeros(rgb.shape[:3], np.float32)
 
-    teacher = Teacher("t", resize_as_published, find_hair)
+    teacher = made_teacher("t", find_hair)
     tally = label_pictures([tmp_path / "in"], tmp_path / "out", teacher, batch_size=2)
     assert 1 <= tally.failed <= 2 and tally.done == 6 - tally.failed
     assert "out of memory" in capfd.readouterr().err
@@ -354,7 +390,7 @@ def test_what_half_precision_cannot_hold_is_done_in_float32(sound, monkeypatch):
             return torch.full(rgb.shape[:3], 0.5 if sound and sound in str(precision) else float("nan"))
 
     monkeypatch.setattr(teachers, "load_facexformer", lambda weights: Network())
-    find_hair = teachers.facexformer(Path("w.pt"), "cpu", "float16").find_hair
+    find_hair = teachers.ready_facexformer(Path("w.pt"), "cpu", "float16")
     rgb = np.zeros((6, 224, 224, 3), np.uint8)
     if sound:
         assert (find_hair(rgb) == 0.5).all()
@@ -390,33 +426,6 @@ def test_the_golden_label_from_another_directory(tmp_path, tmp_path_factory):
     last = run.stdout.splitlines()[-1]
     assert last.startswith("out: 1 pictures done by facexformer,") and "ms each" in last and "labels.csv" in last
     assert run.stderr == ""  # quiet off a terminal
-
-
-def test_a_rank_may_start_when_another_has_failed_at_a_picture_already(tmp_path, teacher, monkeypatch):
-    bad = tmp_path / "in/0.png"
-    picture(tmp_path / "in/1.png")
-    bad.write_text("no picture")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with Table(tmp_path / "out/labels.csv", COLUMNS, key="image") as first_rank:
-        first_rank.add(dict(image=first_rank.relative(bad), status="failed", error="broken"))
-        monkeypatch.setenv("RANK", "1")
-        assert label_pictures([tmp_path / "in"], tmp_path / "out", teacher).done == 1
-    assert list(rows(tmp_path / "out").status) == ["failed", "ok"]
-
-
-def test_two_processes_share_the_pictures(tmp_path, tmp_path_factory):
-    for index in range(5):
-        picture(tmp_path / f"in/{index}.png", seed=index)
-    (tmp_path / "in/0-bad.png").write_text("no picture")  # the first rank's, which fails early and must wait
-    checkpoint = official_checkpoint(tmp_path_factory.getbasetemp())
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    run = script("in", "--output", "out", "--weights", checkpoint, cwd=tmp_path, launch=launch)
-    assert run.returncode != 0  # as one failed
-    assert "rank 0 of 2: out: 2 pictures" in run.stdout and "rank 1 of 2: out: 3 pictures" in run.stdout
-    table = rows(tmp_path / "out")
-    assert len(table) == 6 and table.index.is_unique
-    assert sorted(table.status) == ["failed"] + ["ok"] * 5
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i}.png" for i in range(5)] + ["labels.csv"]
 
 
 def test_the_student_in_its_place_is_said_loudly(tmp_path, monkeypatch, capfd):
@@ -460,5 +469,5 @@ def test_where_nothing_can_be_done_one_line_says_why(arguments, complaint, tmp_p
 def facexformer_or_stub(complaint, *arguments):
     """The real one where it is what complains; loading it is too much where the pictures are at fault."""
     if "folder" in complaint:
-        return Teacher("t", resize_as_published, lambda rgb: rgb[..., 0] / 255)
+        return made_teacher("t", lambda rgb: rgb[..., 0] / 255)
     return teachers.facexformer(*arguments)

@@ -1,10 +1,8 @@
-"""The ombre script as a user starts it: formats, bad files, resuming, settings, several processes."""
+"""The ombre script as a user starts it: formats, bad files, resuming, settings."""
 
-import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +10,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from common.weights import short_hash
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 ASTRONAUT = ROOT / "data" / "samples" / "astronaut.jpg"
 
 
-def run(*arguments: object, launcher: tuple[str, ...] = (), cwd: Path | None = None) -> subprocess.CompletedProcess:
-    command = [sys.executable, *launcher, str(SCRIPT), *map(str, arguments)]
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
 
 
@@ -153,37 +153,27 @@ def test_nothing_to_do_is_told(tmp_path):
         assert result.returncode == 2 and given in result.stderr
 
 
-def test_two_processes_share_the_pictures(folder, tmp_path):
+def test_new_content_under_an_old_name_is_dyed(folder, tmp_path):
     output = tmp_path / "out"
-    for number in range(4):
-        shutil.copy(folder / "deep" / "a.png", folder / f"{number}.png")
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    result = run(folder, "--output", output, launcher=launcher)
-    assert result.returncode == 0, result.stderr
-    assert len(rows(output)) == 6 and all((output / name).is_file() for name in rows(output).index)
-    assert "rank 0 of 2" in result.stdout and "rank 1 of 2" in result.stdout
-    assert not list(output.glob(".ombre.csv*"))
+    assert "2 pictures dyed" in run(folder, "--output", output).stdout
+    Image.open(ASTRONAUT).crop((150, 0, 350, 260)).rotate(180).save(folder / "deep" / "a.png")
+    again = run(folder, "--output", output)
+    assert "1 pictures dyed" in again.stdout and "1 of these were done before, and are done again" in again.stderr
+    before, after = pixels(folder / "deep" / "a.png"), pixels(output / "deep" / "a_0.9.png")
+    assert (before == after).all(axis=-1).mean() > 0.5
+    table = rows(output)
+    assert set(table.weights) == {short_hash(ROOT / "models" / "hair_student.safetensors")}
+    assert (table.result_bytes == [(output / name).stat().st_size for name in table.index]).all()
 
 
-def test_a_rank_that_was_killed_and_started_again_completes_the_batch(folder, tmp_path):
-    """Ranks on machines of their own, with a common folder: each is started by hand."""
-    output = tmp_path / "out"
-    for number in range(10):
-        shutil.copy(folder / "deep" / "a.png", folder / f"{number}.png")
-
-    def rank(number: int) -> subprocess.Popen:
-        command = [sys.executable, str(SCRIPT), str(folder), "--output", str(output)]
-        return subprocess.Popen(command, env=os.environ | {"RANK": str(number), "WORLD_SIZE": "2"})
-
-    first, second = rank(0), rank(1)
-    while second.poll() is None and not (output / "0_0.9.png").exists() and not (output / "1_0.9.png").exists():
-        time.sleep(0.01)
-    second.kill()
-    second.wait()
-    assert first.wait() == 0
-    assert rank(1).wait() == 0
-    assert len(rows(output)) == 12 and set(rows(output).status) == {"ok"}
-    assert all((output / name).is_file() for name in rows(output).index)
+def test_pictures_named_alike_but_for_the_suffix_get_two_results(tmp_path):
+    source, output = tmp_path / "s", tmp_path / "out"
+    source.mkdir()
+    shutil.copy(ASTRONAUT, source / "x")
+    Image.open(ASTRONAUT).crop((150, 0, 350, 260)).save(source / "x.png")
+    assert run(source / "x", source / "x.png", "--output", output).returncode == 0
+    sizes = {row.image: Image.open(output / name).size for name, row in rows(output).iterrows()}
+    assert sizes == {"../s/x": Image.open(ASTRONAUT).size, "../s/x.png": (200, 260)}
 
 
 def test_starting_up_imports_neither_torch_nor_training(tmp_path):

@@ -1,54 +1,83 @@
 """Pictures -> soft hair masks and masks.csv: `predict` on a folder."""
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from common.batch import Row, Source, Table, find_pictures, output_names, shard, work_through
+import numpy as np
+
 from common.device import own_cores
+from common.folder import Source, find_pictures, result_names
 from common.pictures import read_picture, write_mask
-from segmentation.finding.hair_finder import HairFinder
+from common.progress import say
+from common.table import Row, Table
+from common.work import left_to_do, stamp, work_through
 
-COLUMNS = ["image", "mask", "width", "height", "hair_share", "status", "error"]
+COLUMNS = [
+    "image",
+    "mask",
+    "width",
+    "height",
+    "hair_share",
+    "source",
+    "weights",
+    "result_bytes",
+    "status",
+    "error",
+]
 
 
-def predict_folder(inputs: Sequence[Path], output: Path, finder: HairFinder, overwrite: bool) -> int:
+def predict_folder(
+    inputs: Sequence[Path],
+    output: Path,
+    find_hair: Callable[[], Callable[[np.ndarray], np.ndarray]],
+    weights: str,
+    overwrite: bool,
+) -> int:
     """Write the soft hair mask of each picture as `output`/<its path>.png, and a row for each in `masks.csv`.
 
     Args:
         inputs: pictures and folders of pictures.
+        find_hair: makes what finds the hair, (H, W, 3) uint8 -> (H, W) uint8; not asked where all is done.
+        weights: what its weights are called in the table.
         overwrite: do those again whose mask and row are there.
 
     Returns:
         0, or 1 where a picture failed.
 
     Raises:
-        BatchError: an input is missing, or there is no picture.
+        BatchError: an input is missing, there is no picture, a mask would replace another picture's, or the output
+            cannot be written.
     """
-    sources = find_pictures(inputs, output)
-    names = output_names(sources, ".png")
+    sources, unreadable = find_pictures(inputs, output)
+    names = result_names(sources, ".png")
     started = time.perf_counter()
 
     def work(source: Source) -> Row:
-        rgb = read_picture(source.path).rgb8
-        mask = finder.mask(rgb)
-        write_mask(output / names[source], mask)
+        row = plan(source)
+        mask = mask_of(read_picture(source.path).rgb8)
+        write_mask(output / row["mask"], mask)
         height, width = mask.shape
-        return row_of(source) | dict(width=width, height=height, hair_share=round(mask.mean() / 255, 4), status="ok")
+        share = round(mask.mean() / 255, 4)
+        size = (output / row["mask"]).stat().st_size
+        return row | dict(width=width, height=height, hair_share=share, result_bytes=size, status="ok")
 
-    def row_of(source: Source) -> Row:
-        return dict(image=table.relative(source.path), mask=names[source])
-
-    def is_done(source: Source) -> bool:
-        mask = names[source]
-        known = not overwrite and table.finished(mask, image=table.relative(source.path))
-        return known and (output / mask).is_file()
+    def plan(source: Source) -> Row:
+        image = table.relative(source.path)
+        return dict(image=image, mask=names[source.name], source=stamp(source.path), weights=weights)
 
     with Table(output / "masks.csv", COLUMNS, key="mask") as table:
-        tally = work_through(shard(sources), work, table, workers=own_cores(), describe=row_of, skip=is_done)
-    seconds = (time.perf_counter() - started) / max(tally.done, 1)
-    print(
-        f"{output}: {tally.done} masks written, {1000 * seconds:.0f} ms a picture, {tally.skipped} there already, "
-        f"{tally.failed} failed; masks.csv has a row for each"
+        todo, skipped = left_to_do(sources, plan, table, "mask", overwrite)
+        if todo:
+            mask_of = find_hair()
+        tally = work_through(todo, work, table, workers=own_cores(), plan=plan)
+    tally = replace(tally, skipped=skipped, unreadable=unreadable)
+    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms a picture" if tally.done else ""
+    say(
+        f"{output}: {tally.done} masks written{pace}, {tally.skipped} there already, {tally.failed} failed; "
+        "masks.csv has a row for each",
+        sys.stdout,
     )
     return tally.exit_code

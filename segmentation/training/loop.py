@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from common.batch import rank_and_size, shard
+from common.device import rank_and_size, shard
 from common.files import replacing
 from segmentation.student.network import EffiSegNet, load_student, save_student
 from segmentation.training.losses import Loss, make_loss

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from common.pictures import SUFFIXES, PictureError, read_mask, read_picture
+from common.table import read_rows
 from segmentation.student.frame import INPUT_SIZE, squash
 from segmentation.training.augment import augment
 
@@ -81,16 +82,13 @@ def find_pairs(folder: Path) -> tuple[list[Pair], list[str]]:
 
 def pairs_of_table(table: Path) -> tuple[list[Pair], list[str]]:
     """The rows of a `labels.csv` whose status is ok; its paths are relative to its own folder."""
-    import pandas as pd
-
-    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
     good, problems = [], []
-    for row in rows.itertuples():
-        if row.status != "ok":
-            problems.append(f"{row.image}: left out, its label has the status '{row.status}'")
+    for row in read_rows(table, "image"):
+        if row["status"] != "ok":
+            problems.append(f"{row['image']}: left out, its label has the status '{row['status']}'")
             continue
-        label = table.parent / row.label
-        good.append(Pair(Path(row.label).with_suffix("").as_posix(), table.parent / row.image, label))
+        label = table.parent / row["label"]
+        good.append(Pair(Path(row["label"]).with_suffix("").as_posix(), table.parent / row["image"], label))
     return sorted(good, key=lambda pair: pair.name), problems
 
 

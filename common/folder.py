@@ -1,0 +1,145 @@
+"""What a batch of pictures is: the files in the folders given, and what each and its result is called."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from common.pictures import SUFFIXES
+from common.progress import say
+from common.table import BatchError, is_table
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture of a batch: the file, and the name it goes by, unique in the batch, relative, with forward slashes."""
+
+    path: str
+    name: str
+
+
+def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLike) -> tuple[list[Source], int]:
+    """The files given and those in the folders given, at any depth, and how many folders could not be read.
+
+    They are sorted folder by folder, and each comes once. A file given by name counts whatever its suffix; hidden
+    files, other suffixes, and what lies in `outputs` or beside a table of results do not. Links to folders are
+    followed, to each folder once. A name is the path below the input; where two are the same, as much of the path above
+    is put in front as tells them apart.
+
+    Raises BatchError: an input is not there, cannot be read, is one of `outputs`, or holds no picture.
+    """
+    search = _Search({os.path.realpath(output) for output in outputs})
+    found = [file for given in inputs for file in search.of(os.fspath(given))]
+    return _told_apart(found), search.unreadable
+
+
+class _Search:
+    def __init__(self, avoid: set[str]) -> None:
+        self.avoid = avoid
+        self.unreadable = 0
+        self.met_again = 0
+        self.folders: set[str] = set()  # where those really lie that were looked through
+        self.files: set[str] = set()  # where those really lie that were given by name
+
+    def of(self, given: str) -> list[tuple[str, str]]:
+        """Path and name of each picture that this input adds to those before."""
+        if os.path.isdir(given):
+            if os.path.realpath(given) in self.avoid:
+                raise BatchError(f"{given}: is the folder to read and to write; choose another --output")
+            before = self.met_again
+            found = list(self._below(given))
+            if not found and self.met_again == before:
+                raise BatchError(f"{given}: there are no pictures in this folder ({' '.join(sorted(SUFFIXES))})")
+            return found
+        if not os.path.exists(given):
+            raise BatchError(f"{given}: there is no such file or folder")
+        if not os.path.isfile(given):
+            raise BatchError(f"{given}: is neither a file nor a folder")
+        folder, name = os.path.split(given)
+        real = os.path.join(os.path.realpath(folder), name)
+        known = real in self.files or (os.path.dirname(real) in self.folders and _is_picture(name))
+        self.files.add(real)
+        return [] if known else [(given, name)]
+
+    def _below(self, root: str) -> Iterator[tuple[str, str]]:
+        waiting = [(root, "")]
+        while waiting:
+            folder, prefix = waiting.pop()
+            real = os.path.realpath(folder)
+            self.met_again += real in self.folders
+            if real in self.folders or real in self.avoid:
+                continue
+            self.folders.add(real)
+            try:
+                names, folders = _listed_folder(folder)
+            except OSError as error:
+                if folder == root:
+                    raise BatchError(f"{folder}: cannot be read: {error.strerror}") from error
+                self.unreadable += 1
+                say(f"{folder}: is left out: {error.strerror}")
+                continue
+            tables = [name for name in names if name.endswith(".csv") and is_table(os.path.join(folder, name))]
+            if tables and prefix:
+                say(f"{folder}: is left out: it holds the results of an earlier run ({tables[0]})")
+                continue
+            for name in filter(_is_picture, names):
+                if self.files and os.path.join(real, name) in self.files:
+                    self.met_again += 1
+                else:
+                    yield os.path.join(folder, name), prefix + name
+            waiting += [(os.path.join(folder, name), f"{prefix}{name}/") for name in reversed(folders)]
+
+
+def _listed_folder(folder: str) -> tuple[list[str], list[str]]:
+    """Names of the files and of the folders in a folder, sorted, but for the hidden."""
+    names, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                (folders if os.path.isdir(entry) else names).append(entry.name)
+    return sorted(names), sorted(folders)
+
+
+def _is_picture(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def _told_apart(files: list[tuple[str, str]]) -> list[Source]:
+    names = [name for _, name in files]
+    while len(uses := Counter(names)) < len(names):
+        names = [_longer(path, name) if uses[name] > 1 else name for (path, _), name in zip(files, names)]
+    return [Source(path, name) for (path, _), name in zip(files, names)]
+
+
+def _longer(path: str, name: str) -> str:
+    """The name with one more folder of the path in front."""
+    parts = PurePath(os.path.realpath(os.path.dirname(path)), os.path.basename(path)).parts[1:]
+    return "/".join(parts[-name.count("/") - 2 :])
+
+
+def result_names(sources: Iterable[Source], suffix: str | None) -> dict[str, str]:
+    """A picture's name -> its result's, no two the same: the name with `suffix` for its own.
+
+    Where two would be one, the suffix is added to the own. With None a picture keeps its suffix, and one that has none
+    of a picture gets .png added.
+    """
+    names = [source.name for source in sources]
+    if suffix:
+        results = [os.path.splitext(name)[0] + suffix for name in names]
+        while len(uses := Counter(results)) < len(results):
+            results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
+        return dict(zip(names, results))
+    taken = set(filter(_has_format, names))
+    given = {}
+    for name in names:
+        result = name
+        while not _has_format(name) and (result == name or result in taken):
+            result += ".png"
+        taken.add(result)
+        given[name] = result
+    return given
+
+
+def _has_format(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES

@@ -1,0 +1,195 @@
+"""The work on a batch of pictures: what is left of it, and that done in threads, a row for each result, resumable."""
+
+import errno
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from common.pictures import PictureError, read_picture
+from common.progress import progress, say
+from common.table import FAILED, BatchError, Row, Table, same
+
+Item = TypeVar("Item")
+NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
+
+
+def stamp(path: str | os.PathLike) -> str:
+    """A file's size and time, by which a row knows it again; empty where there is none. Spreadsheets leave it alone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    time = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC).replace(tzinfo=None)
+    return f"{status.st_size} bytes of {time.isoformat(timespec='microseconds')}"
+
+
+def left_to_do(
+    items: Iterable[Item], plan: Callable[[Item], Row | list[Row]], table: Table, result: str, overwrite: bool
+) -> tuple[list[Item], int]:
+    """The items that are not done, and the number of rows of those that are.
+
+    Args:
+        plan: gives an item's row or rows as far as they are known before the work: the table's key, `image`, and
+            all that the result depends on. What is done has a row with the same values, and a whole result.
+        result: the column with the result's file, relative to the table's folder; its size is in `result_bytes`.
+        overwrite: do all of them again.
+
+    Raises BatchError where a result would replace that of another picture.
+    """
+    todo, skipped, changed = [], 0, 0
+    for item in items:
+        rows = _listed(plan(item))
+        known = [table.get(str(row[table.key])) for row in rows]
+        if not overwrite and all(_is_done(row, before, table, result) for row, before in zip(rows, known)):
+            skipped += len(rows)
+            continue
+        for row, before in zip(rows, known):
+            if before and before["image"] != row["image"] and _there(table, before[result]):
+                raise BatchError(
+                    f"{table.path}: has {row[table.key]} of {before['image']} already, which that of {row['image']} "
+                    "would replace; choose another --output, or move the result away"
+                )
+        changed += any(before and before["status"] != FAILED for before in known)
+        todo.append(item)
+    if changed and not overwrite:
+        say(
+            f"{changed} of these were done before, and are done again: the picture, its result, the weights or the "
+            "settings have changed since"
+        )
+    return todo, skipped
+
+
+def _is_done(row: Row, before: Row | None, table: Table, result: str) -> bool:
+    if before is None or before["status"] == FAILED:
+        return False
+    if not all(same(value, before.get(name)) for name, value in row.items()):
+        return False
+    return not before[result] or _is_whole(table.path.parent / str(before[result]), str(before["result_bytes"]))
+
+
+def _is_whole(path: Path, size: str) -> bool:
+    """Whether a result is as it was written; where somebody has edited it since, whether it is a picture."""
+    try:
+        now = os.stat(path).st_size
+        return same(now, size) or (now > 0 and read_picture(path) is not None)
+    except (OSError, PictureError):
+        return False
+
+
+def _there(table: Table, name: object) -> bool:
+    return bool(name) and (table.path.parent / str(name)).is_file()
+
+
+@dataclass
+class Tally:
+    """How many rows a run has done, skipped as done before, and failed at, and how many folders it could not read."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    unreadable: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """What a script exits with: 0, or 1 where something failed."""
+        return int(self.failed + self.unreadable > 0)
+
+
+def work_through(
+    items: Sequence[Item],
+    work: Callable[[Item], Row | list[Row]],
+    table: Table,
+    *,
+    workers: int,
+    plan: Callable[[Item], Row | list[Row]],
+) -> Tally:
+    """Do `work` on each item in `workers` threads and add the row or rows it gives to `table` as they come.
+
+    Where `work` raises, the rows of `plan` (as for `left_to_do`) are noted as failed, with the error; it is said on
+    stderr, a line each, and the batch goes on. Few items are in flight at a time, so memory does not grow with their
+    number.
+
+    Raises BatchError where the disk is full, at once. On KeyboardInterrupt and SIGTERM the items at work are finished
+    and noted, no other is begun, and KeyboardInterrupt is raised.
+    """
+    tally = Tally()
+
+    def note(item: Item, future: Future) -> None:
+        try:
+            rows = _listed(future.result())
+        except Exception as error:  # one item, whatever befell it, does not end the batch
+            _demand_room(error)
+            planned = _listed(plan(item))
+            failure = {"status": FAILED, "error": _complaint(error, str(planned[0]["image"]))}
+            rows = [row | failure for row in planned]
+        for row in rows:
+            table.add(row)
+        failures = [row for row in rows if row["status"] == FAILED]
+        for complaint in dict.fromkeys(str(row["error"]) for row in failures):
+            say(complaint)
+        tally.failed += len(failures)
+        tally.done += len(rows) - len(failures)
+        advance(1)
+
+    with _sigterm_interrupts(), ThreadPoolExecutor(workers) as pool, progress(len(items)) as advance:
+        flying: dict[Future, Item] = {}
+        try:
+            for item in items:
+                flying[pool.submit(work, item)] = item
+                if len(flying) >= 2 * workers:
+                    _land(flying, note)
+            while flying:
+                _land(flying, note)
+        except BaseException:
+            for future in [future for future in flying if future.cancel()]:
+                del flying[future]
+            while flying:
+                _land(flying, note)
+            raise
+    return tally
+
+
+def _land(flying: dict[Future, Item], note: Callable[[Item, Future], None]) -> None:
+    """Wait for one at least, and note what has come."""
+    for future in wait(flying, return_when=FIRST_COMPLETED).done:
+        note(flying.pop(future), future)
+
+
+def _listed(rows: Row | list[Row]) -> list[Row]:
+    return rows if isinstance(rows, list) else [rows]
+
+
+def _demand_room(error: BaseException) -> None:
+    """Raise BatchError where what befell one item will befall all."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, OSError) and cause.errno in NO_MORE:
+            place = cause.filename2 or cause.filename or "the output"
+            raise BatchError(f"{place}: {cause.strerror}; make room, and the same command goes on from here") from error
+        cause = cause.__cause__
+
+
+def _complaint(error: Exception, name: str) -> str:
+    """One line that names the picture; ours do so themselves."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PictureError) else f"{name}: {type(error).__name__}: {text}"
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM, with which machines are shut down, counts as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
