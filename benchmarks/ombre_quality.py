@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common.pictures import read_mask, read_picture
-from ombre import dye, heads
+from ombre import fade, heads, walks
 from ombre.recolour import ombre
 
 RIM = 6  # pixels
@@ -33,7 +33,7 @@ GROUPS = {"all": (0, 101), "black (L* < 22)": (0, 22), "between": (22, 50), "blo
 
 def seed_tint(rgb: np.ndarray, mask: np.ndarray, color: float, height: float, grad: float) -> np.ndarray:
     """The seed project's rule: contrast raised, a tint added in RGB, only where the mask is above 3/4."""
-    tint = 255 * dye.hsv_to_rgb(np.float32(color), np.float32(1), np.float32(1))
+    tint = 255 * walks.hsv_to_rgb(np.float32(color), np.float32(1), np.float32(1))
     tinted = np.clip(1.35 * rgb + 0.25 * tint - 0.15 * 255, 0, 255)
     return laid_in(rgb, tinted, np.clip(4 * (mask / 255 - 0.75), 0, 1), mask, height, grad)
 
@@ -63,7 +63,8 @@ RULES = {"ours": ombre, "seed (tint in RGB)": seed_tint, "H replaced, S raised":
 def fully_dyed(mask: np.ndarray, height: float, grad: float) -> np.ndarray:
     """(H, W) bool: sure hair that is below the fade, whoever's it is."""
     people = heads.find_people(mask, mask, 1)
-    share = heads.dye_share(heads.plan_fade(people, height, grad, None), 1, (0, len(mask)), (0, mask.shape[1]))
+    (plan,) = fade.plan_fades(people, height, grad, None)
+    share = fade.dye_share(plan, 1, (0, len(mask)), (0, mask.shape[1]))
     return (mask == 255) & (share == 1)
 
 

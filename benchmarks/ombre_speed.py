@@ -184,10 +184,13 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
         "decode": step("decode", read_picture, "path"),
         "network": step("network", lambda picture: finder.probability(picture.rgb8), "decode"),
         "mask to full size": step("mask", lambda probability: to_mask(probability, SIDE, SIDE), "network"),
-        "people, light and matte": step(
-            "hair", lambda picture, mask: prepare(picture.rgb, mask, height, grad_height), "decode", "mask"
+        "people, light and matte": step("hair", lambda picture, mask: prepare(picture.rgb, mask), "decode", "mask"),
+        "dye": step(
+            "dye",
+            lambda picture, hair: dye_hair(hair, color, height, grad_height) if hair else picture.rgb,
+            "decode",
+            "hair",
         ),
-        "dye": step("dye", lambda picture, hair: dye_hair(hair, color) if hair else picture.rgb, "decode", "hair"),
         "encode": step(
             "encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)), "decode", "dye"
         ),

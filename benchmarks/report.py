@@ -143,7 +143,7 @@ def mirrored_mask(finder: HairFinder, rgb: np.ndarray) -> np.ndarray:
 def matte_of(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The ombre's alpha matte (H, W) uint8 for a picture (H, W, 3) and its mask (H, W), both uint8."""
     whole = np.zeros_like(mask)
-    if (hair := prepare(rgb, mask, ombre_height=1.0, ombre_grad_height=0.0)) is not None:
+    if (hair := prepare(rgb, mask)) is not None:
         part = np.s_[hair.rows, hair.columns]
         whole[part] = alpha_of(hair, (0, len(hair.mask)), cv2.cvtColor(rgb[part], cv2.COLOR_RGB2GRAY))
     return whole

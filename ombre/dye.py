@@ -1,101 +1,90 @@
-"""The colour itself: what a strand of given lightness looks like once it is bleached and dyed.
+"""The dye made ready: what a strand of given lightness looks like at each place of the fade.
 
-The model is HSV. The asked hue is taken as it is; saturation and value walk together from a deep shade, over the
-full colour, to a tint that is nearly white, as light does on dyed hair. For each lightness L* (CIE 1976) there is
-one place on that walk, so a table answers "which HSV colour of this hue has this lightness?", and a strand that
-was 3 L* lighter than its neighbour stays 3 L* lighter.
+For each lightness L* (CIE 1976) there is one place on a colour's walk (walks.py), so a table answers "which colour of
+this dye has this lightness?", and a strand that was 3 L* lighter than its neighbour stays 3 L* lighter.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-COLORS = {
-    "red": 0.0,
-    "coral": 0.03,
-    "copper": 0.065,
-    "orange": 0.1,
-    "gold": 0.125,
-    "yellow": 0.145,
-    "lime": 0.24,
-    "green": 0.36,
-    "mint": 0.42,
-    "turquoise": 0.46,
-    "sky": 0.5,
-    "blue": 0.61,
-    "indigo": 0.68,
-    "violet": 0.75,
-    "purple": 0.79,
-    "magenta": 0.85,
-    "pink": 0.9,
-    "rose": 0.95,
-}
+from ombre.shades import Tint, parse_color
+from ombre.walks import lightness_and_chroma, oklch, rgb_of, walk_of_hue, walk_of_shade
 
 BLEACHED_HUE = 0.1  # what bleach leaves of hair's own pigment is a warm orange-yellow
+BLEACHED_CHROMA, BLEACHED_ANGLE = 0.09, 65.0  # the same in OKLab: chroma a lightness, degrees
 TURN = 1.7  # hue leads colour in the fade, so that half-way between brown and blue there is mauve, not grey
+UP_TO = 130.0  # degrees a shade's fade turns upwards, over yellow to green; bluer shades go the other way, over red
 LIGHTNESS_STEPS = {np.dtype(np.uint8): 1024, np.dtype(np.uint16): 4096}
-FADE_STEPS, FADE_HUES = 128, 16  # rows of the table; hues worked out among them
-LOWEST, HIGHEST = 4 / 255, 251 / 255  # no channel is driven to the ends of its range
-MOST_SATURATED, MOST_CHROMA = 0.95, 66.0  # beyond this LAB chroma hair looks painted
-KNEE = 3.0  # L* over which the ends of the usable lightness are approached
-VISIBLE_CHROMA = 22.0  # below this LAB chroma one sees grey; the walk's usable lightness ends there
+FADE_STEPS, FADE_HUES = 128, 16  # rows of the table for a colour; hues worked out among them
+KNEE, SHADE_KNEE = 3.0, 2.0  # L* over which the ends of the usable lightness are approached
+VISIBLE_CHROMA = 22.0  # below this LAB chroma one sees grey; a hue's usable lightness ends there
+SHADE_ENDS = 1.5, 98.5  # the usable lightness of a shade
+HUE_PULL = 0.55  # a hue meets the hair's own lightness half-way; a shade has its own
+
+
+class Tone(NamedTuple):
+    """Where a tint's lightness lies, L*: between `darkest` and `lightest` it is plainly seen; hair goes the share
+    `pull` of the way from its own lightness to `level`; the ends are approached over `knee`."""
+
+    darkest: float
+    lightest: float
+    level: float
+    pull: float
+    knee: float
 
 
 class Dye(NamedTuple):
-    """A colour made ready. `table` (FADE_STEPS, LIGHTNESS_STEPS, 3) RGB in the picture's dtype: rows go from bleached
-    hair (top of the fade) to the asked hue, columns from L* 0 to 100. `darkest`, `lightest`: L* between which the
-    asked hue is plainly seen; `fullest`: the L* where it is strongest."""
+    """A colour made ready. `table` (FADE_STEPS a tint, LIGHTNESS_STEPS, 3) RGB in the picture's dtype: rows go from
+    bleached hair to the first tint and, where there are two, on to the second, columns from L* 0 to 100."""
 
     table: np.ndarray
-    darkest: float
-    lightest: float
-    fullest: float
+    tones: tuple[Tone, ...]
 
 
-def color_number(text: str) -> float:
-    """A place on the hue circle, 0..1, from a name in COLORS or a number. Raises ValueError for anything else."""
-    name = text.strip().lower()
-    if name in COLORS:
-        return COLORS[name]
-    try:
-        number = float(name)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise ValueError(f"color {text!r} is neither a number from 0 to 1 nor one of: {', '.join(COLORS)}")
-    return number
+@lru_cache(maxsize=64)
+def mix(color: str | float, dtype: np.dtype, from_below: bool = False) -> Dye:
+    """The dye of a colour (shades.py) for pictures of a dtype. Cheap the second time.
+
+    `from_below`: the fade begins at the lower end, so the lower of two tints comes first."""
+    tints = parse_color(color)[1][:: -1 if from_below else 1]
+    if len(tints) == 1 and isinstance(tints[0], float):
+        walks = [walk_of_hue(hue) for hue in _turned(tints[0] % 1, _lead(FADE_HUES))]
+        tones = (_tone_of_hue(walks[-1]),)
+        fades = [[(walk, _tone_of_hue(walk)) for walk in walks]]
+    else:
+        stops = [oklch(_rgb_of_tint(tint)) for tint in tints]
+        tones = tuple(_tone_of_shade(_rgb_of_tint(tint)) for tint in tints)
+        bleached = np.array([stops[0][0], BLEACHED_CHROMA * stops[0][0], BLEACHED_ANGLE])
+        ways = [_between(bleached, stops[0], _lead(FADE_HUES), UP_TO)]
+        ways += [_between(*stops, np.linspace(0, 1, FADE_HUES + 1), 180.0)] if len(stops) > 1 else []
+        fades = [[(walk_of_shade(*place), tones[0]) for place in way] for way in ways]
+    levels = np.linspace(0, 100, LIGHTNESS_STEPS[dtype])
+    table = np.concatenate([_filled(np.stack([_row(*walk, levels) for walk in fade])) for fade in fades])
+    return Dye(np.rint(table * np.iinfo(dtype).max).astype(dtype), tones)
 
 
-def hsv_to_rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """HSV, each 0..1 (hue 1 = 0 = red), to RGB 0..1 on a new last axis."""
-    corner = (np.asarray(hue)[..., None] * 6 + np.array([0, 4, 2])) % 6
-    pure = np.clip(np.abs(corner - 3) - 1, 0, 1)
-    return np.asarray(value)[..., None] * (1 - np.asarray(saturation)[..., None] * (1 - pure))
+def _rgb_of_tint(tint: Tint) -> np.ndarray:
+    """(3,) sRGB 0..1; of a place on the hue circle its fullest colour."""
+    if isinstance(tint, str):
+        return rgb_of(tint)
+    walk = walk_of_hue(tint % 1)
+    return walk[lightness_and_chroma(walk)[1].argmax()]
 
 
-def lightness_and_chroma(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """CIE L* and C*ab (D65) of (..., 3) sRGB in 0..1."""
-    lab = cv2.cvtColor(np.float32(rgb).reshape(1, -1, 3), cv2.COLOR_RGB2LAB).reshape(np.shape(rgb))
-    return lab[..., 0], np.hypot(lab[..., 1], lab[..., 2])
+def _tone_of_hue(walk: np.ndarray) -> Tone:
+    lightness, chroma = lightness_and_chroma(walk)
+    seen = lightness[chroma >= VISIBLE_CHROMA]
+    return Tone(float(seen[0]), float(seen[-1]), float(lightness[chroma.argmax()]), HUE_PULL, KNEE)
 
 
-def _walk(hue: float, saturated: float) -> np.ndarray:
-    """(513, 3) RGB from black over the colour of `hue` to nearly white."""
-    place = np.linspace(0, 1, 513)
-    value = HIGHEST * (1 - (1 - place) ** 2)
-    saturation = saturated * (1 - place**3)
-    saturation = np.minimum(saturation, 1 - LOWEST / np.maximum(value, LOWEST))
-    return hsv_to_rgb(np.full_like(place, hue), saturation, value)
+def _tone_of_shade(rgb: np.ndarray) -> Tone:
+    return Tone(*SHADE_ENDS, float(lightness_and_chroma(rgb)[0]), 1.0, SHADE_KNEE)
 
 
-def _saturation_for(hue: float) -> float:
-    """The highest saturation at which the walk stays within MOST_CHROMA."""
-    for saturated in np.arange(MOST_SATURATED, 0.3, -0.025):
-        if lightness_and_chroma(_walk(hue, saturated))[1].max() <= MOST_CHROMA:
-            break
-    return float(saturated)
+def _lead(steps: int) -> np.ndarray:
+    return 1 - (1 - np.linspace(0, 1, steps + 1)) ** TURN
 
 
 def _turned(hue: float, share: np.ndarray) -> np.ndarray:
@@ -104,27 +93,33 @@ def _turned(hue: float, share: np.ndarray) -> np.ndarray:
     return (BLEACHED_HUE + way * share) % 1
 
 
-def _kept_visible(levels: np.ndarray, darkest: float, lightest: float) -> np.ndarray:
+def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, up_to: float) -> np.ndarray:
+    """(n, 3) OKLab's lightness, chroma, hue from `start` (share 0) to `end` (share 1). Hues of little chroma count
+    little, so that silver does not pass all the hues; a way over `up_to` degrees goes round the other side."""
+    way = (end[2] - start[2]) % 360
+    way -= 360 if way > up_to else 0
+    turned = share * end[1] / (share * end[1] + (1 - share) * start[1] + 1e-6)
+    places = start + share[:, None] * (end - start)
+    places[:, 2] = start[2] + way * turned
+    return places
+
+
+def _row(walk: np.ndarray, tone: Tone, levels: np.ndarray) -> np.ndarray:
+    """(n, 3) RGB: the walk's colour at each lightness L*."""
+    lightness = lightness_and_chroma(walk)[0]
+    wanted = _kept_visible(levels, tone)
+    return np.stack([np.interp(wanted, lightness, channel) for channel in walk.T], axis=-1)
+
+
+def _kept_visible(levels: np.ndarray, tone: Tone) -> np.ndarray:
     """Lightness drawn softly into darkest..lightest, and left alone well within."""
-    lower = darkest + KNEE * np.logaddexp(0, (levels - darkest) / KNEE)
-    return lightest - KNEE * np.logaddexp(0, (lightest - lower) / KNEE)
+    lower = tone.darkest + tone.knee * np.logaddexp(0, (levels - tone.darkest) / tone.knee)
+    return tone.lightest - tone.knee * np.logaddexp(0, (tone.lightest - lower) / tone.knee)
 
 
-@lru_cache(maxsize=32)
-def mix(color: float, dtype: np.dtype) -> Dye:
-    """The dye of a hue `color` (0..1 on the circle) for pictures of a dtype. Cheap the second time."""
-    levels = np.linspace(0, 100, LIGHTNESS_STEPS[dtype])
-    rows = []
-    for hue in _turned(color, 1 - (1 - np.linspace(0, 1, FADE_HUES + 1)) ** TURN):
-        walk = _walk(hue, _saturation_for(hue))
-        lightness, chroma = lightness_and_chroma(walk)
-        seen = lightness[chroma >= VISIBLE_CHROMA]
-        wanted = _kept_visible(levels, seen[0], seen[-1])
-        rows.append(np.stack([np.interp(wanted, lightness, channel) for channel in walk.T], axis=-1))
+def _filled(rows: np.ndarray) -> np.ndarray:
+    """(FADE_HUES + 1, n, 3) -> (FADE_STEPS, n, 3)"""
     place = np.linspace(0, FADE_HUES, FADE_STEPS)
     above = np.minimum(place.astype(int), FADE_HUES - 1)
     between = (place - above)[:, None, None]
-    rows = np.stack(rows)
-    table = rows[above] * (1 - between) + rows[above + 1] * between
-    table = np.rint(table * np.iinfo(dtype).max).astype(dtype)
-    return Dye(table, float(seen[0]), float(seen[-1]), float(lightness[chroma.argmax()]))
+    return rows[above] * (1 - between) + rows[above + 1] * between

@@ -16,6 +16,7 @@ from common.pictures import Picture, read_picture, write_picture
 from common.table import Row, Table
 from common.work import Tally, left_to_do, stamp, work_through
 from ombre.recolour import dye_hair, prepare
+from ombre.shades import file_name
 
 TABLE = "ombre.csv"
 COLUMNS = [
@@ -26,6 +27,7 @@ COLUMNS = [
     "ombre_grad_height",
     "strength",
     "lightness",
+    "reverse",
     "hair_share",
     "seconds",
     "source",
@@ -43,13 +45,14 @@ MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair 
 class Ombre:
     """How the hair is to look; each colour gives a picture. All values 0..1, `lightness` -1..1."""
 
-    colors: Sequence[float]  # places on the hue circle
+    colors: Sequence[str]  # as shades.parse_color calls them
     height: float  # share of the hair's height that is dyed
     grad_height: float  # share of that over which the dye fades in
     strength: float = 1.0
     lightness: float = 0.0
+    reverse: bool = False  # from the roots
 
-    def settings(self, color: float) -> Row:
+    def settings(self, color: str) -> Row:
         """One colour's columns of the table."""
         return dict(
             color=color,
@@ -57,6 +60,7 @@ class Ombre:
             ombre_grad_height=self.grad_height,
             strength=self.strength,
             lightness=self.lightness,
+            reverse=self.reverse,
         )
 
 
@@ -118,20 +122,20 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: l
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
     mask = mask_of(picture.rgb8)
-    hair = prepare(picture.rgb, mask, ombre.height, ombre.grad_height)
-    found = hair is not None or ombre.height == 0
+    hair = prepare(picture.rgb, mask)
     sizes = []
     for row in rows:
         target = output / row["output"]
-        if hair is None:
+        if hair is None or ombre.height == 0:
             copy(path, picture, target)
         else:
-            rgb = dye_hair(hair, row["color"], strength=ombre.strength, lightness=ombre.lightness)
+            look = dict(reverse=ombre.reverse, strength=ombre.strength, lightness=ombre.lightness)
+            rgb = dye_hair(hair, row["color"], ombre.height, ombre.grad_height, **look)
             write_picture(target, replace(picture, rgb=rgb))
         sizes.append(target.stat().st_size)
     seconds = (time.perf_counter() - started) / len(rows)
     result = dict(
-        hair_share=round(cv2.mean(mask)[0] / 255, 4), seconds=round(seconds, 4), status="ok" if found else NO_HAIR
+        hair_share=round(cv2.mean(mask)[0] / 255, 4), seconds=round(seconds, 4), status="ok" if hair else NO_HAIR
     )
     return [row | result | dict(result_bytes=size) for row, size in zip(rows, sizes)]
 
@@ -145,7 +149,7 @@ def copy(path: Path, picture: Picture, target: Path) -> None:
         shutil.copyfile(path, part)
 
 
-def with_color(name: str, color: float) -> str:
-    """`a/x.jpg`, 0.9 -> `a/x_0.9.jpg`."""
+def with_color(name: str, color: str) -> str:
+    """`a/x.jpg`, "0.9" -> `a/x_0.9.jpg`."""
     stem, suffix = os.path.splitext(name)
-    return f"{stem}_{color:g}{suffix}"
+    return f"{stem}_{file_name(color)}{suffix}"

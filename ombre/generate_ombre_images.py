@@ -23,13 +23,13 @@ from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.weights import short_hash  # noqa: E402
 from ombre.contact_sheet import write_contact_sheet  # noqa: E402
-from ombre.dye import COLORS, color_number  # noqa: E402
 from ombre.dyeing import TABLE, MaskOf, Ombre, dye_pictures  # noqa: E402
+from ombre.shades import list_of_shades, parse_color  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"
-SAMPLE_COLORS = (0.0, 0.1, 0.5, 0.75, 0.9)
+SAMPLE_COLORS = ("platinum", "caramel", "copper", "burgundy", "lilac", "blue")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=list_of_shades(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "pictures",
         type=place,
@@ -59,8 +61,9 @@ def parser() -> argparse.ArgumentParser:
         type=color,
         nargs="+",
         metavar="C",
-        help="a place on the hue circle from 0 to 1 (0 red, 0.1 orange, 0.5 sky blue, 0.9 pink, 1 red "
-        f"again) or a name ({', '.join(COLORS)}); each colour gives a picture (0.9)",
+        help="a shade by its name (below), '#rrggbb', or a place on the hue circle from 0 to 1 (0 red, 0.1 orange, 0.5 "
+        "cyan, 0.9 fuchsia, 1 red again); two with '>' between, upper to lower end, make an ombre of two: "
+        "'copper>platinum'; each colour gives a picture (0.9)",
     )
     parser.add_argument(
         "--ombre-height",
@@ -76,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="G",
         help="share of the dyed part, from its upper end, over which the dye fades in (%(default)s)",
     )
+    parser.add_argument("--reverse", action="store_true", help="dye from the roots, fading downwards")
     parser.add_argument(
         "--strength", type=share, default=1.0, metavar="S", help="how much of the dye takes, 0 to 1 (%(default)s)"
     )
@@ -108,8 +112,9 @@ def parser() -> argparse.ArgumentParser:
 
 def dye(options: argparse.Namespace) -> int:
     samples = not options.pictures
-    colors = options.color or (list(SAMPLE_COLORS) if samples else [0.9])
-    ombre = Ombre(colors, options.ombre_height, options.ombre_grad_height, options.strength, options.lightness)
+    colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
+    heights = options.ombre_height, options.ombre_grad_height
+    ombre = Ombre(colors, *heights, options.strength, options.lightness, options.reverse)
     started = time.perf_counter()
     tally = dye_pictures(
         options.pictures or [SAMPLES],
@@ -158,10 +163,16 @@ def within(text: str, low: float, high: float) -> float:
     return number
 
 
-def color(text: str) -> float:
+def color(text: str) -> str:
+    """A colour, called one way however it was written."""
     try:
-        return color_number(text)
+        return parse_color(text)[0]
     except ValueError as error:
+        if Path(text).exists():
+            raise argparse.ArgumentTypeError(
+                f"{text} is a file or folder, not a colour; put pictures before the options, or -- between them and "
+                "the colours"
+            ) from None
         raise argparse.ArgumentTypeError(str(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""People in a hair mask, the height of each one's hair, and where each one's fade begins.
+"""People in a hair mask, and the height of each one's hair.
 
 Who is who is settled on a coarse grid (see grid.py); the topmost and lowest rows are read off the mask itself. Hair
 that the picture's frame cuts off counts as far as it is seen.
@@ -9,21 +9,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ombre import grid
-
 HAIR = 128  # a mask value from which a pixel counts as hair
 SPECK = 0.0006  # a piece below this share of the grid's area is no head of its own
 MOST_PIECES = 24  # the largest ones; every other piece goes with the nearest of them
 PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther than this (in head's sizes)
 LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
 VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
-STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
-STRAND, BESIDE, STRAND_STEP = (
-    (3, 17),
-    (41, 17),
-    5.0,
-)  # cells (across, down); L* that moves a strand's edge most of the way
-EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
 
 
 class Head(NamedTuple):
@@ -38,17 +29,6 @@ class People(NamedTuple):
 
     heads: list[Head]
     owner: np.ndarray
-
-
-class Fade(NamedTuple):
-    """Where dye begins, on the grid, each (rows, columns) float32 or one number for the whole picture: `start` the
-    row (pixels) of its upper end, `length` its height in pixels (at least 1), `climb` the pixels by which an edge
-    may rise; `strands` (rows, columns) in -1..1 or None: how readily a strand takes dye against its neighbours."""
-
-    start: np.ndarray | float
-    length: np.ndarray | float
-    climb: np.ndarray | float
-    strands: np.ndarray | None
 
 
 def find_people(mask: np.ndarray, cells: np.ndarray, step: int) -> People:
@@ -157,55 +137,3 @@ def _rows(mask: np.ndarray, cells: np.ndarray, step: int) -> Head:
     top = above + upper[0] if len(upper) else first
     bottom = below + lower[-1] + 1 if len(lower) else last
     return Head(int(top), int(max(bottom, top + 1)))
-
-
-def plan_fade(people: People, ombre_height: float, ombre_grad_height: float, strands: np.ndarray | None) -> Fade:
-    """The fade of every head: the lowest `ombre_height` of its rows are dyed, and the upper `ombre_grad_height` of
-    those fade in (both 0..1)."""
-    top, bottom = np.float32(people.heads).T
-    dyed = ombre_height * (bottom - top)
-    start, length = bottom - dyed, np.maximum(ombre_grad_height * dyed, 1)
-    climb = np.minimum(np.maximum(EDGE_SWING * (bottom - top) - STRAND_SWING * length, 0), dyed / 4)
-    if ombre_height == 1:
-        climb[:] = 0
-        if ombre_grad_height == 0:
-            start[:] = -1  # all the hair, also wisps above the head's first row
-    if len(people.heads) == 1:
-        return Fade(float(start[0]), float(length[0]), float(climb[0]), strands)
-    return Fade(
-        *(cv2.GaussianBlur(np.float32(values[people.owner]), (0, 0), 1.5) for values in (start, length, climb)), strands
-    )
-
-
-def first_dyed_row(fade: Fade) -> int:
-    """The row above which nothing is dyed."""
-    return max(int(np.floor(np.min(fade.start - fade.climb))) - 1, 0)
-
-
-def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
-    """How far through the fade each pixel is: (rows, columns) float32, 0 untouched, 1 fully dyed."""
-
-    def full(value: np.ndarray | float) -> np.ndarray | float:
-        return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
-
-    shape = rows[1] - rows[0], columns[1] - columns[0]
-    place = np.arange(rows[0] + 1, rows[1] + 1, dtype=np.float32)[:, None]
-    strands = None if fade.strands is None else full(fade.strands)
-    start = full(fade.start)
-    if strands is not None and np.any(fade.climb):
-        start = start - full(fade.climb) * np.maximum(strands, 0)
-    share = np.broadcast_to(np.clip((place - start) / full(fade.length), 0, 1), shape)
-    if strands is None or share.min() == 1:
-        return np.ascontiguousarray(share)
-    return share + (4 * STRAND_SWING * share * (1 - share)) * strands
-
-
-def strand_signal(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Which strands are lighter (+) or darker (-) than the hair beside them: (rows, columns) float32 in -1..1.
-
-    `lightness` L* and `weight` the share of hair, both on the grid. Hair without strands gives 0: a straight edge."""
-
-    def mean(size: tuple[int, int]) -> np.ndarray:
-        return cv2.blur(lightness * weight, size) / cv2.blur(weight, size)
-
-    return np.tanh((mean(STRAND) - mean(BESIDE)) / STRAND_STEP)

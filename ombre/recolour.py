@@ -10,20 +10,24 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ombre import dye, grid, heads, matte
+from ombre import dye, fade, grid, heads, matte, walks
 
 FAINT = 4  # mask values below this are not hair at all
 BAND = 96  # rows worked on at a time
 AREA = (13, 13)  # cells: the area over which hair's own light is judged
-ROOM = (5.0, 14.0)  # L* kept free at the ends of a colour's range for light and shade of strands: least, most
+GAIN = (0.4, 1.6)  # how much that light's differences may shrink or grow to fit the colour's range
+FULLY = 0.98  # of the fade: hair that is as good as fully dyed
+LEAST_SIDE = 6.0  # L* between the middle of dyed hair and the ends of a colour's range
+ROOM = (5.0, 16.0)  # L* kept free at the ends of a colour's range for light and shade of strands: least, most
 
 
 class Hair(NamedTuple):
-    """What is known of a picture's hair whatever the colour.
+    """What is known of a picture's hair whatever the colour and the heights.
 
     `rgb` the whole picture; `rows`, `columns` the part of it that has hair, `mask` (h, w) uint8 of that part, `step`
-    its grid; `lines` of the matte (None: the mask is the matte); on the grid, float32, `light` (mean L* of the area
-    around) and `relief` (deviation of L* there); `mean` and `spread` of `light` over the hair; `fade`."""
+    its grid; `lines` of the matte (None: the mask is the matte); `people`; on the grid, float32, `strands` (how readily
+    they take dye), `light` (mean L* of the area around), `relief` (deviation of L* there) and `sure` (1 where there is
+    hair, else 0)."""
 
     rgb: np.ndarray
     rows: slice
@@ -31,52 +35,51 @@ class Hair(NamedTuple):
     step: int
     mask: np.ndarray
     lines: tuple[np.ndarray, np.ndarray] | None
+    people: heads.People
+    strands: np.ndarray
     light: np.ndarray
     relief: np.ndarray
-    mean: float
-    spread: float
-    fade: heads.Fade
+    sure: np.ndarray
 
 
 def ombre(
     rgb: np.ndarray,
     mask: np.ndarray,
-    color: float,
+    color: str | float,
     ombre_height: float,
     ombre_grad_height: float,
     *,
     refine: bool = True,
+    reverse: bool = False,
     strength: float = 1.0,
     lightness: float = 0.0,
 ) -> np.ndarray:
     """The picture with an ombre, a new array; `prepare` and `dye_hair` say what the arguments are."""
-    hair = prepare(rgb, mask, ombre_height, ombre_grad_height, refine=refine)
-    return rgb.copy() if hair is None else dye_hair(hair, color, strength=strength, lightness=lightness)
+    hair = prepare(rgb, mask, refine=refine)
+    look = dict(reverse=reverse, strength=strength, lightness=lightness)
+    if hair is None:
+        return rgb.copy()
+    return dye_hair(hair, color, ombre_height, ombre_grad_height, **look)
 
 
-def prepare(
-    rgb: np.ndarray, mask: np.ndarray, ombre_height: float, ombre_grad_height: float, *, refine: bool = True
-) -> Hair | None:
-    """What several colours of one picture share; None where there is nothing to dye.
+def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True) -> Hair | None:
+    """What all colours and heights of one picture share; None where there is no hair.
 
     Args:
         rgb: (H, W, 3) uint8 or uint16.
         mask: (H, W) uint8, share of hair x 255; where it is below FAINT no pixel changes.
-        ombre_height: share of each person's hair, from below, that is dyed; 0 changes nothing, 1 dyes it all.
-        ombre_grad_height: share of the dyed part, from above, over which the dye fades in; 0 is an edge.
         refine: make a matte of the mask that follows strands and leaves a doubtful rim alone, as a network's mask needs
             (a drawn one stays as it is); False takes the mask as the matte.
 
     Raises:
-        ValueError: a share outside 0..1, or arrays of other shapes or kinds.
+        ValueError: arrays of other shapes or kinds.
     """
-    _check(ombre_height=ombre_height, ombre_grad_height=ombre_grad_height)
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
     if mask.shape != rgb.shape[:2] or mask.dtype != np.uint8:
         raise ValueError(f"the mask is {mask.shape} {mask.dtype}, but must be {rgb.shape[:2]} uint8")
     left, top, width, height = cv2.boundingRect(cv2.threshold(mask, FAINT - 1, 255, cv2.THRESH_BINARY)[1])
-    if width == 0 or ombre_height == 0:
+    if width == 0:
         return None
     rows, columns, step = slice(top, top + height), slice(left, left + width), grid.step_for(height, width)
     mask = mask[rows, columns]
@@ -91,30 +94,50 @@ def prepare(
     weight_around = _smooth(weight)
     light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
     relief = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
-    mean, spread = cv2.meanStdDev(light, mask=np.uint8(cells >= min(heads.HAIR, cells.max())))
-    fade = heads.plan_fade(people, ombre_height, ombre_grad_height, heads.strand_signal(lightness, weight))
+    strands = fade.strand_signal(lightness, weight)
+    sure = np.float32(cells >= min(heads.HAIR, cells.max()))
     lines = matte.fit_lines(cells, grey * np.float32(255 / np.iinfo(rgb.dtype).max)) if refine else None
-    return Hair(rgb, rows, columns, step, mask, lines, light, relief, float(mean[0, 0]), float(spread[0, 0]), fade)
+    return Hair(rgb, rows, columns, step, mask, lines, people, strands, light, relief, sure)
 
 
-def dye_hair(hair: Hair, color: float, *, strength: float = 1.0, lightness: float = 0.0) -> np.ndarray:
+def dye_hair(
+    hair: Hair,
+    color: str | float,
+    ombre_height: float,
+    ombre_grad_height: float,
+    *,
+    reverse: bool = False,
+    strength: float = 1.0,
+    lightness: float = 0.0,
+) -> np.ndarray:
     """The picture with its hair dyed: a new array like `hair.rgb`.
 
     Args:
-        color: place on the hue circle, 0..1 (0 and 1 red).
+        color: a place on the hue circle, 0..1 (0 and 1 red), or a text as in shades.py.
+        ombre_height: share of each person's hair, from below, that is dyed; 0 changes nothing, 1 dyes it all.
+        ombre_grad_height: share of the dyed part, from above, over which the dye fades in; 0 is an edge.
+        reverse: dye from the roots, fading downwards; the first of two colours is the upper one still.
         strength: share of the dye that takes, 0..1.
         lightness: -1 (darker) .. 1 (lighter).
 
     Raises:
         ValueError: a setting outside its range.
     """
-    _check(color=color, strength=strength, lightness=(lightness + 1) / 2)
-    mixed = dye.mix(color % 1, hair.rgb.dtype)
-    lift = np.int16(np.rint(_lift(hair, mixed, lightness) * (mixed.table.shape[1] - 1) / 100))
+    _check(ombre_height=ombre_height, ombre_grad_height=ombre_grad_height)
+    _check(strength=strength, lightness=(lightness + 1) / 2)
+    mixed = dye.mix(color, hair.rgb.dtype, from_below=reverse)
     result = hair.rgb.copy()
+    if ombre_height == 0:
+        return result
+    tints = len(mixed.tones)
+    fades = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, tints=tints, reverse=reverse)
+    lifts = [
+        np.int16(np.rint(lift * (mixed.table.shape[1] - 1) / 100)) for lift in _lifts(hair, mixed, fades, lightness)
+    ]
     part = result[hair.rows, hair.columns]
-    for start in range(heads.first_dyed_row(hair.fade), len(part), BAND):
-        _dye_band(hair, part, (start, min(start + BAND, len(part))), lift, mixed.table, strength)
+    first, last = fade.dyed_rows(fades[0], len(part))
+    for start in range(first, last, BAND):
+        _dye_band(hair, part, (start, min(start + BAND, last)), fades, lifts, mixed.table, strength)
     return result
 
 
@@ -137,7 +160,7 @@ def _check(**shares: float) -> None:
 def _lightness_of_greys(dtype: np.dtype) -> np.ndarray:
     """L* of every grey of a dtype: float32."""
     grey = np.linspace(0, 1, np.iinfo(dtype).max + 1, dtype=np.float32)
-    return np.ascontiguousarray(dye.lightness_and_chroma(np.repeat(grey[:, None], 3, axis=1))[0])
+    return np.ascontiguousarray(walks.lightness_and_chroma(np.repeat(grey[:, None], 3, axis=1))[0])
 
 
 @lru_cache(maxsize=2)
@@ -151,19 +174,46 @@ def _smooth(cells: np.ndarray) -> np.ndarray:
     return cv2.blur(cv2.blur(cells, AREA), AREA)
 
 
-def _lift(hair: Hair, mixed: dye.Dye, lightness: float) -> np.ndarray:
-    """L* to add, on the grid: black hair is bleached and blond hair toned down to about where the colour shows, while
-    darker and lighter parts of the hair stay so, and strands' own light and shade (not in here) stay as they are."""
+def _lifts(hair: Hair, mixed: dye.Dye, fades: list[fade.Fade], lightness: float) -> list[np.ndarray]:
+    """For each tint the L* to add, on the grid: black hair is bleached and blond hair toned down to where the colour
+    lies, while darker and lighter parts of the hair stay so, and strands' own light and shade (not in here) stay as
+    they are. Each person's hair is judged by itself, by the part that the tint dyes."""
+    shares = [fade.dye_share_of_cells(planned, hair.step, hair.light.shape) for planned in fades]
+    shares.append(np.zeros_like(shares[0]))
     room = np.clip(2.5 * hair.relief, *ROOM)
-    centre = 0.45 * hair.mean + 0.55 * mixed.fullest + 15 * lightness
-    centre = np.clip(centre, mixed.darkest + 10, mixed.lightest - 10)
-    gain = np.clip((mixed.lightest - mixed.darkest - 20) / (4 * hair.spread + 1e-3), 0.4, 1.6)
-    wanted = centre + gain * (hair.light - hair.mean)
-    return np.clip(wanted, mixed.darkest + room, mixed.lightest - room) - hair.light
+    lifts = []
+    for tone, own, following in zip(mixed.tones, shares, shares[1:]):
+        dyed = hair.sure * (own * (1 - following) > FULLY)
+        mean, spread = _by_person(hair, hair.light, dyed)
+        centre = (1 - tone.pull) * mean + tone.pull * tone.level + 15 * lightness
+        centre = np.clip(centre, tone.darkest + LEAST_SIDE, tone.lightest - LEAST_SIDE)
+        lightest, darkest = tone.lightest - room, tone.darkest + room
+        up, down = ((side - 10) / (2 * spread + 1e-3) for side in (tone.lightest - centre, centre - tone.darkest))
+        away = hair.light - mean
+        wanted = centre + away * np.clip(np.where(away > 0, up, down), *GAIN)
+        wanted += centre - _by_person(hair, np.clip(wanted, darkest, lightest), dyed)[0]
+        lifts.append(np.clip(wanted, darkest, lightest) - hair.light)
+    return lifts
+
+
+def _by_person(hair: Hair, light: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of `light` over each person's hair so weighted, where that person is: on the grid."""
+    owner, weight, light = hair.people.owner.ravel(), (weight + 1e-6 * hair.sure + 1e-9).ravel(), light.ravel()
+    total = np.bincount(owner, weight)
+    mean = np.bincount(owner, weight * light) / total
+    spread = np.sqrt(np.bincount(owner, weight * (light - mean[owner]) ** 2) / total)
+    values = (np.float32(value)[hair.people.owner] for value in (mean, spread))
+    return tuple(value if len(mean) == 1 else cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)
 
 
 def _dye_band(
-    hair: Hair, part: np.ndarray, rows: tuple[int, int], lift: np.ndarray, table: np.ndarray, strength: float
+    hair: Hair,
+    part: np.ndarray,
+    rows: tuple[int, int],
+    fades: list[fade.Fade],
+    lifts: list[np.ndarray],
+    table: np.ndarray,
+    strength: float,
 ) -> None:
     """Dye the rows rows[0]..rows[1] of `part`, the picture's part with hair, in place."""
     most = np.iinfo(table.dtype).max
@@ -171,10 +221,16 @@ def _dye_band(
     columns = (0, mask.shape[1])
     grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
     alpha = alpha_of(hair, rows, grey if most == 255 else np.uint8(grey >> 8))
-    share = heads.dye_share(hair.fade, hair.step, rows, columns)
+    share = fade.dye_share(fades[0], hair.step, rows, columns)
     weight = cv2.multiply(alpha, share, scale=strength * most / 255, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)
-    level = cv2.add(np.take(_levels_of_greys(table.dtype), grey), grid.grow(lift, hair.step, rows, columns))
+    lift = grid.grow(lifts[0], hair.step, rows, columns)
     place = cv2.multiply(share, dye.FADE_STEPS - 1, dtype=cv2.CV_16S)
+    if len(fades) > 1:
+        share = fade.dye_share(fades[1], hair.step, rows, columns)
+        further = grid.grow(lifts[1], hair.step, rows, columns)
+        lift = cv2.add(lift, cv2.multiply(cv2.subtract(further, lift), share, dtype=cv2.CV_16S))
+        place = cv2.add(place, cv2.multiply(share, dye.FADE_STEPS, dtype=cv2.CV_16S))
+    level = cv2.add(np.take(_levels_of_greys(table.dtype), grey), lift)
     dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     weight = cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
     band[...] = cv2.add(cv2.multiply(band, most - weight, scale=1 / most), cv2.multiply(dyed, weight, scale=1 / most))

@@ -1,16 +1,21 @@
-"""The colour: hue, lightness, names."""
+"""The colour: hue, lightness, shades, names."""
 
 import cv2
 import numpy as np
 import pytest
 
-from ombre import dye
+from benchmarks.ciede2000 import ciede2000
+from ombre import dye, shades, walks
 
 UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 
 
 def hue_of(rgb):
     return cv2.cvtColor(np.float32(rgb).reshape(1, -1, 3), cv2.COLOR_RGB2HSV)[0, :, 0]
+
+
+def lab(rgb):
+    return cv2.cvtColor(np.float32(rgb).reshape(1, -1, 3), cv2.COLOR_RGB2LAB)[0]
 
 
 @pytest.mark.parametrize("color", np.arange(0, 1, 0.05))
@@ -23,18 +28,18 @@ def test_the_dyed_row_has_the_asked_hue_everywhere(color):
 @pytest.mark.parametrize("color", np.arange(0, 1, 0.05))
 def test_dyed_hair_is_seen_never_clipped_and_keeps_the_order_of_light(color):
     mixed = dye.mix(color, UINT8)
-    lightness, chroma = dye.lightness_and_chroma(np.float32(mixed.table[-1]) / 255)
+    lightness, chroma = walks.lightness_and_chroma(np.float32(mixed.table[-1]) / 255)
     assert chroma.min() > 20
     assert 1 <= mixed.table[-1].min() and mixed.table[-1].max() <= 254
-    assert (np.diff(dye.lightness_and_chroma(dye.mix(color, UINT16).table[-1] / 65535)[0]) > -0.01).all()
+    assert (np.diff(walks.lightness_and_chroma(dye.mix(color, UINT16).table[-1] / 65535)[0]) > -0.01).all()
 
 
 @pytest.mark.parametrize("color", [0.0, 0.1, 0.5, 0.61, 0.9])
 def test_within_the_range_of_a_colour_lightness_is_kept(color):
     mixed = dye.mix(color, UINT16)
     asked = np.linspace(0, 100, mixed.table.shape[1])
-    got, _ = dye.lightness_and_chroma(mixed.table[-1] / 65535)
-    within = (asked > mixed.darkest + 12) & (asked < mixed.lightest - 12)
+    got, _ = walks.lightness_and_chroma(mixed.table[-1] / 65535)
+    within = (asked > mixed.tones[0].darkest + 12) & (asked < mixed.tones[0].lightest - 12)
     assert within.sum() > 500
     assert np.abs(got - asked)[within].max() < 0.5
 
@@ -50,15 +55,79 @@ def test_the_fade_begins_warm_and_turns_the_shorter_way():
 
 
 def test_both_ends_of_the_circle_are_red():
-    np.testing.assert_array_equal(dye.mix(0.0, UINT8).table, dye.mix(1.0 % 1, UINT8).table)
+    np.testing.assert_array_equal(dye.mix(0.0, UINT8).table, dye.mix(1.0, UINT8).table)
 
 
-@pytest.mark.parametrize("text, number", [("pink", 0.9), (" Red ", 0.0), ("sky", 0.5), ("0.25", 0.25), ("1", 1.0)])
-def test_names_and_numbers(text, number):
-    assert dye.color_number(text) == number
+@pytest.mark.parametrize("shade", [shade for group in shades.SHADES.values() for shade in group])
+def test_the_table_of_a_shade_holds_it_and_keeps_the_order_of_light(shade):
+    mixed = dye.mix(shade.name, UINT16)
+    walk = mixed.table[-1] / 65535
+    away = ciede2000(lab(walk), lab(walks.rgb_of(shade.rgb)[None]))
+    assert away.min() < 1, "at its own lightness the shade is as asked"
+    lightness = walks.lightness_and_chroma(walk)[0]
+    assert (np.diff(lightness) > -0.01).all()
+    asked = np.linspace(0, 100, len(walk))
+    within = (asked > 12) & (asked < 90)
+    assert np.abs(lightness - asked)[within].max() < 0.5
+    assert 1 <= dye.mix(shade.name, UINT8).table.min() and dye.mix(shade.name, UINT8).table.max() <= 254
 
 
-@pytest.mark.parametrize("text", ["blurple", "1.2", "-0.1", "nan", ""])
+@pytest.mark.parametrize("shade", ["golden blond", "honey", "yellow", "gold", "#d8c070"])
+def test_shadows_of_blond_are_brown_not_olive(shade):
+    mixed = dye.mix(shade, UINT16)
+    shadow = hue_of(mixed.table[-1, round(0.3 * mixed.table.shape[1])] / 65535)
+    assert shadow < hue_of(walks.rgb_of(shades.parse_color(shade)[1][0])) - 1
+
+
+def test_two_colours_go_from_one_to_the_other():
+    both = dye.mix("copper>platinum", UINT16)
+    copper, platinum = (dye.mix(name, UINT16) for name in ("copper", "platinum"))
+    np.testing.assert_array_equal(both.table[: dye.FADE_STEPS], copper.table)
+    np.testing.assert_allclose(both.table[dye.FADE_STEPS].astype(int), copper.table[-1], atol=20)
+    np.testing.assert_allclose(both.table[-1].astype(int), platinum.table[-1], atol=20)
+    assert both.tones == copper.tones + platinum.tones
+    assert dye.mix("copper>platinum", UINT16, from_below=True).tones == platinum.tones + copper.tones
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "tints"),
+    [
+        ("pink", "pink", ("#e4749d",)),
+        (" Rose-Gold ", "rose gold", ("#d9a08f",)),
+        ("rosegold", "rose gold", ("#d9a08f",)),
+        ("플래티넘", "platinum", ("#dfd3c2",)),
+        ("애쉬브라운", "ash brown", ("#6d5f56",)),
+        ("#C0FFEE", "#c0ffee", ("#c0ffee",)),
+        ("0.25", "0.25", (0.25,)),
+        ("1", "1", (1.0,)),
+        (0.6, "0.6", (0.6,)),
+        ("copper > 실버", "copper>silver", ("#b5643d", "#b6b8bd")),
+    ],
+)
+def test_names_and_numbers(text, name, tints):
+    assert shades.parse_color(text) == (name, tints)
+    assert shades.parse_color(name)[0] == name
+
+
+@pytest.mark.parametrize("text", ["blurple", "1.2", "-0.1", "nan", "", "#12345", "copper>", "red>mud"])
 def test_no_colour(text):
-    with pytest.raises(ValueError, match="pink"):
-        dye.color_number(text)
+    with pytest.raises(ValueError, match="platinum"):
+        shades.parse_color(text)
+
+
+def test_three_colours_are_too_many():
+    with pytest.raises(ValueError, match="two colours at most"):
+        shades.parse_color("red>copper>gold")
+
+
+def test_every_shade_has_names_of_its_own():
+    known = [shade for group in shades.SHADES.values() for shade in group]
+    for names in zip(*known):
+        assert len(set(names)) == len(known)
+
+
+def test_colour_differences_are_those_of_the_paper():
+    """Pairs of the supplementary data of Sharma, Wu, Dalal, 2005."""
+    first = [(50, 2.6772, -79.7751), (50, 0, 0), (50, 2.5, 0), (2.0776, 0.0795, -1.1350), (22.7233, 20.0904, -46.6940)]
+    second = [(50, 0, -82.7485), (50, -1, 2), (73, 25, -18), (0.9033, -0.0636, -0.5514), (23.0331, 14.9730, -42.5619)]
+    np.testing.assert_allclose(ciede2000(first, second), [2.0425, 2.3669, 27.1492, 0.9082, 2.0373], atol=1e-4)

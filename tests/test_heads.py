@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ombre import grid, heads
+from ombre import fade, grid, heads
 
 
 def people_in(mask):
@@ -77,15 +77,15 @@ def test_no_hair():
 
 def share_of(mask, height, grad, strands=None):
     people, step = people_in(mask)
-    fade = heads.plan_fade(people, height, grad, strands)
-    return heads.dye_share(fade, step, (0, mask.shape[0]), (0, mask.shape[1])), fade
+    (plan,) = fade.plan_fades(people, height, grad, strands)
+    return fade.dye_share(plan, step, (0, mask.shape[0]), (0, mask.shape[1])), plan
 
 
 def test_fade_from_row_to_row():
     mask = drawn((120, 50), (10, 110, 5, 45))
-    share, fade = share_of(mask, 0.5, 0.4)
+    share, plan = share_of(mask, 0.5, 0.4)
     np.testing.assert_allclose(share[:, 20], np.clip((np.arange(120) + 1 - 60) / 20, 0, 1), atol=1e-6)
-    assert heads.first_dyed_row(fade) <= 60
+    assert fade.dyed_rows(plan, 120)[0] <= 60
 
 
 @pytest.mark.parametrize("height, first", [(0.25, 85), (0.5, 60), (1.0, 0)])
@@ -107,15 +107,15 @@ def test_strands_move_the_fade_but_neither_its_ends_nor_its_order():
 def test_at_an_edge_dye_climbs_strands_a_little_and_never_leaves_hair_below_undyed():
     mask = drawn((250, 250), (0, 250, 0, 250))
     strands = np.float32(np.sign(np.sin(np.arange(250) / 3))[None].repeat(250, axis=0))
-    share, fade = share_of(mask, 0.5, 0.0, strands)
+    share, plan = share_of(mask, 0.5, 0.0, strands)
     assert (share[125:] == 1).all() and (share[: 125 - 6] == 0).all() and (share[120:125] == 1).any()
-    assert heads.first_dyed_row(fade) <= 119
+    assert fade.dyed_rows(plan, 250)[0] <= 119
 
 
 def test_even_hair_has_no_strands():
-    even = heads.strand_signal(np.full((60, 60), 40, np.float32), np.ones((60, 60), np.float32))
+    even = fade.strand_signal(np.full((60, 60), 40, np.float32), np.ones((60, 60), np.float32))
     assert np.abs(even).max() < 1e-3
     streaks = np.full((60, 60), 40, np.float32)
     streaks[:, ::6] += 20
-    signal = heads.strand_signal(streaks, np.ones((60, 60), np.float32))
+    signal = fade.strand_signal(streaks, np.ones((60, 60), np.float32))
     assert signal.max() > 0.3 and signal.min() < -0.1 and np.abs(signal).max() <= 1

@@ -59,9 +59,9 @@ def test_several_colours_by_name_and_number(folder, tmp_path):
     output = tmp_path / "out"
     result = run(folder, "--output", output, "--color", "pink", "0.5")
     assert result.returncode == 0 and result.stderr.count("\n") <= 1, "quiet when not on a terminal"
-    assert sorted(rows(output).index) == ["a_0.5.jpg", "a_0.9.jpg", "deep/a_0.5.png", "deep/a_0.9.png"]
+    assert sorted(rows(output).index) == ["a_0.5.jpg", "a_pink.jpg", "deep/a_0.5.png", "deep/a_pink.png"]
     before, pink, blue = (
-        pixels(path) for path in (folder / "deep" / "a.png", output / "deep/a_0.9.png", output / "deep/a_0.5.png")
+        pixels(path) for path in (folder / "deep" / "a.png", output / "deep/a_pink.png", output / "deep/a_0.5.png")
     )
     assert np.abs(pink - blue).max() > 60
     changed = (before != pink).any(axis=-1)
@@ -136,6 +136,7 @@ def test_alpha_profile_and_orientation_stay(form, tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
+    (["--color", "pink", "README.md"], "put pictures before the options"),
     (["--color", "1.5"], "1.5"), (["--color", "mud"], "mud"), (["--ombre-height", "-0.1"], "-0.1"),
     (["--ombre-grad-height", "2"], "2 is not a number from 0 to 1"),
     (["--weights", "none.safetensors"], "none.safetensors"),

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ombre import dye
+from benchmarks.ciede2000 import ciede2000
+from ombre import walks
 from ombre.recolour import dye_hair, ombre, prepare
+from ombre.shades import parse_color
 
 
 def hair_picture(height=200, width=160, lightness=60, seed=0):
@@ -28,7 +30,7 @@ def hue_error(rgb, color):
 
 
 def lightness_of(rgb):
-    return dye.lightness_and_chroma(np.float32(rgb) / np.iinfo(rgb.dtype).max)[0]
+    return walks.lightness_and_chroma(np.float32(rgb) / np.iinfo(rgb.dtype).max)[0]
 
 
 def test_height_0_changes_nothing():
@@ -36,7 +38,7 @@ def test_height_0_changes_nothing():
     dyed = ombre(rgb, mask, 0.6, 0.0, 0.5)
     np.testing.assert_array_equal(dyed, rgb)
     assert dyed is not rgb
-    assert prepare(rgb, mask, 0.0, 0.5) is None
+    assert prepare(rgb, np.zeros_like(mask)) is None
 
 
 def test_height_1_dyes_all_hair_and_nothing_else():
@@ -78,7 +80,7 @@ def test_black_brown_and_blond_take_colour_and_keep_their_strands(color, lightne
     rgb, mask = hair_picture(lightness=lightness)
     part = mask > 0
     dyed = ombre(rgb, mask, color, 1.0, 0.0)
-    chroma = dye.lightness_and_chroma(np.float32(dyed) / 255)[1][part]
+    chroma = walks.lightness_and_chroma(np.float32(dyed) / 255)[1][part]
     weighted = (hue_error(dyed[part], color)[0] * chroma).sum() / chroma.sum()
     assert weighted < 0.6 and (chroma > 20).mean() > 0.99
     inside = cv2.erode(mask, np.ones((21, 21))) > 0
@@ -98,8 +100,51 @@ def test_between_brown_and_blue_there_is_no_grey():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (92, 62, 42)
     rows = np.float32(ombre(rgb, mask, 0.61, 1.0, 1.0)[20:180, 80]) / 255
-    chroma = dye.lightness_and_chroma(rows)[1]
+    chroma = walks.lightness_and_chroma(rows)[1]
     assert chroma.min() > 0.8 * chroma[0]
+
+
+@pytest.mark.parametrize("shade", ["platinum", "espresso", "copper", "mint", "ash blond"])
+@pytest.mark.parametrize("lightness", [20, 90, 170])
+def test_hair_takes_the_mean_colour_of_the_shade_and_keeps_its_strands(shade, lightness):
+    rgb, mask = hair_picture(lightness=lightness)
+    dyed = ombre(rgb, mask, shade, 1.0, 0.0)
+    before, after = (cv2.cvtColor(np.float32(picture) / 255, cv2.COLOR_RGB2LAB) for picture in (rgb, dyed))
+    asked = cv2.cvtColor(np.float32(walks.rgb_of(parse_color(shade)[1][0]))[None, None], cv2.COLOR_RGB2LAB)[0, 0]
+    assert ciede2000(after[mask > 0].mean(axis=0), asked) < 6
+    inside = cv2.erode(mask, np.ones((21, 21))) > 0
+    strands = [(light[..., 0] - cv2.GaussianBlur(light[..., 0], (0, 0), 3))[inside] for light in (before, after)]
+    assert np.corrcoef(strands)[0, 1] > 0.95 and 0.85 < strands[1].std() / strands[0].std() < 1.15
+
+
+def test_each_person_gets_the_shade_whatever_the_hair():
+    (dark, mask), (light, _) = hair_picture(lightness=25), hair_picture(lightness=150)
+    rgb, both = np.hstack([dark, np.full_like(dark, 200), light]), np.hstack([mask, np.zeros_like(mask), mask])
+    dyed = lightness_of(ombre(rgb, both, "ash brown", 1.0, 0.0))
+    left, right = dyed[:, :160][mask > 0].mean(), dyed[:, 320:][mask > 0].mean()
+    assert abs(left - right) < 3
+
+
+def test_reverse_dyes_from_the_roots():
+    rgb, mask = hair_picture()
+    rgb[mask > 0] = (72, 60, 48)
+    dyed = ombre(rgb, mask, "red", 0.5, 0.5, reverse=True)
+    np.testing.assert_array_equal(dyed[101:], rgb[101:])
+    assert (dyed[20:60, 30:130] == dyed[30, 80]).all() and (dyed[30, 80] != rgb[30, 80]).any()
+    edge = (ombre(rgb, mask, "red", 0.5, 0.0, reverse=True) != rgb).any(axis=-1)
+    assert edge[20:100, 30:130].all() and not edge[100:].any()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_of_two_colours_the_first_is_the_upper_one(reverse):
+    rgb, mask = hair_picture()
+    rgb[mask > 0] = (72, 60, 48)
+    dyed = ombre(rgb, mask, "red>blue", 0.5, 0.0, reverse=reverse)
+    upper, lower = (30, 80) if reverse else (110, 170)
+    for row, color in ((upper, "red"), (lower, "blue")):
+        assert np.abs(dyed[row, 80] - ombre(rgb, mask, color, 1.0, 0.0)[row, 80].astype(int)).max() <= 3
+    undyed = slice(101, None) if reverse else slice(0, 99)
+    np.testing.assert_array_equal(dyed[undyed], rgb[undyed])
 
 
 def test_two_people_fade_at_their_own_rows():
@@ -157,20 +202,22 @@ def test_unrefined_a_soft_mask_is_the_matte():
 
 def test_strength_and_lightness():
     rgb, mask = hair_picture()
-    hair = prepare(rgb, mask, 1.0, 0.0)
-    np.testing.assert_array_equal(dye_hair(hair, 0.6, strength=0.0), rgb)
-    full, half = (np.float32(dye_hair(hair, 0.6, strength=strength)) - rgb for strength in (1.0, 0.5))
+    hair = prepare(rgb, mask)
+    np.testing.assert_array_equal(dye_hair(hair, 0.6, 1.0, 0.0, strength=0.0), rgb)
+    full, half = (np.float32(dye_hair(hair, 0.6, 1.0, 0.0, strength=strength)) - rgb for strength in (1.0, 0.5))
     np.testing.assert_allclose(half, full / 2, atol=1.5)
-    darker, plain, lighter = (lightness_of(dye_hair(hair, 0.6, lightness=at))[mask > 0].mean() for at in (-1, 0, 1))
+    darker, plain, lighter = (
+        lightness_of(dye_hair(hair, 0.6, 1.0, 0.0, lightness=at))[mask > 0].mean() for at in (-1, 0, 1)
+    )
     assert darker < plain - 4 and plain + 8 < lighter
 
 
 def test_several_colours_of_one_preparation_are_each_as_if_alone():
     rgb, mask = hair_picture()
-    hair = prepare(rgb, mask, 0.7, 0.4)
-    for color in (0.0, 0.5, 1.0):
-        np.testing.assert_array_equal(dye_hair(hair, color), ombre(rgb, mask, color, 0.7, 0.4))
-    np.testing.assert_array_equal(dye_hair(hair, 0.0), dye_hair(hair, 1.0))
+    hair = prepare(rgb, mask)
+    for color in (0.0, 0.5, 1.0, "platinum", "red>#c0ffee"):
+        np.testing.assert_array_equal(dye_hair(hair, color, 0.7, 0.4), ombre(rgb, mask, color, 0.7, 0.4))
+    np.testing.assert_array_equal(dye_hair(hair, 0.0, 0.7, 0.4), dye_hair(hair, 1.0, 0.7, 0.4))
 
 
 def test_threads_and_views_change_nothing():

@@ -1,0 +1,96 @@
+"""Every shade on hair of every colour, measured with drawn masks.
+
+    python benchmarks/shades.py FOLDER          FOLDER/images/NAME.jpg with FOLDER/masks/NAME.png
+
+In the fully dyed part, over the pictures: dE2000 between the mean colour and the shade, and the share of pictures where
+it is at most CLOSE; the same where the hair's own light and shade allow the shade; then strand detail, contrast and
+clipping as in ombre_quality.py, and the mean lightness L* on dark, middling and light hair beside the shade's own.
+
+Light and shade allow a shade where the part's own L*, moved to the shade's so that the means agree, stays for nine
+tenths of the pixels within ALLOWED: otherwise strands that are lighter and darker by as much as they were do not fit
+under white or over black around that mean.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.ciede2000 import ciede2000
+from benchmarks.markdown import markdown
+from benchmarks.ombre_quality import fully_dyed, lab, measure, read_all
+from ombre.recolour import dye_hair, prepare
+from ombre.shades import SHADES, Shade
+from ombre.walks import rgb_of
+
+CLOSE = 6.0  # dE2000
+ALLOWED = 1.0, 99.0  # L*
+DARK, LIGHT = 22.0, 50.0  # L* of hair before, as in ombre_quality.py
+
+
+def measure_shade(shade: Shade, pictures: list, height: float, grad: float) -> np.ndarray:
+    """(pictures, 7): L* before, L* after, whether the shade is allowed, dE2000, detail, contrast, clipped %."""
+    asked = lab(np.float32(rgb_of(shade.rgb))[None, None] * 255)[0, 0]
+    rows = []
+    for rgb, part, hair in pictures:
+        after = dye_hair(hair, shade.name, height, grad)
+        before, colours = lab(rgb)[part], lab(after)[part]
+        moved = before[:, 0] - before[:, 0].mean() + asked[0]
+        allowed = ((moved > ALLOWED[0]) & (moved < ALLOWED[1])).mean() > 0.9
+        away = ciede2000(colours.mean(axis=0), asked)
+        *_, detail, contrast, clipped = measure(rgb, after, part, 0.0)
+        rows.append([before[:, 0].mean(), colours[:, 0].mean(), allowed, away, detail, contrast, clipped])
+    return np.array(rows)
+
+
+def summary(group: str, shade: Shade, figures: np.ndarray) -> dict[str, object]:
+    before, after, allowed, away, detail, contrast, clipped = figures.T
+    allowed = allowed > 0
+    kinds = {"dark": before < DARK, "middling": (before >= DARK) & (before < LIGHT), "light": before >= LIGHT}
+    return {
+        "": f"{shade.name} ({group})",
+        "dE2000": away.mean(),
+        "close": f"{100 * (away <= CLOSE).mean():.0f} %",
+        "allowed": f"{allowed.sum()} of {len(allowed)}",
+        "dE2000 there": away[allowed].mean(),
+        "close there": f"{100 * (away[allowed] <= CLOSE).mean():.0f} %",
+        "worst there": away[allowed].max(),
+        "detail": detail.mean(),
+        "contrast": contrast.mean(),
+        "clipped, %": clipped.mean(),
+        "L* asked": float(lab(np.float32(rgb_of(shade.rgb))[None, None] * 255)[0, 0, 0]),
+    } | {f"L* on {kind}": after[chosen].mean() for kind, chosen in kinds.items() if chosen.any()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=50)
+    parser.add_argument("--ombre-height", type=float, default=0.8)
+    parser.add_argument("--ombre-grad-height", type=float, default=0.3)
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    height, grad = asked.ombre_height, asked.ombre_grad_height
+    pictures = [
+        (rgb, fully_dyed(drawn, height, grad), prepare(rgb, drawn))
+        for rgb, drawn, _ in read_all(asked.folder, asked.pictures, "drawn", None)
+    ]
+    pictures = [picture for picture in pictures if picture[1].sum() >= 200 and picture[2] is not None]
+    print(f"{len(pictures)} pictures, height {height}, fade {grad}\n")
+    print(
+        markdown(
+            [
+                summary(group, shade, measure_shade(shade, pictures, height, grad))
+                for group, shades in SHADES.items()
+                for shade in shades
+            ]
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
