@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.losses import OUTPUT as LOSSES  # noqa: E402
 from common.files import replacing  # noqa: E402
 from common.pictures import Picture, read_picture, write_picture  # noqa: E402
-from ombre.recolour import alpha_of, prepare  # noqa: E402
+from ombre.matte import refine  # noqa: E402
 from segmentation.facexformer.model import FaceXFormer  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 from segmentation.student.frame import INPUT_SIZE, to_mask  # noqa: E402
@@ -57,8 +57,7 @@ more there, by which it plans,
 
 {closer}
 
-and the alpha matte in which it lays the dye, counted as hair from one half on. The matte leaves doubtful rims alone, so that
-no skin and no background takes the dye, and lies within the drawn outline for it:
+and the alpha matte in which it lays the dye, counted as hair from one half on:
 
 {matte}
 
@@ -118,7 +117,7 @@ def main() -> None:
     plain = evaluate(pairs, finder.mask, output / "plain")
     mirrored = evaluate(pairs, lambda rgb: mirrored_mask(finder, rgb), output / "mirrored", overlays=0)
     closer = evaluate(pairs, finder.mask, output / "closer", overlays=0)
-    matte = evaluate(pairs, lambda rgb: matte_of(rgb, finder.mask(rgb)), output / "matte", overlays=0)
+    matte = evaluate(pairs, lambda rgb: refine(rgb, finder.mask(rgb)), output / "matte", overlays=0)
     reference = evaluate(pairs, lambda rgb: torch_mask(network, rgb), output / "float32", overlays=0)
     other = evaluate(gather([options.masks / "lfw"]), finder.mask, output / "lfw", overlays=0)
     x = torch.randn(1, 3, INPUT_SIZE, INPUT_SIZE)
@@ -138,15 +137,6 @@ def mirrored_mask(finder: HairFinder, rgb: np.ndarray) -> np.ndarray:
     """Soft mask (H, W) uint8, the mean of the picture's and its mirror image's."""
     mirror = finder.probability(np.ascontiguousarray(rgb[:, ::-1]))[:, ::-1]
     return to_mask((finder.probability(rgb) + mirror) / 2, *rgb.shape[:2])
-
-
-def matte_of(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The ombre's alpha matte (H, W) uint8 for a picture (H, W, 3) and its mask (H, W), both uint8."""
-    whole = np.zeros_like(mask)
-    if (hair := prepare(rgb, mask)) is not None:
-        part = np.s_[hair.rows, hair.columns]
-        whole[part] = alpha_of(hair, (0, len(hair.mask)), cv2.cvtColor(rgb[part], cv2.COLOR_RGB2GRAY))
-    return whole
 
 
 @torch.inference_mode()

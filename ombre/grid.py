@@ -3,10 +3,13 @@
 A cell is `step` x `step` pixels, so the two sizes fit to the pixel and any band of rows can be brought back alone.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
 MOST_CELLS = 256  # on the longer side of the hair
+TILE = (96, 256)  # pixels (down, across) worked on at a time
 
 
 def step_for(height: int, width: int) -> int:
@@ -36,3 +39,15 @@ def grow(cells: np.ndarray, step: int, rows: tuple[int, int], columns: tuple[int
         cells = cv2.resize(cells, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
     top, left = rows[0] - first[0] * step, columns[0] - first[1] * step
     return cells[top : top + rows[1] - rows[0], left : left + columns[1] - columns[0]]
+
+
+def colours(rgb: np.ndarray, step: int) -> np.ndarray:
+    """(h, w, 3) uint8 or uint16 -> the cells' mean colours (rows, columns, 3) float32 in 0..255."""
+    return shrink(rgb, step) * np.float32(255 / np.iinfo(rgb.dtype).max)
+
+
+def tiles(rows: tuple[int, int], width: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Rows (from, to) and columns (from, to) of the tiles that cover these rows of an area of this width."""
+    for top in range(*rows, TILE[0]):
+        for left in range(0, width, TILE[1]):
+            yield (top, min(top + TILE[0], rows[1])), (left, min(left + TILE[1], width))

@@ -1,49 +1,68 @@
 """A soft hair mask becomes an alpha matte that follows the strands.
 
-Guided filter (He, Sun, Tang, "Guided Image Filtering", 2013) in its fast form (He, Sun, arXiv 1505.00996): within a
-small window the share of hair is taken as a line in the picture's grey; the lines are fitted on a coarse grid and
-applied at full size, so that strands are found however large the photograph is.
+Near the mask's edge the colour of a pixel tells how much of it is hair: the place on the line between the colours of
+the hair and of what is behind it (strand.py). Where these two look alike the mask is believed, and away from its edge
+always. What changes slowly is worked out on a coarse grid (grid.py) and applied at full size, so that strands are found
+however large the photograph is.
 """
 
 import cv2
 import numpy as np
 
-RADIUS = 2  # cells
-EPSILON = 10.0**2  # variance of the grey (0..255) below which an edge in the mask is left as it is
-TRUST = (0.92, 0.99)  # probabilities taken as no hair and as hair: a doubtful rim is more often skin than hair
-EDGE = (0.2, 0.8)  # what the guided filter softens is made this much crisper
-NEVER, SURE = (0.5, 0.8), (0.98, 0.997)  # mask below which there is no dye, above which there is no doubt
+from ombre import grid, strand
+
+RAMP = (0.29, 0.66)  # probabilities taken as no hair and as hair where colours say nothing
+NEAR = (5, 5)  # cells: the window that must hold both for a cell to be near the edge
+ROOM = 3  # cells around the mask in which strands are looked for
+ALIKE, NOISE = 0.7, 40.0  # how much of the colours' spread, and which variance at least, makes the two look alike
+FLOOR = 0.12  # place on the line up to which a pixel is what is behind
+TRUST = 0.9  # in the colours at most
+
+RAMPED = np.uint8(np.rint(255 * np.clip((np.arange(256) / 255 - RAMP[0]) / (RAMP[1] - RAMP[0]), 0, 1)))
 
 
-def _between(shares: np.ndarray, start: float, end: float) -> np.ndarray:
-    """How far shares are from start (0) to end (1)."""
-    return np.clip((shares - start) / (end - start), 0, 1)
+def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Share of hair x 255, (H, W) uint8, from a network's mask (H, W) uint8, probability of hair x 255, and its picture
+    (H, W, 3) uint8 or uint16."""
+    whole = cv2.LUT(mask, RAMPED)
+    left, top, width, height = cv2.boundingRect(whole)
+    if width == 0:
+        return whole
+    step = grid.step_for(height, width)
+    room = ROOM * step
+    part = np.s_[max(top - room, 0) : top + height + room, max(left - room, 0) : left + width + room]
+    rgb, alpha = rgb[part], whole[part]
+    lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(alpha, step)) / 255)
+    for rows, columns in grid.tiles((0, alpha.shape[0]), alpha.shape[1]):
+        told = grid.grow(trust, step, rows, columns)
+        if told.max() > 0:
+            tile = np.s_[slice(*rows), slice(*columns)]
+            seen = _along(grid.grow(lines, step, rows, columns), rgb[tile])
+            alpha[tile] = cv2.add(
+                cv2.multiply(seen, told, scale=1 / 255), cv2.multiply(alpha[tile], 255 - told, scale=1 / 255)
+            )
+    return whole
 
 
-MOST, LEAST = (np.uint8(np.rint(255 * _between(np.arange(256) / 255, *limits))) for limits in (NEVER, SURE))
+def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (rows, columns, 3) and share of hair (rows, columns), float32 -> a pixel's share of hair x 255 as a line
+    in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
+    x 255, (rows, columns) uint8."""
+    beside = strand.colours_beside(cells, share)
+    contrast = beside.contrast()
+    apart = strand.squares(contrast)
+    gain = 255 / (1 - FLOOR) / (apart + NOISE)
+    slopes = [plane * gain for plane in contrast]
+    offset = -255 * FLOOR / (1 - FLOOR) - sum(slope * plane for slope, plane in zip(slopes, beside.behind))
+    around = cv2.blur(share, NEAR)
+    near = np.clip(8 * np.minimum(around, 1 - around), 0, 1)
+    trust = TRUST * near * apart / (apart + ALIKE * beside.spread + NOISE)
+    return cv2.merge([*slopes, offset / 255]), np.uint8(np.rint(255 * trust))
 
 
-def may_be_hair(mask: np.ndarray) -> np.ndarray:
-    """The most alpha (h, w) uint8 that a mask (h, w) uint8 allows; all 0 where it is sure of no pixel at all."""
-    return cv2.LUT(mask, MOST) if mask.max(initial=0) > 255 * TRUST[0] else np.zeros_like(mask)
-
-
-def fit_lines(mask: np.ndarray, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and offset of alpha (0..255) as a line in the grey: (rows, columns) float32 each. `mask` and `grey` are
-    (rows, columns) on the grid, 0..255."""
-    window = (2 * RADIUS + 1, 2 * RADIUS + 1)
-    mask, grey = 255 * _between(np.float32(mask) / 255, *TRUST), np.float32(grey)
-    mean_mask, mean_grey = cv2.blur(mask, window), cv2.blur(grey, window)
-    covariance = cv2.blur(mask * grey, window) - mean_mask * mean_grey
-    variance = cv2.blur(grey * grey, window) - mean_grey * mean_grey
-    slope = covariance / (variance + EPSILON)
-    offset = mean_mask - slope * mean_grey
-    start, end = EDGE
-    return cv2.blur(slope, window) / (end - start), (cv2.blur(offset, window) - 255 * start) / (end - start)
-
-
-def alpha_from(slope: np.ndarray, offset: np.ndarray, grey: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Alpha (h, w) uint8 from lines and grey (0..255) at full size. Where the mask (h, w) uint8 is sure of itself it is
-    believed: a pixel outside a drawn mask stays at 0, one inside at 255."""
-    alpha = cv2.add(cv2.multiply(slope, grey, dtype=cv2.CV_32F), offset, dtype=cv2.CV_8U)
-    return cv2.min(cv2.max(alpha, cv2.LUT(mask, LEAST)), cv2.LUT(mask, MOST))
+def _along(lines: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """Lines (h, w, 4) at the colours (h, w, 3): (h, w) uint8."""
+    most = np.iinfo(rgb.dtype).max
+    colours = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)  # whose fourth value, the most there is, takes the offset
+    shares = cv2.multiply(lines, colours, dtype=cv2.CV_32F) @ np.full(4, 255 / most, np.float32)
+    return cv2.add(shares, 0, dtype=cv2.CV_8U)  # rounded, and kept within 0..255

@@ -1,7 +1,7 @@
 """A picture and its hair mask in, the picture with an ombre out: matte, people, fade, dye.
 
 `prepare` does once what all colours share, `dye_hair` lays one colour in, `ombre` is both. All arrays that are as
-large as the picture are bytes; the rest lives on a coarse grid (grid.py) or in one band of rows at a time.
+large as the picture are bytes; the rest lives on a coarse grid (grid.py) or in one tile at a time.
 """
 
 from functools import lru_cache
@@ -10,10 +10,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ombre import dye, fade, grid, heads, matte, walks
+from ombre import dye, fade, grid, heads, matte, strand, walks
 
 FAINT = 4  # mask values below this are not hair at all
-BAND = 96  # rows worked on at a time
 AREA = (13, 13)  # cells: the area over which hair's own light is judged
 GAIN = (0.4, 1.6)  # how much that light's differences may shrink or grow to fit the colour's range
 FULLY = 0.98  # of the fade: hair that is as good as fully dyed
@@ -24,18 +23,18 @@ ROOM = (5.0, 16.0)  # L* kept free at the ends of a colour's range for light and
 class Hair(NamedTuple):
     """What is known of a picture's hair whatever the colour and the heights.
 
-    `rgb` the whole picture; `rows`, `columns` the part of it that has hair, `mask` (h, w) uint8 of that part, `step`
-    its grid; `lines` of the matte (None: the mask is the matte); `people`; on the grid, float32, `strands` (how readily
-    they take dye), `light` (mean L* of the area around), `relief` (deviation of L* there) and `sure` (1 where there is
-    hair, else 0)."""
+    `rgb` the whole picture; `rows`, `columns` the part of it that has hair, `alpha` (h, w) uint8 of that part, share of
+    hair x 255, `step` its grid; `people`; on the grid, float32, `contrast` (rows, columns, 3) (hair's colour less that
+    of what is behind it), `strands` (how readily they take dye), `light` (mean L* of the area around), `relief`
+    (deviation of L* there) and `sure` (1 where there is hair, else 0)."""
 
     rgb: np.ndarray
     rows: slice
     columns: slice
     step: int
-    mask: np.ndarray
-    lines: tuple[np.ndarray, np.ndarray] | None
+    alpha: np.ndarray
     people: heads.People
+    contrast: np.ndarray
     strands: np.ndarray
     light: np.ndarray
     relief: np.ndarray
@@ -68,8 +67,8 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True) -> Hair |
     Args:
         rgb: (H, W, 3) uint8 or uint16.
         mask: (H, W) uint8, share of hair x 255; where it is below FAINT no pixel changes.
-        refine: make a matte of the mask that follows strands and leaves a doubtful rim alone, as a network's mask needs
-            (a drawn one stays as it is); False takes the mask as the matte.
+        refine: make a matte of the mask that follows strands (matte.py), as a network's mask needs; False takes the
+            mask as the share of hair.
 
     Raises:
         ValueError: arrays of other shapes or kinds.
@@ -78,26 +77,27 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True) -> Hair |
         raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
     if mask.shape != rgb.shape[:2] or mask.dtype != np.uint8:
         raise ValueError(f"the mask is {mask.shape} {mask.dtype}, but must be {rgb.shape[:2]} uint8")
-    left, top, width, height = cv2.boundingRect(cv2.threshold(mask, FAINT - 1, 255, cv2.THRESH_BINARY)[1])
+    alpha = matte.refine(rgb, mask) if refine else mask
+    left, top, width, height = cv2.boundingRect(cv2.threshold(alpha, FAINT - 1, 255, cv2.THRESH_BINARY)[1])
     if width == 0:
         return None
     rows, columns, step = slice(top, top + height), slice(left, left + width), grid.step_for(height, width)
-    mask = mask[rows, columns]
-    cells = grid.shrink(mask, step)
-    hair = matte.may_be_hair(mask) if refine else mask
-    people = heads.find_people(hair, grid.shrink(hair, step), step)
+    alpha = alpha[rows, columns]
+    cells = grid.shrink(alpha, step)
+    people = heads.find_people(alpha, cells, step)
     if not people.heads:
         return None
-    grey = grid.shrink(cv2.cvtColor(rgb[rows, columns], cv2.COLOR_RGB2GRAY), step)
-    lightness = np.take(_lightness_of_greys(rgb.dtype), grey)
+    seen = grid.colours(rgb[rows, columns], step)
+    contrast = cv2.merge(strand.colours_beside(seen, np.float32(cells) / 255).contrast())
+    own = strand.unmix(np.uint8(np.rint(seen)), cells, contrast)
+    lightness = np.take(_lightness_of_greys(own.dtype), cv2.cvtColor(own, cv2.COLOR_RGB2GRAY))
     weight = np.float32(cells) / 255 + 1e-4
     weight_around = _smooth(weight)
     light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
     relief = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
     strands = fade.strand_signal(lightness, weight)
     sure = np.float32(cells >= min(heads.HAIR, cells.max()))
-    lines = matte.fit_lines(cells, grey * np.float32(255 / np.iinfo(rgb.dtype).max)) if refine else None
-    return Hair(rgb, rows, columns, step, mask, lines, people, strands, light, relief, sure)
+    return Hair(rgb, rows, columns, step, alpha, people, contrast, strands, light, relief, sure)
 
 
 def dye_hair(
@@ -136,18 +136,10 @@ def dye_hair(
     ]
     part = result[hair.rows, hair.columns]
     first, last = fade.dyed_rows(fades[0], len(part))
-    for start in range(first, last, BAND):
-        _dye_band(hair, part, (start, min(start + BAND, last)), fades, lifts, mixed.table, strength)
+    for rows, columns in grid.tiles((first, last), part.shape[1]):
+        if hair.alpha[slice(*rows), slice(*columns)].any():
+            _dye_tile(hair, part, rows, columns, fades, lifts, mixed.table, strength)
     return result
-
-
-def alpha_of(hair: Hair, rows: tuple[int, int], grey: np.ndarray) -> np.ndarray:
-    """Share of hair x 255 in the rows rows[0]..rows[1] of the part with hair, whose greys (0..255) these are: uint8."""
-    mask = hair.mask[slice(*rows)]
-    if hair.lines is None:
-        return mask
-    slope, offset = (grid.grow(line, hair.step, rows, (0, mask.shape[1])) for line in hair.lines)
-    return matte.alpha_from(slope, offset, grey, mask)
 
 
 def _check(**shares: float) -> None:
@@ -206,23 +198,27 @@ def _by_person(hair: Hair, light: np.ndarray, weight: np.ndarray) -> tuple[np.nd
     return tuple(value if len(mean) == 1 else cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)
 
 
-def _dye_band(
+def _dye_tile(
     hair: Hair,
     part: np.ndarray,
     rows: tuple[int, int],
+    columns: tuple[int, int],
     fades: list[fade.Fade],
     lifts: list[np.ndarray],
     table: np.ndarray,
     strength: float,
 ) -> None:
-    """Dye the rows rows[0]..rows[1] of `part`, the picture's part with hair, in place."""
+    """Dye these rows and columns (from, to) of `part`, the picture's part with hair, in place: what is hair's own in a
+    pixel is taken out, dyed, and laid back."""
     most = np.iinfo(table.dtype).max
-    band, mask = part[slice(*rows)], hair.mask[slice(*rows)]
-    columns = (0, mask.shape[1])
-    grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
-    alpha = alpha_of(hair, rows, grey if most == 255 else np.uint8(grey >> 8))
+    unsigned, signed = (cv2.CV_8U, cv2.CV_16S) if most == 255 else (cv2.CV_16U, cv2.CV_32F)
+    tile, alpha = (plane[slice(*rows), slice(*columns)] for plane in (part, hair.alpha))
+    own = tile
+    if cv2.countNonZero(cv2.inRange(alpha, 1, 254)):
+        own = strand.unmix(tile, alpha, grid.grow(hair.contrast, hair.step, rows, columns))
+    grey = cv2.cvtColor(own, cv2.COLOR_RGB2GRAY)
     share = fade.dye_share(fades[0], hair.step, rows, columns)
-    weight = cv2.multiply(alpha, share, scale=strength * most / 255, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)
+    weight = cv2.multiply(alpha, share, scale=strength * most / 255, dtype=unsigned)
     lift = grid.grow(lifts[0], hair.step, rows, columns)
     place = cv2.multiply(share, dye.FADE_STEPS - 1, dtype=cv2.CV_16S)
     if len(fades) > 1:
@@ -232,5 +228,6 @@ def _dye_band(
         place = cv2.add(place, cv2.multiply(share, dye.FADE_STEPS, dtype=cv2.CV_16S))
     level = cv2.add(np.take(_levels_of_greys(table.dtype), grey), lift)
     dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    weight = cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
-    band[...] = cv2.add(cv2.multiply(band, most - weight, scale=1 / most), cv2.multiply(dyed, weight, scale=1 / most))
+    change = cv2.subtract(dyed, own, dtype=signed)
+    change = cv2.multiply(change, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB), scale=1 / most, dtype=signed)
+    tile[...] = cv2.add(tile, change, dtype=unsigned)

@@ -1,41 +1,82 @@
-"""The matte's edge."""
+"""The matte's edge, and hair's own colour in mixed pixels."""
 
 import cv2
 import numpy as np
 import pytest
 
-from ombre import grid, matte
+from ombre import grid, matte, strand
 
 
-def matte_of(mask, grey):
-    step = grid.step_for(*mask.shape)
-    lines = matte.fit_lines(grid.shrink(mask, step), grid.shrink(grey, step))
-    whole = (0, mask.shape[0]), (0, mask.shape[1])
-    return matte.alpha_from(*(grid.grow(line, step, *whole) for line in lines), grey, mask)
+def strands_before(wall, hair, seed=0, side=480):
+    """A head of hair with thin strands standing out: picture (side, side, 3) uint8, share of hair 0..1."""
+    rng = np.random.default_rng(seed)
+    big = np.zeros((4 * side, 4 * side), np.uint8)
+    big[:, : 2 * side] = 255
+    for _ in range(90):
+        start = np.array([2 * side - 8, rng.integers(4 * side)])
+        cv2.line(big, start, start + (rng.integers(20, 110), rng.integers(-60, 60)), 255, 3)
+    share = np.float32(cv2.resize(big, (side, side), interpolation=cv2.INTER_AREA)) / 255
+    mixed = share[..., None] * np.float32(hair) + (1 - share[..., None]) * np.float32(wall)
+    return np.uint8(np.clip(mixed + rng.normal(0, 2, mixed.shape), 0, 255)), share
 
 
-def test_a_drawn_mask_is_believed():
-    rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (150, 130), dtype=np.uint8)
-    mask = np.uint8(cv2.GaussianBlur(rng.random((150, 130)), (0, 0), 6) > 0.5) * 255
-    np.testing.assert_array_equal(matte_of(mask, grey), mask)
+def coarse(share):
+    """What a network that sees a quarter of the size keeps of it: (h, w) uint8."""
+    side = len(share)
+    small = cv2.resize(np.float32(share >= 0.5), (side // 4, side // 4), interpolation=cv2.INTER_AREA)
+    return np.uint8(np.rint(255 * cv2.resize(small, (side, side))))
 
 
-@pytest.mark.parametrize("size", [200, 1100])
-def test_the_edge_of_a_blurred_mask_is_found_in_the_picture(size):
-    hair = np.zeros((size, size), np.uint8)
-    hair[:, : size // 2] = 255
-    grey = np.where(hair > 0, 40, 200).astype(np.uint8)
-    mask = cv2.blur(hair, (size // 50, 1))
-    with_picture, without = matte_of(mask, grey), matte_of(mask, np.full_like(grey, 120))
-    wrong = [np.abs(np.float32(alpha) - hair).mean() for alpha in (with_picture, without)]
-    assert wrong[0] < wrong[1]
-    assert with_picture[hair == 0].max() == 0
+@pytest.mark.parametrize(
+    ("wall", "hair"),
+    [((235, 235, 230), (30, 25, 22)), ((60, 110, 60), (200, 170, 120)), ((205, 160, 140), (110, 78, 52))],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_strands_are_found_that_the_mask_has_lost(wall, hair, dtype):
+    rgb, share = strands_before(wall, hair)
+    mask = coarse(share)
+    rgb = rgb if dtype == np.uint8 else rgb.astype(np.uint16) * 257
+    near = cv2.dilate(np.uint8((share > 0) & (share < 1)), np.ones((9, 9))) > 0
+    wrong = [((np.float32(alpha) / 255 - share)[near] ** 2).mean() for alpha in (matte.refine(rgb, mask), mask)]
+    assert wrong[0] < 0.6 * wrong[1]
 
 
-def test_no_dye_where_the_mask_is_doubtful():
-    grey = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
-    assert matte_of(np.full((64, 64), 120, np.uint8), grey).max() == 0
+def test_away_from_the_edge_the_mask_is_believed():
+    rgb = np.random.default_rng(0).integers(0, 256, (300, 260, 3), dtype=np.uint8)
+    hair = np.zeros((300, 260), np.uint8)
+    hair[60:240, 50:200] = 255
+    step = grid.step_for(180, 150)
+    far = 8 * step
+    alpha = matte.refine(rgb, hair)
+    np.testing.assert_array_equal(alpha[60 + far : 240 - far, 50 + far : 200 - far], 255)
+    outside = cv2.dilate(hair, np.ones((2 * far + 1, 2 * far + 1))) == 0
+    assert alpha[outside].max() == 0
+
+
+def test_where_colours_say_nothing_the_mask_decides():
+    grey = np.full((64, 64, 3), 120, np.uint8)
+    mask = np.repeat(np.uint8(np.linspace(0, 255, 64))[None], 64, axis=0)
+    alpha = matte.refine(grey, mask)
+    np.testing.assert_array_equal(alpha, matte.RAMPED[mask])
+    assert alpha[0, 50] == 255 and alpha[0, 15] == 0 and np.all(np.diff(alpha[0].astype(int)) >= 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (500, 2), (97, 257)])
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_any_size_and_any_even_mask(shape, value):
+    rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert np.ptp(matte.refine(rgb, np.full(shape, value, np.uint8))) == 0
+
+
+def test_a_mixed_pixel_gives_up_the_colour_of_its_hair():
+    """Black hair before a white wall: what the wall adds is no light of the hair."""
+    rgb, share = strands_before((245, 245, 245), (20, 20, 20))
+    cells = np.float32(rgb)
+    contrast = cv2.merge(strand.colours_beside(cells, share).contrast())
+    own = strand.unmix(rgb, np.uint8(255 * share), contrast)
+    mixed = (share > 0.3) & (share < 1)
+    assert rgb[mixed].mean() > 80 and np.abs(np.float32(own[mixed]) - 20).mean() < 10
+    np.testing.assert_array_equal(own[share == 1], rgb[share == 1])
 
 
 @pytest.mark.parametrize("step", [1, 3, 16])
@@ -50,8 +91,8 @@ def test_cells_grow_back_to_the_pixel(step):
     np.testing.assert_array_equal(grid.grow(cells, step, (13, 41), (5, 50)), whole[13:41, 5:50])
 
 
-def test_a_mask_that_is_never_sure_finds_no_hair():
-    assert matte.may_be_hair(np.full((20, 20), 228, np.uint8)).max() == 0
-    mask = np.full((20, 20), 228, np.uint8)
-    mask[5, 5] = 255
-    assert matte.may_be_hair(mask).min() > 0
+def test_tiles_cover_every_pixel_once():
+    seen = np.zeros((300, 700), int)
+    for rows, columns in grid.tiles((40, 300), 700):
+        seen[slice(*rows), slice(*columns)] += 1
+    assert (seen[40:] == 1).all() and not seen[:40].any()

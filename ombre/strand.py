@@ -1,0 +1,62 @@
+"""Hair's own colour where a pixel holds hair and what is behind it.
+
+At an edge a photograph mixes the two: I = share H + (1 - share) B. H and B change slowly, so their difference is known
+from the hair and the surroundings near by, and H = I + (1 - share) (H - B). The means weighted by the share of hair are
+those of Forte, "Approximate Fast Foreground Colour Estimation" (2021), taken once and on a coarse grid (grid.py).
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+WINDOW = (7, 7)  # cells from which the colours of hair and of its surroundings are taken
+
+
+class Beside(NamedTuple):
+    """On the grid, float32, in grey levels: `hair` and `behind`, the colours of surely hair and of surely none near by,
+    each three planes (rows, columns); `spread` (rows, columns), the sum of their variances."""
+
+    hair: list[np.ndarray]
+    behind: list[np.ndarray]
+    spread: np.ndarray
+
+    def contrast(self) -> list[np.ndarray]:
+        """Hair's colour less that of what is behind it: three planes."""
+        return [hair - behind for hair, behind in zip(self.hair, self.behind)]
+
+
+def colours_beside(cells: np.ndarray, share: np.ndarray) -> Beside:
+    """What hair and its surroundings look like around each cell.
+
+    Args:
+        cells: (rows, columns, 3) float32, colours in grey levels.
+        share: (rows, columns) float32, share of hair in 0..1.
+    """
+    planes, power = cv2.split(cells), squares(cv2.split(cells))
+    colours, spread = [], 0
+    for part in (share, 1 - share):
+        weight = part * part * part + 1e-4  # what is surely one of the two counts the most
+        scale = 1 / cv2.blur(weight, WINDOW)
+        colours.append([cv2.blur(plane * weight, WINDOW) * scale for plane in planes])
+        spread = spread + np.maximum(cv2.blur(power * weight, WINDOW) * scale - squares(colours[-1]), 0)
+    return Beside(*colours, spread)
+
+
+def squares(planes: list[np.ndarray]) -> np.ndarray:
+    """The sum of their squares."""
+    return sum(plane * plane for plane in planes)
+
+
+def unmix(rgb: np.ndarray, share: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+    """Hair's own colour in each pixel, as `rgb`: that itself where all of the pixel is hair.
+
+    Args:
+        rgb: (h, w, 3) uint8 or uint16.
+        share: (h, w) uint8, share of hair x 255.
+        contrast: (h, w, 3) float32, hair's colour less that of what is behind it, in grey levels of 8 bits.
+    """
+    most = np.iinfo(rgb.dtype).max
+    rest = cv2.cvtColor(255 - share, cv2.COLOR_GRAY2RGB)
+    shift = cv2.multiply(contrast, rest, scale=most / 255**2, dtype=cv2.CV_32F)
+    return cv2.add(rgb, shift, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)
