@@ -32,8 +32,8 @@ def stamp(path: str | os.PathLike) -> str:
 
 def left_to_do(
     items: Iterable[Item], plan: Callable[[Item], Row | list[Row]], table: Table, result: str, overwrite: bool
-) -> tuple[list[Item], int]:
-    """The items that are not done, and the number of rows of those that are.
+) -> tuple[list[Item], set[str], int]:
+    """The items that are not done, the keys of rows of theirs that are, and the number of all rows that are.
 
     Args:
         plan: gives an item's row or rows as far as they are known before the work: the table's key, `image`, and
@@ -43,27 +43,32 @@ def left_to_do(
 
     Raises BatchError where a result would replace that of another picture.
     """
-    todo, skipped, changed = [], 0, 0
+    todo, finished, skipped, changed = [], set(), 0, 0
     for item in items:
         rows = _listed(plan(item))
         known = [table.get(str(row[table.key])) for row in rows]
-        if not overwrite and all(_is_done(row, before, table, result) for row, before in zip(rows, known)):
-            skipped += len(rows)
+        left = [
+            (row, before) for row, before in zip(rows, known) if overwrite or not _is_done(row, before, table, result)
+        ]
+        skipped += len(rows) - len(left)
+        if not left:
             continue
-        for row, before in zip(rows, known):
+        for row, before in left:
             if before and before["image"] != row["image"] and _there(table, before[result]):
                 raise BatchError(
                     f"{table.path}: has {row[table.key]} of {before['image']} already, which that of {row['image']} "
                     "would replace; choose another --output, or move the result away"
                 )
-        changed += any(before and before["status"] != FAILED for before in known)
+        changed += any(before and before["status"] != FAILED for _, before in left)
+        if len(left) < len(rows):
+            finished |= {str(row[table.key]) for row in rows} - {str(row[table.key]) for row, _ in left}
         todo.append(item)
     if changed and not overwrite:
         say(
             f"{changed} of these were done before, and are done again: the picture, its result, the weights or the "
             "settings have changed since"
         )
-    return todo, skipped
+    return todo, finished, skipped
 
 
 def _is_done(row: Row, before: Row | None, table: Table, result: str) -> bool:

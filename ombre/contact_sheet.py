@@ -1,42 +1,52 @@
-"""Pictures before and after, side by side."""
+"""Pictures before and after, side by side, for people to choose from."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from common.pictures import Picture, read_picture, write_picture
-from common.table import read_rows
+from common.table import FAILED, Row, read_rows
 from ombre.dyeing import TABLE
 
 SIDE = 320  # pixels, the height of a picture on the sheet
-GAP = 6
+GAP, CAPTION = 6, 22
+ROWS = 6  # pictures a page
 PLAIN = 40  # of 255: a change that JPEG alone does not make
 ROOM = 0.35  # of the changed part's size, shown around it
 LEAST = 0.5  # of the picture's shorter side is shown
 
 
-def write_contact_sheet(pictures: Path, output: Path) -> Path:
-    """A row for each picture of the folder: as it was, then in every colour that ombre.csv has, the head large."""
-    import pandas as pd  # half a second that only this needs
+def write_contact_sheets(output: Path, pictures: Iterable[str | os.PathLike]) -> list[Path]:
+    """Pages with a row for each of the pictures that ombre.csv has results of: as it was, then each result, the hair
+    large, with their names. Gives the pages' files, none where there is no result."""
+    asked = {os.path.realpath(picture) for picture in pictures}
+    results: dict[str, list[Row]] = {}
+    for row in sorted(read_rows(output / TABLE, "output"), key=lambda row: (row["image"], row["output"])):
+        before = os.path.realpath(output / row["image"])
+        if before in asked and row["status"] != FAILED and (output / row["output"]).is_file():
+            results.setdefault(before, []).append(row)
+    pages = []
+    known = list(results.items())
+    for number in range(1, -(-len(known) // ROWS) + 1):
+        part = known[(number - 1) * ROWS : number * ROWS]
+        strips = [_strip(Path(before), rows, output) for before, rows in part]
+        width = max(strip.shape[1] for strip in strips)
+        page = [np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=255) for strip in strips]
+        pages.append(output / ("contact_sheet.jpg" if number == 1 else f"contact_sheet_{number}.jpg"))
+        write_picture(pages[-1], Picture(np.vstack(page), jpeg={"quality": 88}))
+    return pages
 
-    table = pd.DataFrame(read_rows(output / TABLE, "output"))
-    table = table[table.status != "failed"].sort_values(["image", "color"])
-    strips = []
-    for image, dyed in table.groupby("image"):
-        before = (output / image).resolve()
-        if before.is_relative_to(pictures.resolve()):
-            row = [read_picture(path).rgb8 for path in (before, *(output / name for name in dyed.output))]
-            part = changed_part(row[0], row[-1])
-            strips.append(np.hstack([tile(rgb[part]) for rgb in row]))
-    width = max(strip.shape[1] for strip in strips)
-    sheet = [
-        cv2.copyMakeBorder(strip, 0, 0, 0, width - strip.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3)
-        for strip in strips
-    ]
-    path = output / "contact_sheet.jpg"
-    write_picture(path, Picture(np.vstack(sheet), jpeg={"quality": 85}))
-    return path
+
+def _strip(before: Path, rows: list[Row], output: Path) -> np.ndarray:
+    """(SIDE + CAPTION + gaps, w, 3): a picture and its results, the part that has changed."""
+    pictures = [read_picture(path).rgb8 for path in (before, *(output / row["output"] for row in rows))]
+    part = changed_part(pictures[0], pictures[-1])
+    names = [before.name, *(Path(row["output"]).stem.removeprefix(f"{before.stem}_") for row in rows)]
+    return np.hstack([tile(rgb[part], name) for rgb, name in zip(pictures, names)])
 
 
 def changed_part(before: np.ndarray, after: np.ndarray) -> tuple[slice, slice]:
@@ -50,8 +60,10 @@ def changed_part(before: np.ndarray, after: np.ndarray) -> tuple[slice, slice]:
     return slice(max(0, round(y - reach)), round(y + reach)), slice(max(0, round(x - reach)), round(x + reach))
 
 
-def tile(rgb: np.ndarray) -> np.ndarray:
-    """A picture at the sheet's height, with a white gap around it."""
-    width = round(SIDE * rgb.shape[1] / rgb.shape[0])
+def tile(rgb: np.ndarray, name: str) -> np.ndarray:
+    """A picture at the sheet's height, its name below, with a white gap around it."""
+    width = max(round(SIDE * rgb.shape[1] / rgb.shape[0]), 1)
     sized = cv2.resize(rgb, (width, SIDE), interpolation=cv2.INTER_AREA if rgb.shape[0] > SIDE else cv2.INTER_CUBIC)
-    return cv2.copyMakeBorder(sized, GAP, GAP, GAP, GAP, cv2.BORDER_CONSTANT, value=(255,) * 3)
+    caption = Image.new("RGB", (width, CAPTION), "white")
+    ImageDraw.Draw(caption).text((0, 2), name, "black", ImageFont.load_default(15))
+    return np.pad(np.vstack([sized, caption]), ((GAP, 0), (GAP, GAP), (0, 0)), constant_values=255)

@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -15,19 +15,14 @@ from common.folder import Source, find_pictures, result_names
 from common.pictures import Picture, read_picture, write_picture
 from common.table import Row, Table
 from common.work import Tally, left_to_do, stamp, work_through
+from ombre.look import Look, looks_of
 from ombre.recolour import dye_hair, prepare
-from ombre.shades import file_name
 
 TABLE = "ombre.csv"
 COLUMNS = [
     "image",
     "output",
-    "color",
-    "ombre_height",
-    "ombre_grad_height",
-    "strength",
-    "lightness",
-    "reverse",
+    *(field.name for field in fields(Look)),
     "hair_share",
     "seconds",
     "source",
@@ -41,42 +36,20 @@ NO_HAIR = "no hair"
 MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
 
 
-@dataclass(frozen=True)
-class Ombre:
-    """How the hair is to look; each colour gives a picture. All values 0..1, `lightness` -1..1."""
-
-    colors: Sequence[str]  # as shades.parse_color calls them
-    height: float  # share of the hair's height that is dyed
-    grad_height: float  # share of that over which the dye fades in
-    strength: float = 1.0
-    lightness: float = 0.0
-    reverse: bool = False  # from the roots
-
-    def settings(self, color: str) -> Row:
-        """One colour's columns of the table."""
-        return dict(
-            color=color,
-            ombre_height=self.height,
-            ombre_grad_height=self.grad_height,
-            strength=self.strength,
-            lightness=self.lightness,
-            reverse=self.reverse,
-        )
-
-
 def dye_pictures(
     inputs: Sequence[str | os.PathLike],
     output: Path,
     find_hair: Callable[[], MaskOf],
     weights: str,
-    ombre: Ombre,
+    looks: Sequence[Look],
+    own_looks: dict[str, list[Look]],
     *,
     threads: int,
     suffix: str | None,
     overwrite: bool,
     max_pixels: int,
 ) -> Tally:
-    """Write `output`/<a picture's path, the colour in its name> for each picture and colour, and rows in ombre.csv.
+    """Write `output`/<a picture's path, the look in its name> for each picture and look, and rows in ombre.csv.
 
     Each thread takes a picture from file to file, so that decoding, network, dye and encoding of several overlap.
     Where no hair is found the picture is copied. What has a whole result and a row that says the same of the picture's
@@ -85,6 +58,8 @@ def dye_pictures(
     Args:
         find_hair: makes what finds the hair, which is called from `threads` threads; not asked where all is done.
         weights: what its weights are called in the table.
+        looks: how the hair is to look; each gives a result.
+        own_looks: those of single pictures instead, by where the picture really lies (see `read_looks`).
         suffix: ".png" and the like, the format to write; None: that of each picture.
         overwrite: dye again what was dyed with the same settings.
         max_pixels: larger pictures are refused.
@@ -95,20 +70,20 @@ def dye_pictures(
     """
     sources, unreadable = find_pictures(inputs, output)
     names = result_names(sources, suffix)
+    asked = looks_of(sources, looks, own_looks)
 
     with Table(output / TABLE, COLUMNS, key="output") as table:
 
         def plan(source: Source) -> list[Row]:
             known = dict(image=table.relative(source.path), source=stamp(source.path), weights=weights)
-            return [
-                dict(output=with_color(names[source.name], color), **known, **ombre.settings(color))
-                for color in ombre.colors
-            ]
+            rows = [dict(output=look.name(names[source.name]), **known, **look.row()) for look in asked[source.name]]
+            return [row for row in rows if row["output"] not in finished]
 
         def dye(source: Source) -> list[Row]:
-            return dye_picture(Path(source.path), output, mask_of, ombre, plan(source), max_pixels)
+            return dye_picture(Path(source.path), output, mask_of, plan(source), max_pixels)
 
-        todo, skipped = left_to_do(sources, plan, table, "output", overwrite)
+        finished: set[str] = set()
+        todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite)
         if todo:
             mask_of = find_hair()
         if len(todo) > 1:
@@ -117,8 +92,8 @@ def dye_pictures(
         return replace(tally, skipped=skipped, unreadable=unreadable)
 
 
-def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: list[Row], max_pixels: int) -> list[Row]:
-    """Dye one picture in every colour; the rows of the table, complete. Raises PictureError."""
+def dye_picture(path: Path, output: Path, mask_of: MaskOf, rows: list[Row], max_pixels: int) -> list[Row]:
+    """Dye one picture in every look of its rows; the rows of the table, complete. Raises PictureError."""
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
     mask = mask_of(picture.rgb8)
@@ -126,11 +101,10 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, ombre: Ombre, rows: l
     sizes = []
     for row in rows:
         target = output / row["output"]
-        if hair is None or ombre.height == 0:
+        if hair is None or row["ombre_height"] == 0:
             copy(path, picture, target)
         else:
-            look = dict(reverse=ombre.reverse, strength=ombre.strength, lightness=ombre.lightness)
-            rgb = dye_hair(hair, row["color"], ombre.height, ombre.grad_height, **look)
+            rgb = dye_hair(hair, **{field.name: row[field.name] for field in fields(Look)})
             write_picture(target, replace(picture, rgb=rgb))
         sizes.append(target.stat().st_size)
     seconds = (time.perf_counter() - started) / len(rows)
@@ -147,9 +121,3 @@ def copy(path: Path, picture: Picture, target: Path) -> None:
         return
     with replacing(target) as part:
         shutil.copyfile(path, part)
-
-
-def with_color(name: str, color: str) -> str:
-    """`a/x.jpg`, "0.9" -> `a/x_0.9.jpg`."""
-    stem, suffix = os.path.splitext(name)
-    return f"{stem}_{file_name(color)}{suffix}"

@@ -19,11 +19,13 @@ if __name__ == "__main__":
     leave_on_ctrl_c()
 
 from common.device import own_cores  # noqa: E402
+from common.folder import find_pictures  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.weights import short_hash  # noqa: E402
-from ombre.contact_sheet import write_contact_sheet  # noqa: E402
-from ombre.dyeing import TABLE, MaskOf, Ombre, dye_pictures  # noqa: E402
+from ombre.contact_sheet import write_contact_sheets  # noqa: E402
+from ombre.dyeing import TABLE, MaskOf, dye_pictures  # noqa: E402
+from ombre.look import Look, read_looks  # noqa: E402
 from ombre.shades import list_of_shades, parse_color  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
@@ -68,14 +70,15 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ombre-height",
         type=share,
-        default=0.6,
+        nargs="+",
+        default=[Look.ombre_height],
         metavar="H",
-        help="share of the hair's height that is dyed, from its lower end (%(default)s)",
+        help="share of the hair's height that is dyed, from its lower end; each gives a picture (0.6)",
     )
     parser.add_argument(
         "--ombre-grad-height",
         type=share,
-        default=0.6,
+        default=Look.ombre_grad_height,
         metavar="G",
         help="share of the dyed part, from its upper end, over which the dye fades in (%(default)s)",
     )
@@ -86,6 +89,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--lightness", type=lightness, default=0.0, metavar="L", help="darker or lighter dye, -1 to 1 (%(default)s)"
     )
+    parser.add_argument(
+        "--settings",
+        type=place,
+        metavar="FILE.csv",
+        help="a table with each picture's own looks, a row each: image (its path from the table's folder), and columns "
+        "as in ombre.csv; what it leaves open is as said here",
+    )
+    parser.add_argument("--sheet", action="store_true", help="lay results beside their originals: contact_sheet.jpg")
     parser.add_argument(
         "--format",
         choices=sorted(suffix[1:] for suffix in SUFFIXES),
@@ -113,22 +124,24 @@ def parser() -> argparse.ArgumentParser:
 def dye(options: argparse.Namespace) -> int:
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
-    heights = options.ombre_height, options.ombre_grad_height
-    ombre = Ombre(colors, *heights, options.strength, options.lightness, options.reverse)
+    further = options.ombre_grad_height, options.strength, options.lightness, options.reverse
+    looks = list(dict.fromkeys(Look(color, height, *further) for color in colors for height in options.ombre_height))
     started = time.perf_counter()
     tally = dye_pictures(
         options.pictures or [SAMPLES],
         options.output,
         partial(finder, options.weights, options.device),
         short_hash(options.weights),
-        ombre,
+        looks,
+        read_looks(options.settings, looks[0]) if options.settings else {},
         threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
         suffix=options.format and f".{options.format}",
         overwrite=options.overwrite,
         max_pixels=options.max_megapixels * 10**6,
     )
-    if samples:
-        say(f"side by side: {write_contact_sheet(SAMPLES, options.output)}", sys.stdout)
+    if samples or options.sheet:
+        for page in write_contact_sheets(options.output, pictures_of(options)):
+            say(f"side by side: {page}", sys.stdout)
     pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
     say(
         f"{options.output}: {tally.done} pictures dyed{pace}; {tally.skipped} were done before, "
@@ -136,6 +149,11 @@ def dye(options: argparse.Namespace) -> int:
         sys.stdout,
     )
     return tally.exit_code
+
+
+def pictures_of(options: argparse.Namespace) -> list[str]:
+    """The files to be dyed."""
+    return [source.path for source in find_pictures(options.pictures or [SAMPLES], options.output)[0]]
 
 
 def finder(weights: Path, device: str) -> MaskOf:

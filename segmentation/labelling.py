@@ -96,7 +96,7 @@ def label_pictures(
             size = path.stat().st_size
             return row | dict(label=labels[source.name], hair_share=share, result_bytes=size, status="ok")
 
-        todo, skipped = left_to_do(sources, plan, table, "label", overwrite)
+        todo, _, skipped = left_to_do(sources, plan, table, "label", overwrite)
         if not todo:
             return Tally(skipped=skipped, unreadable=unreadable)
         with Batches(teacher.load(), batch_size) as find_hair:

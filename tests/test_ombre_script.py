@@ -78,9 +78,33 @@ def test_what_is_done_is_skipped_until_settings_change(folder, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in times} == times
     (output / "a_0.9.jpg").unlink()
     assert "1 pictures dyed" in run(folder, "--output", output).stdout
-    assert "2 pictures dyed" in run(folder, "--output", output, "--ombre-height", "0.3").stdout
+    heights = run(folder, "--output", output, "--ombre-height", "0.3", "0.6").stdout
+    assert "2 pictures dyed" in heights and "2 were done before" in heights, "another height is another result"
+    assert {path: path.stat().st_mtime_ns for path in times if path.name != "a_0.9.jpg"}.items() <= times.items()
     assert "2 pictures dyed" in run(folder, "--output", output, "--ombre-height", "0.3", "--overwrite").stdout
-    assert len(rows(output)) == 2
+    assert sorted(rows(output).index) == ["a_0.9.jpg", "a_0.9_h0.3.jpg", "deep/a_0.9.png", "deep/a_0.9_h0.3.png"]
+
+
+def test_a_table_gives_each_picture_its_own_looks(folder, tmp_path):
+    output, settings = tmp_path / "out", tmp_path / "looks.csv"
+    settings.write_text(
+        "image,color,ombre_height,reverse,remark\n"
+        "pictures/a.jpg,코퍼>platinum,0.4,,two\npictures/a.jpg,,,yes,\nelsewhere.jpg,red,,,\n",
+        encoding="utf-8-sig",
+    )
+    result = run(folder, "--output", output, "--settings", settings, "--color", "mint", "--sheet")
+    assert result.returncode == 0 and "elsewhere.jpg" in result.stderr
+    assert sorted(rows(output).index) == ["a_copper_to_platinum_h0.4.jpg", "a_mint_roots.jpg", "deep/a_mint.png"]
+    assert rows(output).color["a_copper_to_platinum_h0.4.jpg"] == "copper>platinum"
+    sheet = Image.open(output / "contact_sheet.jpg")
+    assert sheet.height > 2 * 320 and sheet.width > 3 * 200
+    again = run(folder, "--output", tmp_path / "again", "--settings", output / "ombre.csv")
+    assert again.returncode == 0
+    assert list(rows(tmp_path / "again").index) == list(rows(output).index), "ombre.csv is such a table"
+    for line, said in [("pictures/a.jpg,mud", "line 2: color 'mud'"), (",red", "line 2 has no 'image'")]:
+        settings.write_text(f"image,color\n{line}\n")
+        result = run(folder, "--output", output, "--settings", settings)
+        assert result.returncode == 2 and said in result.stderr
 
 
 def test_bad_files_are_told_and_the_rest_goes_on(folder, tmp_path):
@@ -110,7 +134,7 @@ def test_without_hair_the_picture_is_copied(tmp_path):
 
 def test_height_nought_changes_nothing(folder, tmp_path):
     assert run(folder, "--output", tmp_path / "out", "--ombre-height", "0").returncode == 0
-    assert (tmp_path / "out" / "a_0.9.jpg").read_bytes() == (folder / "a.jpg").read_bytes()
+    assert (tmp_path / "out" / "a_0.9_h0.jpg").read_bytes() == (folder / "a.jpg").read_bytes()
     assert set(rows(tmp_path / "out").status) == {"ok"}
 
 

@@ -59,7 +59,7 @@ def batch(tmp_path):
                 target.write_bytes(path.read_bytes())
                 return plan(path) | dict(result_bytes=target.stat().st_size, status="ok")
 
-            todo, skipped = left_to_do(sorted((tmp_path / folder).iterdir()), plan, table, "output", overwrite)
+            todo, _, skipped = left_to_do(sorted((tmp_path / folder).iterdir()), plan, table, "output", overwrite)
             tally = work_through(todo, work, table, workers=1, plan=plan)
         assert tally.failed == 0 and skipped + tally.done == len(list((tmp_path / folder).iterdir()))
         return sorted(done)

@@ -69,7 +69,7 @@ def predict_folder(
         return dict(image=image, mask=names[source.name], source=stamp(source.path), weights=weights)
 
     with Table(output / "masks.csv", COLUMNS, key="mask") as table:
-        todo, skipped = left_to_do(sources, plan, table, "mask", overwrite)
+        todo, _, skipped = left_to_do(sources, plan, table, "mask", overwrite)
         if todo:
             mask_of = find_hair()
         tally = work_through(todo, work, table, workers=own_cores(), plan=plan)
