@@ -259,7 +259,7 @@ def _write_as(kind: str, picture: Picture, path: Path) -> None:
         return
     pixels = _turned(pixels, picture.orientation, back=True)
     # a profile is for grey or for RGB, and a picture of the other kind must not have it
-    icc = picture.icc if picture.icc and _is_for_grey(picture.icc) == (pixels.ndim == 2) else None
+    icc = picture.icc if picture.icc and is_for_grey(picture.icc) == (pixels.ndim == 2) else None
     if kind in ("PNG", "TIFF"):
         path.write_bytes((_png if kind == "PNG" else tiff.encode)(pixels, icc, picture.exif))
         return
@@ -277,7 +277,7 @@ def _channels(picture: Picture, kind: str) -> np.ndarray:
     if picture.alpha is not None:
         alpha = picture.alpha if picture.alpha.dtype == rgb.dtype else _to8(picture.alpha)
         return _on_white(rgb, alpha) if kind == "JPEG" else cv2.merge([rgb, alpha])
-    storable = kind != "WEBP" and (picture.icc is None or _is_for_grey(picture.icc))
+    storable = kind != "WEBP" and (picture.icc is None or is_for_grey(picture.icc))
     if picture.grey and storable and (rgb[..., :1] == rgb[..., 1:]).all():
         return np.ascontiguousarray(rgb[..., 0])
     return rgb
@@ -310,7 +310,7 @@ def _by_opencv(suffix: str, pixels: np.ndarray) -> bytes:
     return data.tobytes()
 
 
-def _is_for_grey(icc: bytes) -> bool:
+def is_for_grey(icc: bytes) -> bool:
     return icc[16:20] == b"GRAY"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from common.pictures import Picture, read_picture, write_picture
+from common.profiles import in_srgb8
 from common.table import FAILED, Row, read_rows
 from ombre.dyeing import TABLE
 
@@ -43,7 +44,7 @@ def write_contact_sheets(output: Path, pictures: Iterable[str | os.PathLike]) ->
 
 def _strip(before: Path, rows: list[Row], output: Path) -> np.ndarray:
     """(SIDE + CAPTION + gaps, w, 3): a picture and its results, the part that has changed."""
-    pictures = [read_picture(path).rgb8 for path in (before, *(output / row["output"] for row in rows))]
+    pictures = [in_srgb8(read_picture(path)) for path in (before, *(output / row["output"] for row in rows))]
     part = changed_part(pictures[0], pictures[-1])
     names = [before.name, *(Path(row["output"]).stem.removeprefix(f"{before.stem}_") for row in rows)]
     return np.hstack([tile(rgb[part], name) for rgb, name in zip(pictures, names)])

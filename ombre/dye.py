@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.profiles import SRGB, Space
 from ombre.shades import Tint, parse_color
-from ombre.walks import lightness_and_chroma, oklch, rgb_of, walk_of_hue, walk_of_shade
+from ombre.walks import HIGHEST, LOWEST, lightness_and_chroma, oklch, rgb_of, walk_of_hue, walk_of_shade
 
 BLEACHED_HUE = 0.1  # what bleach leaves of hair's own pigment is a warm orange-yellow
 BLEACHED_CHROMA, BLEACHED_ANGLE = 0.09, 65.0  # the same in OKLab: chroma a lightness, degrees
@@ -44,8 +45,8 @@ class Dye(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def mix(color: str | float, dtype: np.dtype, from_below: bool = False) -> Dye:
-    """The dye of a colour (shades.py) for pictures of a dtype. Cheap the second time.
+def mix(color: str | float, dtype: np.dtype, from_below: bool = False, space: Space = SRGB) -> Dye:
+    """The dye of a colour (shades.py) for pictures of a dtype and a colour space. Cheap the second time.
 
     `from_below`: the fade begins at the lower end, so the lower of two tints comes first."""
     tints = parse_color(color)[1][:: -1 if from_below else 1]
@@ -61,7 +62,7 @@ def mix(color: str | float, dtype: np.dtype, from_below: bool = False) -> Dye:
         ways += [_between(*stops, np.linspace(0, 1, FADE_HUES + 1), 180.0)] if len(stops) > 1 else []
         fades = [[(walk_of_shade(*place), tones[0]) for place in way] for way in ways]
     levels = np.linspace(0, 100, LIGHTNESS_STEPS[dtype])
-    table = np.concatenate([_filled(np.stack([_row(*walk, levels) for walk in fade])) for fade in fades])
+    table = np.concatenate([_filled(np.stack([_row(*walk, levels, space) for walk in fade])) for fade in fades])
     return Dye(np.rint(table * np.iinfo(dtype).max).astype(dtype), tones)
 
 
@@ -104,11 +105,11 @@ def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, up_to: float
     return places
 
 
-def _row(walk: np.ndarray, tone: Tone, levels: np.ndarray) -> np.ndarray:
-    """(n, 3) RGB: the walk's colour at each lightness L*."""
-    lightness = lightness_and_chroma(walk)[0]
+def _row(walk: np.ndarray, tone: Tone, levels: np.ndarray, space: Space) -> np.ndarray:
+    """(n, 3) in numbers of the space: the walk's colour at each lightness L*."""
+    lightness, own = lightness_and_chroma(walk)[0], np.clip(space.from_srgb(walk), LOWEST, HIGHEST)
     wanted = _kept_visible(levels, tone)
-    return np.stack([np.interp(wanted, lightness, channel) for channel in walk.T], axis=-1)
+    return np.stack([np.interp(wanted, lightness, channel) for channel in own.T], axis=-1)
 
 
 def _kept_visible(levels: np.ndarray, tone: Tone) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from common.files import replacing
 from common.folder import Source, find_pictures, result_names
 from common.pictures import Picture, read_picture, write_picture
+from common.profiles import colour_ready
 from common.table import Row, Table
 from common.work import Tally, left_to_do, stamp, work_through
 from ombre.look import Look, looks_of
@@ -28,6 +29,7 @@ COLUMNS = [
     "source",
     "weights",
     "result_bytes",
+    "note",
     "status",
     "error",
 ]
@@ -96,8 +98,9 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, rows: list[Row], max_
     """Dye one picture in every look of its rows; the rows of the table, complete. Raises PictureError."""
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
-    mask = mask_of(picture.rgb8)
-    hair = prepare(picture.rgb, mask)
+    ready, space, note = colour_ready(picture)
+    mask = mask_of(space.to_srgb8(ready.rgb8))
+    hair = prepare(ready.rgb, mask, space=space)
     sizes = []
     for row in rows:
         target = output / row["output"]
@@ -105,11 +108,14 @@ def dye_picture(path: Path, output: Path, mask_of: MaskOf, rows: list[Row], max_
             copy(path, picture, target)
         else:
             rgb = dye_hair(hair, **{field.name: row[field.name] for field in fields(Look)})
-            write_picture(target, replace(picture, rgb=rgb))
+            write_picture(target, replace(ready, rgb=rgb))
         sizes.append(target.stat().st_size)
     seconds = (time.perf_counter() - started) / len(rows)
     result = dict(
-        hair_share=round(cv2.mean(mask)[0] / 255, 4), seconds=round(seconds, 4), status="ok" if hair else NO_HAIR
+        hair_share=round(cv2.mean(mask)[0] / 255, 4),
+        seconds=round(seconds, 4),
+        note=note,
+        status="ok" if hair else NO_HAIR,
     )
     return [row | result | dict(result_bytes=size) for row, size in zip(rows, sizes)]
 

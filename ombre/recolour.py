@@ -10,7 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ombre import dye, fade, grid, heads, matte, strand, walks
+from common.profiles import SRGB, Space
+from ombre import dye, fade, grid, heads, matte, strand
 
 FAINT = 4  # mask values below this are not hair at all
 AREA = (13, 13)  # cells: the area over which hair's own light is judged
@@ -23,12 +24,13 @@ ROOM = (5.0, 16.0)  # L* kept free at the ends of a colour's range for light and
 class Hair(NamedTuple):
     """What is known of a picture's hair whatever the colour and the heights.
 
-    `rgb` the whole picture; `rows`, `columns` the part of it that has hair, `alpha` (h, w) uint8 of that part, share of
-    hair x 255, `step` its grid; `people`; on the grid, float32, `contrast` (rows, columns, 3) (hair's colour less that
-    of what is behind it), `strands` (how readily they take dye), `light` (mean L* of the area around), `relief`
-    (deviation of L* there) and `sure` (1 where there is hair, else 0)."""
+    `rgb` the whole picture in numbers of `space`; `rows`, `columns` the part of it that has hair, `alpha` (h, w) uint8
+    of that part, share of hair x 255, `step` its grid; `people`; on the grid, float32, `contrast` (rows, columns, 3)
+    (hair's colour less that of what is behind it), `strands` (how readily they take dye), `light` (mean L* of the area
+    around), `relief` (deviation of L* there) and `sure` (1 where there is hair, else 0)."""
 
     rgb: np.ndarray
+    space: Space
     rows: slice
     columns: slice
     step: int
@@ -49,19 +51,20 @@ def ombre(
     ombre_grad_height: float,
     *,
     refine: bool = True,
+    space: Space = SRGB,
     reverse: bool = False,
     strength: float = 1.0,
     lightness: float = 0.0,
 ) -> np.ndarray:
     """The picture with an ombre, a new array; `prepare` and `dye_hair` say what the arguments are."""
-    hair = prepare(rgb, mask, refine=refine)
+    hair = prepare(rgb, mask, refine=refine, space=space)
     look = dict(reverse=reverse, strength=strength, lightness=lightness)
     if hair is None:
         return rgb.copy()
     return dye_hair(hair, color, ombre_height, ombre_grad_height, **look)
 
 
-def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True) -> Hair | None:
+def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Space = SRGB) -> Hair | None:
     """What all colours and heights of one picture share; None where there is no hair.
 
     Args:
@@ -69,6 +72,7 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True) -> Hair |
         mask: (H, W) uint8, share of hair x 255; where it is below FAINT no pixel changes.
         refine: make a matte of the mask that follows strands (matte.py), as a network's mask needs; False takes the
             mask as the share of hair.
+        space: of the picture's numbers.
 
     Raises:
         ValueError: arrays of other shapes or kinds.
@@ -90,14 +94,14 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True) -> Hair |
     seen = grid.colours(rgb[rows, columns], step)
     contrast = cv2.merge(strand.colours_beside(seen, np.float32(cells) / 255).contrast())
     own = strand.unmix(np.uint8(np.rint(seen)), cells, contrast)
-    lightness = np.take(_lightness_of_greys(own.dtype), cv2.cvtColor(own, cv2.COLOR_RGB2GRAY))
+    lightness = np.take(_lightness_of_greys(own.dtype, space), space.grey(own))
     weight = np.float32(cells) / 255 + 1e-4
     weight_around = _smooth(weight)
     light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
     relief = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
     strands = fade.strand_signal(lightness, weight)
     sure = np.float32(cells >= min(heads.HAIR, cells.max()))
-    return Hair(rgb, rows, columns, step, alpha, people, contrast, strands, light, relief, sure)
+    return Hair(rgb, space, rows, columns, step, alpha, people, contrast, strands, light, relief, sure)
 
 
 def dye_hair(
@@ -125,7 +129,7 @@ def dye_hair(
     """
     _check(ombre_height=ombre_height, ombre_grad_height=ombre_grad_height)
     _check(strength=strength, lightness=(lightness + 1) / 2)
-    mixed = dye.mix(color, hair.rgb.dtype, from_below=reverse)
+    mixed = dye.mix(color, hair.rgb.dtype, reverse, hair.space)
     result = hair.rgb.copy()
     if ombre_height == 0:
         return result
@@ -148,17 +152,16 @@ def _check(**shares: float) -> None:
             raise ValueError(f"{name} is out of its range")
 
 
-@lru_cache(maxsize=2)
-def _lightness_of_greys(dtype: np.dtype) -> np.ndarray:
-    """L* of every grey of a dtype: float32."""
-    grey = np.linspace(0, 1, np.iinfo(dtype).max + 1, dtype=np.float32)
-    return np.ascontiguousarray(walks.lightness_and_chroma(np.repeat(grey[:, None], 3, axis=1))[0])
+@lru_cache(maxsize=16)
+def _lightness_of_greys(dtype: np.dtype, space: Space) -> np.ndarray:
+    """L* of every grey of a dtype and space: float32."""
+    return space.lightness_of_greys(np.iinfo(dtype).max + 1)
 
 
-@lru_cache(maxsize=2)
-def _levels_of_greys(dtype: np.dtype) -> np.ndarray:
-    """The dye table's column for every grey of a dtype: int16."""
-    return np.int16(np.rint(_lightness_of_greys(dtype) * (dye.LIGHTNESS_STEPS[dtype] - 1) / 100))
+@lru_cache(maxsize=16)
+def _levels_of_greys(dtype: np.dtype, space: Space) -> np.ndarray:
+    """The dye table's column for every grey of a dtype and space: int16."""
+    return np.int16(np.rint(_lightness_of_greys(dtype, space) * (dye.LIGHTNESS_STEPS[dtype] - 1) / 100))
 
 
 def _smooth(cells: np.ndarray) -> np.ndarray:
@@ -216,7 +219,7 @@ def _dye_tile(
     own = tile
     if cv2.countNonZero(cv2.inRange(alpha, 1, 254)):
         own = strand.unmix(tile, alpha, grid.grow(hair.contrast, hair.step, rows, columns))
-    grey = cv2.cvtColor(own, cv2.COLOR_RGB2GRAY)
+    grey = hair.space.grey(own)
     share = fade.dye_share(fades[0], hair.step, rows, columns)
     weight = cv2.multiply(alpha, share, scale=strength * most / 255, dtype=unsigned)
     lift = grid.grow(lifts[0], hair.step, rows, columns)
@@ -226,7 +229,7 @@ def _dye_tile(
         further = grid.grow(lifts[1], hair.step, rows, columns)
         lift = cv2.add(lift, cv2.multiply(cv2.subtract(further, lift), share, dtype=cv2.CV_16S))
         place = cv2.add(place, cv2.multiply(share, dye.FADE_STEPS, dtype=cv2.CV_16S))
-    level = cv2.add(np.take(_levels_of_greys(table.dtype), grey), lift)
+    level = cv2.add(np.take(_levels_of_greys(table.dtype, hair.space), grey), lift)
     dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     change = cv2.subtract(dyed, own, dtype=signed)
     change = cv2.multiply(change, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB), scale=1 / most, dtype=signed)
