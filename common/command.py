@@ -60,6 +60,15 @@ def place(text: str) -> Path:
     return Path(text)
 
 
+def demand_one_process() -> None:
+    """Raise BatchError under torchrun, where every process would do the same work."""
+    from common.device import rank_and_size
+    from common.table import BatchError
+
+    if rank_and_size()[1] > 1:
+        raise BatchError("torchrun does not share out pictures; start the script by itself, or with --cluster")
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on, for argparse."""
     if not text.isdecimal() or int(text) < 1:

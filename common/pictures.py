@@ -104,8 +104,9 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
 @contextmanager
 def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.Image]:
     """The file as Pillow opens it, not yet decoded, fit to be; every error within becomes a PictureError."""
-    if not path.is_file():
-        raise PictureError(f"{path}: there is no such file")
+    if not os.path.isfile(path):
+        what = "is no file but a folder, a pipe or a device" if os.path.exists(path) else "there is no such file"
+        raise PictureError(f"{path}: {what}")
     try:
         # By name Pillow would map the file into memory, and scramble turned RGBA TIFFs.
         with open(path, "rb") as file, Image.open(file, formats=sorted(set(FORMATS.values()))) as image:
@@ -249,7 +250,8 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> None:
         with replacing(path) as part:
             _write_as(kind, picture, part)
     except Exception as error:  # encoders, too, raise anything, over metadata that is broken
-        raise PictureError(f"{path}: cannot be written: {_one_line(error)}") from error
+        reason = getattr(error, "strerror", None) or _one_line(error)
+        raise PictureError(f"{path}: cannot be written: {reason}") from error
 
 
 def _write_as(kind: str, picture: Picture, path: Path) -> None:

@@ -42,10 +42,14 @@ class Table:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
+                if self.path.exists() and not self.path.is_file():
+                    raise BatchError(f"{path}: is no file; move it away")
+                self._file = self._open()
                 self.columns, self._known, whole = _read(self.path, columns, key)
                 if not whole:
+                    os.close(self._file)
                     self._write()
-                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+                    self._file = self._open()
             except BaseException:
                 self._let_go()
                 raise
@@ -105,6 +109,9 @@ class Table:
         finally:
             self._let_go()
 
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
     def _take_lock(self) -> None:
         try:
             self._lock.acquire(timeout=0)
@@ -151,10 +158,6 @@ def same(one: object, other: object) -> bool:
 
 def _read(path: Path, columns: Sequence[str], key: str) -> tuple[list[str], dict[str, str], bool]:
     """All columns, the packed rows by key, and whether the file may be added to as it is."""
-    if not path.exists():
-        return list(columns), {}, True
-    if not path.is_file():
-        raise BatchError(f"{path}: is no file; move it away")
     known: dict[str, str] = {}
     torn = False
     with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:

@@ -39,9 +39,10 @@ def load_state_dict(path: str | os.PathLike) -> dict:
 
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader has errors of its own over a broken file
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise WeightsError(
-            f"{path}: cannot be read as weights, the file is broken, cut short or holds more than "
-            f"tensors ({_one_line(error)[:200]}); get it again"
+            f"{path}: cannot be read as weights{reason}: the file is broken, cut short, or holds more than tensors, "
+            "which could be a program; get it again"
         ) from error
     if not isinstance(state, dict):
         raise WeightsError(

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import carry_out, leave_on_ctrl_c, place, positive  # noqa: E402
+from common.command import carry_out, demand_one_process, leave_on_ctrl_c, place, positive  # noqa: E402
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
@@ -122,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def dye(options: argparse.Namespace) -> int:
+    demand_one_process()
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
     further = options.ombre_grad_height, options.strength, options.lightness, options.reverse

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import carry_out, leave_on_ctrl_c, place, positive  # noqa: E402
+from common.command import carry_out, demand_one_process, leave_on_ctrl_c, place, positive  # noqa: E402
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def label(options: argparse.Namespace) -> int:
+    demand_one_process()
     if options.pictures == [FACES] and not FACES.is_dir():
         raise BatchError(
             f"{FACES}: there is no such folder; put pictures there, or name others, as in "

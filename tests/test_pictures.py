@@ -326,7 +326,9 @@ def test_a_photograph_with_a_preview_behind_it_is_one_picture(tmp_path):
 
 def test_what_is_no_picture(tmp_path):
     assert "no such file" in refusal(tmp_path / "missing.jpg")
-    assert "no such file" in refusal(tmp_path)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for place in (tmp_path, tmp_path / "pipe.jpg"):
+        assert "is no file but a folder, a pipe or a device" in refusal(place)
     for name, content, words in [
         ("empty.jpg", b"", "is empty"),
         ("text.jpg", b"Dear diary", "is not a JPEG"),

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from benchmarks.published_student import as_published
 from common.weights import WeightsError
 from segmentation.finding.engines import torch_engine
+from segmentation.finding.export import exported, sums
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.student.network import EffiSegNet, HairProbability, load_student, tap_channels
 from tests.golden.fill import fill
@@ -97,6 +98,31 @@ def test_the_export_is_made_anew_when_the_weights_change(published, golden, tmp_
     torch.save(fill(state, "another"), weights)
     second = HairFinder(weights, "cpu").probability(golden["rgb"])
     assert np.abs(first - second).mean() > 0.05
+
+
+@pytest.mark.parametrize("part", ["model.xml", "model.bin", "sha256"])
+@pytest.mark.parametrize("damage", [b"", b"nonsense", None])
+def test_a_damaged_export_is_made_anew(tmp_path, monkeypatch, part, damage):
+    made = []
+
+    def export(weights, folder):
+        made.append(folder)
+        folder.mkdir()
+        for name in ("model.xml", "model.bin"):
+            (folder / name).write_bytes(b"a network")
+        (folder / "sha256").write_text(sums(folder))
+
+    monkeypatch.setattr("segmentation.finding.export.export", export)
+    weights = tmp_path / "student.pth"
+    weights.write_bytes(b"weights")
+    model = exported(weights)
+    assert exported(weights) == model and len(made) == 1
+    if damage is None:
+        (model.parent / part).unlink()
+    else:
+        (model.parent / part).write_bytes(damage)
+    assert exported(weights) == model and len(made) == 2
+    assert model.read_bytes() == b"a network" and exported(weights) == model and len(made) == 2
 
 
 def test_missing_weights_are_named(tmp_path):

@@ -1,49 +1,67 @@
 """The student in OpenVINO's form: made once from the PyTorch network, kept beside the weights."""
 
 import os
-import sys
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
 from unittest.mock import patch
 
+from common.progress import say
 from common.weights import WeightsError, sha256
 from segmentation.student.frame import INPUT_SIZE
 
 NETWORK = Path(__file__).parents[1] / "student" / "network.py"
+MODEL, PARTS, SUMS = "model.xml", ("model.xml", "model.bin"), "sha256"
 
 
 def exported(weights: Path) -> Path:
-    """The OpenVINO form of these weights: made where it is not there yet, anew when the weights or the network change.
+    """The OpenVINO form of these weights: made where it is not there yet, anew when it, the weights or the network
+    change.
 
     It lies beside the weights or, where that folder cannot be written, in the user's cache.
     """
-    name = f"{weights.stem}-{sha256(weights)[:16]}-{sha256(NETWORK)[:8]}"
+    name = f"{weights.stem[:40]}-{sha256(weights)[:16]}-{sha256(NETWORK)[:8]}"
     folders = [weights.parent / ".exported", Path.home() / ".cache" / "ombre-hair"]
     for folder in folders:
-        if (folder / name / "model.xml").is_file():
-            return folder / name / "model.xml"
+        if is_whole(folder / name):
+            return folder / name / MODEL
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as temporary:
                 export(weights, Path(temporary) / name)
+                if (folder / name).exists() and not is_whole(folder / name):
+                    shutil.rmtree(folder / name)
                 os.rename(Path(temporary) / name, folder / name)  # whole or absent, also when two start at once
         except OSError:
-            if not (folder / name / "model.xml").is_file():
+            if not is_whole(folder / name):
                 continue
-        return folder / name / "model.xml"
+        return folder / name / MODEL
     raise WeightsError(f"{weights}: no place to keep its exported form; make {folders[0]} or {folders[1]} writable")
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether an export is there as it was written."""
+    try:
+        return (folder / SUMS).read_text() == sums(folder)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def sums(folder: Path) -> str:
+    """The checksums of an export's files, as `sha256sum` writes them."""
+    return "".join(f"{sha256(folder / part)}  {part}\n" for part in PARTS)
+
+
 def export(weights: Path, folder: Path) -> None:
-    """Write the student as `model.xml` and `model.bin` for OpenVINO."""
+    """Write the student as `model.xml` and `model.bin` for OpenVINO, their checksums beside them."""
     import openvino as ov
     import torch
 
     from segmentation.student.network import HairProbability, load_student
 
-    print(f"preparing {weights.name} for this processor, once", file=sys.stderr)
+    say(f"preparing {weights.name} for this processor, once")
     network = HairProbability(load_student(weights)).eval()
     example = torch.zeros(1, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
     # The converter would tell its makers that it is used, but not from tests.
@@ -51,4 +69,5 @@ def export(weights: Path, folder: Path) -> None:
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
         model = ov.convert_model(network, example_input=example, input=[ov.PartialShape(example.shape)])
     folder.mkdir()
-    ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    ov.save_model(model, folder / MODEL, compress_to_fp16=False)
+    (folder / SUMS).write_text(sums(folder))
