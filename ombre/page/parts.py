@@ -1,0 +1,93 @@
+"""The page's own parts, which Gradio has none of: the picture before and after, and rows of buttons to choose from."""
+
+import base64
+from pathlib import Path
+
+import cv2
+import gradio as gr
+import numpy as np
+
+from common.pictures import read_picture
+from ombre.dye import COLORS, mix
+from ombre.page.results import command_of
+from ombre.page.shown import jpeg
+from ombre.page.visitors import Visitor
+
+HERE = Path(__file__).parent
+CSS = (HERE / "page.css").read_text(encoding="utf-8")
+SAMPLE_HEIGHT = 168  # pixels
+NO_HAIR = 0.002  # of the picture: of less it is said that there is none
+
+
+def viewer(texts: dict[str, str]) -> gr.HTML:
+    """The picture; events `paint` and `clear`. Its value comes of `seen`."""
+    return gr.HTML(None, html_template=_file("viewer.html"), js_on_load=_file("viewer.js"), elem_id="viewer", **texts)
+
+
+def strip(name: str, label: str, items: list[dict] = ()) -> gr.HTML:
+    """A row of buttons; event `choose` with the `key` of an item (key, label, and src or color)."""
+    return gr.HTML(
+        {"items": list(items), "chosen": None},
+        html_template='<div class="strip" role="group" aria-label="{{title}}"></div>',
+        js_on_load=_file("strip.js"),
+        title=label,
+        label=label,
+        show_label=False,
+        elem_id=name,
+        elem_classes=[name],
+    )
+
+
+def sample_items(samples: list[Path]) -> list[dict]:
+    items = []
+    for number, path in enumerate(samples):
+        rgb = read_picture(path).rgb8
+        size = max(1, round(rgb.shape[1] * SAMPLE_HEIGHT / rgb.shape[0])), SAMPLE_HEIGHT
+        small = jpeg(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), None)
+        source = f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
+        items.append({"key": number, "label": path.stem.replace("_", " "), "src": source})
+    return items
+
+
+def swatch_items() -> list[dict]:
+    items = []
+    for name, number in COLORS.items():
+        made = mix(number, np.dtype(np.uint8))
+        rgb = made.table[-1, round(made.fullest / 100 * (made.table.shape[1] - 1))]
+        items.append({"key": name, "label": name, "color": "#" + bytes(rgb).hex()})
+    return items
+
+
+def seen(visitor: Visitor, texts: dict[str, str]) -> list:
+    """What viewer, gallery, swatches and command are to show."""
+    shown, step = visitor.shown, visitor.step
+    several = len(visitor.pictures) > 1
+    view, line = None, ""
+    if shown:
+        note = texts["size"].format(name=shown.name, width=shown.width, height=shown.height)
+        if shown.hair_share < NO_HAIR and not step.painted(shown.number):
+            note = texts["no_hair"]
+        view = {
+            "token": visitor.token,
+            "number": shown.number,
+            "version": visitor.version,
+            "width": shown.width,
+            "height": shown.height,
+            "note": note,
+            "several": several,
+        }
+        line = command_of(visitor)
+    items = [
+        {
+            "key": picture.number,
+            "label": picture.name,
+            "src": f"/picture/{visitor.token}/{picture.number}/small?v={visitor.version}",
+        }
+        for picture in (visitor.pictures.values() if several else ())
+    ]
+    gallery = {"items": items, "chosen": step.number}
+    return [view, gallery, {"items": swatch_items(), "chosen": step.look.color}, line]
+
+
+def _file(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")

@@ -1,0 +1,88 @@
+"""What a visitor takes home: dyed pictures at full size, made as the script makes them, masks, all of it in one file."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from common.pictures import PictureError, write_mask
+from ombre.dyeing import Ombre, dye_picture, own_format, with_color
+from ombre.page.look import Look, command
+from ombre.page.shown import Shown
+from ombre.page.strokes import Stroke
+from ombre.page.visitors import Visitor
+
+
+def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Path, suffix: str | None) -> Path:
+    """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
+    ".png" and the like; None: that of the picture. Raises PictureError."""
+    name = str(Path(shown.name).with_suffix(suffix)) if suffix else own_format(shown.name)
+    ombre = Ombre([look.number], look.height, look.grad_height, look.strength, look.lightness)
+    row = {"output": with_color(name, look.number), "color": look.number}
+    dye_picture(shown.file, folder, lambda rgb: shown.mask(strokes), ombre, [row], shown.width * shown.height)
+    return folder / row["output"]
+
+
+def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path) -> Path:
+    """The mask with what was painted, (H, W) 8 bit, as `<name>.png`."""
+    path = folder / Path(shown.name).with_suffix(".png")
+    write_mask(path, shown.mask(strokes))
+    return path
+
+
+def command_of(visitor: Visitor) -> str:
+    """The command that makes the visitor's pictures; a folder's where there are several."""
+    if len(visitor.pictures) == 1:
+        return command(visitor.step.look, [visitor.shown.name])
+    return command(visitor.step.look, ["PICTURES"])
+
+
+def zipped(visitor: Visitor) -> Iterator[bytes]:
+    """A ZIP of all pictures dyed, the masks that were painted, and the command, piece by piece as they are made."""
+    step, used = visitor.step, set()
+    stream = _Stream()
+    with zipfile.ZipFile(stream, "w") as archive, TemporaryDirectory(dir=visitor.folder) as folder:
+        for shown in list(visitor.pictures.values()):
+            strokes = step.painted(shown.number)
+            try:
+                files = {"": write_dyed(shown, step.look, strokes, Path(folder), None)}
+                if strokes:
+                    files["masks/"] = write_used_mask(shown, strokes, Path(folder) / "masks")
+            except (PictureError, OSError) as error:
+                archive.writestr(_unused(f"{shown.name}.failed.txt", used), f"{error}\n")
+                continue
+            for place, file in files.items():
+                archive.write(file, _unused(place + file.name, used))
+                yield stream.taken()
+                file.unlink()
+        archive.writestr("command.txt", command_of(visitor) + "\n")
+    yield stream.taken()
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """The name, or with a number where another file has it."""
+    path, count = Path(name), 1
+    while name in used:
+        count += 1
+        name = str(path.with_stem(f"{path.stem}_{count}"))
+    used.add(name)
+    return name
+
+
+class _Stream(io.RawIOBase):
+    """A file to write to whose contents are taken away as they come."""
+
+    def __init__(self):
+        self._buffer = io.BytesIO()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        return self._buffer.write(data)
+
+    def taken(self) -> bytes:
+        data = self._buffer.getvalue()
+        self._buffer = io.BytesIO()
+        return data

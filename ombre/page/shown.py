@@ -1,0 +1,116 @@
+"""One picture as the page knows it: the file whole, the mask beside it, and a smaller copy to look at.
+
+Everything lies in files, so that memory does not grow with the number of pictures.
+"""
+
+import io
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from common.pictures import Picture, read_mask, read_picture, write_mask
+from ombre.dyeing import MaskOf
+from ombre.page.look import Look
+from ombre.page.strokes import Stroke, paint
+from ombre.recolour import Hair, dye_hair, prepare
+
+VIEW_PIXELS = 1024 * 1024  # larger pictures are shown this large
+SMALL_SIDE = 240  # pixels, the longer side in the gallery
+QUALITY = 90  # of the JPEG that the browser shows
+FOUND_COLOR = (255, 0, 170)  # of the hair found, laid over the picture
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A visitor's picture. `file` lies alone in a folder, beside what was made of it."""
+
+    number: int
+    file: Path
+    width: int
+    height: int
+    hair_share: float
+    icc: bytes | None  # colour profile of what is shown
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def view(self, small: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """rgb (h, w, 3) and found mask (h, w), uint8, of the size that is looked at, or that of the gallery."""
+        layers = np.load(_beside(self.file, "small.npy" if small else "view.npy"))
+        return np.ascontiguousarray(layers[..., :3]), np.ascontiguousarray(layers[..., 3])
+
+    def mask(self, strokes: tuple[Stroke, ...]) -> np.ndarray:
+        """The mask (H, W) uint8 at full size, with what was painted."""
+        return paint(read_mask(_beside(self.file, "found.png")), strokes)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.file.parent.parent, ignore_errors=True)
+
+
+def take_in(number: int, file: Path, mask_of: MaskOf, max_pixels: int) -> Shown:
+    """Find the hair in a picture file `<folder>/picture/<name>`, and keep what the page needs in its folder.
+
+    Raises PictureError, and OSError where the disk is full."""
+    picture = read_picture(file, max_pixels)
+    mask = mask_of(picture.rgb8)
+    rgb = _on_white(picture)
+    write_mask(_beside(file, "found.png"), mask)
+    height, width = mask.shape
+    for name, factor in (
+        ("view.npy", (VIEW_PIXELS / mask.size) ** 0.5),
+        ("small.npy", SMALL_SIDE / max(width, height)),
+    ):
+        size = None if factor >= 1 else (max(1, round(width * factor)), max(1, round(height * factor)))
+        layers = [
+            part if size is None else cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (rgb, mask)
+        ]
+        np.save(_beside(file, name), np.dstack(layers))
+    icc = None if picture.grey else picture.icc
+    return Shown(number, file, width, height, cv2.mean(mask)[0] / 255, icc)
+
+
+def prepared(shown: Shown, look: Look, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
+    """The hair made ready, or the picture (h, w, 3) where there is nothing to dye."""
+    rgb, mask = shown.view(small)
+    hair = prepare(rgb, paint(mask, strokes), look.height, look.grad_height)
+    return rgb if hair is None else hair
+
+
+def dyed(hair: Hair | np.ndarray, look: Look) -> np.ndarray:
+    """(h, w, 3) uint8"""
+    if isinstance(hair, np.ndarray):
+        return hair
+    return dye_hair(hair, look.number, strength=look.strength, lightness=look.lightness)
+
+
+def overlay(shown: Shown, strokes: tuple[Stroke, ...]) -> bytes:
+    """The mask as a PNG to lay over the picture: a colour, the clearer the less hair."""
+    mask = paint(shown.view()[1], strokes)
+    layers = np.empty((*mask.shape, 4), np.uint8)
+    layers[..., :3] = FOUND_COLOR[::-1]  # OpenCV's order
+    layers[..., 3] = mask // 2
+    return cv2.imencode(".png", layers, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
+def jpeg(rgb: np.ndarray, icc: bytes | None) -> bytes:
+    """What the browser gets; with its profile, so that it has the photograph's colours."""
+    file = io.BytesIO()
+    Image.fromarray(rgb).save(file, "JPEG", quality=QUALITY, icc_profile=icc)
+    return file.getvalue()
+
+
+def _beside(file: Path, name: str) -> Path:
+    return file.parent.parent / name
+
+
+def _on_white(picture: Picture) -> np.ndarray:
+    """(H, W, 3) uint8 as the page shows it: what is transparent is white."""
+    if picture.alpha is None:
+        return picture.rgb8
+    share = np.float32(picture.alpha)[..., None] / np.iinfo(picture.alpha.dtype).max
+    return np.uint8(np.rint(picture.rgb8 * share + 255 * (1 - share)))

@@ -1,0 +1,120 @@
+#!/usr/bin/env python
+"""A page in the browser to choose colour and heights with your eyes on the picture. It is served to this machine alone.
+
+It needs one more package: pip install -r requirements-preview.txt
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import sys
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from common.command import carry_out, positive  # noqa: E402
+from common.device import own_cores  # noqa: E402
+from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+
+SAMPLES = ROOT / "data" / "samples"
+HOST = "127.0.0.1"
+FOLDER = "ombre-page-"  # and the process: where visitors' pictures lie while the page is open
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve the page until Ctrl-C; the exit code is 0, or 2 where it cannot be served."""
+    options = parser().parse_args(arguments)
+    return carry_out(lambda: serve(options))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=port, default=7860, metavar="N", help="0: any that is free (%(default)s)")
+    parser.add_argument("--no-browser", action="store_true", help="say the address only, and open no browser")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=SHIPPED_WEIGHTS,
+        metavar="FILE",
+        help="the student's weights (models/hair_student.safetensors)",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    parser.add_argument(
+        "--max-megapixels",
+        type=positive,
+        default=DEFAULT_MAX_PIXELS // 10**6,
+        metavar="N",
+        help="larger pictures are refused (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-megabytes", type=positive, default=500, metavar="N", help="larger files are refused (%(default)s)"
+    )
+    return parser
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve the page until the process is asked to stop. Raises ValueError, WeightsError."""
+    remove_leftovers()
+    with TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))  # read when Gradio is imported
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        try:
+            import uvicorn
+
+            from ombre.page.server import make_app
+        except ImportError as error:
+            raise ValueError(f"{error}: the page needs pip install -r {ROOT / 'requirements-preview.txt'}") from None
+        from ombre.page.visitors import Visitors
+
+        finder = HairFinder(options.weights, options.device, own_cores())
+        visitors = Visitors(Path(folder, "visitors"), finder.mask, options.max_megapixels * 10**6)
+        samples = sorted(path for path in SAMPLES.iterdir() if path.suffix.lower() in SUFFIXES)
+        app = make_app(visitors, samples, options.max_megabytes * 10**6)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        with listening(options.port) as door:
+            address = f"http://{HOST}:{door.getsockname()[1]}/"
+            print(f"{address}  (Ctrl-C ends it)", flush=True)
+            if not options.no_browser:
+                webbrowser.open(address)  # it waits at the door until the server answers
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
+            with suppress(KeyboardInterrupt):
+                server.run(sockets=[door])
+    return 0
+
+
+def listening(port: int) -> socket.socket:
+    """A socket that listens to this machine alone; `port` 0: a free one. Raises ValueError."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise ValueError(f"{HOST}:{port} cannot be used: {error.strerror}; say another --port") from None
+
+
+def remove_leftovers() -> None:
+    """Remove pictures that a page left behind which was killed."""
+    for folder in Path(gettempdir()).glob(f"{FOLDER}*") if os.name == "posix" else ():
+        try:
+            os.kill(int(folder.name.removeprefix(FOLDER).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue
+
+
+def port(text: str) -> int:
+    """0 to 65535, for argparse."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
