@@ -12,7 +12,13 @@ from ombre.page.strokes import stroke_from
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitor, Visitors
 
 FONTS = ["system-ui", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans CJK KR", "sans-serif"]  # none is fetched
-THEME = gr.themes.Soft(primary_hue="pink", font=FONTS, font_mono=["ui-monospace", "monospace"])
+THEME = gr.themes.Soft(primary_hue="pink", font=FONTS, font_mono=["ui-monospace", "monospace"]).set(
+    block_title_background_fill="none",
+    block_title_background_fill_dark="none",
+    block_title_text_color="*body_text_color",
+    block_title_text_color_dark="*body_text_color",
+    block_title_padding="0",
+)
 STEP = 0.01  # of the sliders
 KEPT = (60, 600)  # seconds between looks for what Gradio keeps of uploads, and how old that may grow
 
@@ -24,29 +30,32 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
     with gr.Blocks(title=texts["title"], analytics_enabled=False, delete_cache=KEPT) as page:
         gr.HTML(f"<h1>{texts['title']}</h1><p>{texts['privacy']}</p>", elem_id="head")
         with gr.Row():
-            with gr.Column(scale=3):
+            with gr.Column(scale=3, elem_classes="pictures"):
                 viewer = parts.viewer(texts)
                 gallery = parts.strip("gallery", texts["gallery"])
-                upload = gr.File(label=texts["upload"], file_count="multiple", height=130, elem_id="upload")
+                gr.HTML(f"<p>{texts['upload']}</p>", elem_classes="heading")
+                upload = gr.File(
+                    label=texts["upload"], show_label=False, file_count="multiple", height=130, elem_id="upload"
+                )
                 sample = parts.strip("samples", texts["samples"], parts.sample_items(samples))
                 with gr.Accordion(texts["camera"], open=False, elem_id="camera"):
                     camera = gr.Image(sources=["webcam"], type="filepath", image_mode=None, show_label=False)
             with gr.Column(scale=2):
-                swatches = parts.strip("swatches", texts["color"], parts.swatch_items())
-                hue = gr.Slider(0, 1, 0.9, step=STEP, label=texts["hue"], elem_id="hue")
-                sliders = {
-                    name: gr.Slider(*limits, getattr(Look(), name), step=STEP, label=texts[name], elem_id=name)
-                    for name, limits in RANGES.items()
-                }
+                upper = parts.palette("upper", texts, Look().upper, needed=True)
+                sliders = {name: _slider(name, texts) for name in RANGES}
+                reverse = gr.Checkbox(label=texts["reverse"], elem_id="reverse")
+                with gr.Accordion(texts["lower"], open=False):
+                    lower = parts.palette("lower", texts, Look().lower, needed=False)
                 with gr.Row():
                     undo = gr.Button(texts["undo"], elem_id="undo")
                     remove = gr.Button(texts["remove"], elem_id="remove")
                 command = gr.Textbox(label=texts["command"], elem_id="command", lines=2, buttons=["copy"])
 
-        seen = [viewer, gallery, swatches, command]
+        seen = [viewer, gallery, upper, lower, command]
+        controls = sliders | {"reverse": reverse}
 
-        def on(listen: Callable, change: Change, inputs: list | None = None, controls: bool = False, **how) -> None:
-            """When the event comes, do `change`, then show the visitor what is there now; `controls`: in the sliders
+        def on(listen: Callable, change: Change, inputs: list | None = None, all_of_it: bool = False, **how) -> None:
+            """When the event comes, do `change`, then show the visitor what is there now; `all_of_it`: in the sliders
             too, which else stand where the visitor has put them."""
 
             def listener(event: gr.EventData, request: gr.Request, *values: object) -> list:
@@ -56,9 +65,9 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
                 except ValueError:
                     gr.Warning(texts["bad_value"])
                 look = visitor.step.look
-                return parts.seen(visitor, texts) + ([getattr(look, name) for name in sliders] if controls else [])
+                return parts.seen(visitor, texts) + ([getattr(look, name) for name in controls] if all_of_it else [])
 
-            outputs = seen + (list(sliders.values()) if controls else [])
+            outputs = seen + (list(controls.values()) if all_of_it else [])
             listen(listener, inputs, outputs, show_progress="hidden", api_visibility="private", queue=False, **how)
 
         def on_file(listen: Callable, files_of: Callable, source: gr.components.Component | None) -> None:
@@ -90,16 +99,16 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
             return None
 
         latest, each = {"trigger_mode": "always_last"}, {"trigger_mode": "multiple"}
-        for name, slider in sliders.items():
-            on(slider.input, lambda visitor, _, value, name=name: visitor.change(name, value), [slider], **latest)
-        on(hue.input, lambda visitor, _, value: visitor.change("color", f"{value:g}"), [hue], **latest)
-        on(swatches.choose, lambda visitor, data: visitor.change("color", data["key"]), **each)
+        for name, control in controls.items():
+            on(control.input, lambda visitor, _, value, name=name: visitor.change(name, value), [control], **latest)
+        on(upper.choose, lambda visitor, data: visitor.change("upper", data["key"]), **latest)
+        on(lower.choose, lambda visitor, data: visitor.change("lower", data["key"]), **latest)
         on(gallery.choose, lambda visitor, data: visitor.choose(data["key"]), **each)
         on(viewer.paint, lambda visitor, data: visitor.paint(stroke_from(data)), **each)
         on(viewer.clear, lambda visitor, _: visitor.paint(None), **each)
-        on(undo.click, lambda visitor, _: visitor.undo(), controls=True, **each)
+        on(undo.click, lambda visitor, _: visitor.undo(), all_of_it=True, **each)
         on(remove.click, lambda visitor, _: visitor.remove(), **each)
-        on(page.load, lambda visitor, _: None, controls=True)
+        on(page.load, lambda visitor, _: None, all_of_it=True)
 
         on_file(sample.choose, lambda data: [samples[int(data["key"])]], None)
         on_file(upload.upload, lambda _, files: [Path(file) for file in files or []], upload)
@@ -110,3 +119,8 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
 
         page.unload(leave)
     return page
+
+
+def _slider(name: str, texts: dict[str, str]) -> gr.Slider:
+    shown = {"label": texts[name], "info": texts[f"{name}_info"], "elem_id": name}
+    return gr.Slider(*RANGES[name], getattr(Look(), name), step=STEP, **shown)

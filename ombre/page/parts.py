@@ -1,17 +1,16 @@
-"""The page's own parts, which Gradio has none of: the picture before and after, and rows of buttons to choose from."""
+"""The page's own parts, which Gradio has none of: the picture before and after, palettes, rows of pictures."""
 
 import base64
 from pathlib import Path
 
 import cv2
 import gradio as gr
-import numpy as np
 
 from common.pictures import read_picture
-from ombre.dye import COLORS, mix
 from ombre.page.results import command_of
 from ombre.page.shown import jpeg
 from ombre.page.visitors import Visitor
+from ombre.shades import SHADES
 
 HERE = Path(__file__).parent
 CSS = (HERE / "page.css").read_text(encoding="utf-8")
@@ -20,21 +19,18 @@ NO_HAIR = 0.002  # of the picture: of less it is said that there is none
 
 
 def viewer(texts: dict[str, str]) -> gr.HTML:
-    """The picture; events `paint` and `clear`. Its value comes of `seen`."""
+    """The picture before and after; events `paint` and `clear`. Its value comes of `seen`."""
     return gr.HTML(None, html_template=_file("viewer.html"), js_on_load=_file("viewer.js"), elem_id="viewer", **texts)
 
 
 def strip(name: str, label: str, items: list[dict] = ()) -> gr.HTML:
-    """A row of buttons; event `choose` with the `key` of an item (key, label, and src or color)."""
+    """A row of pictures; event `choose` with the `key` of an item (key, label, src)."""
     return gr.HTML(
         {"items": list(items), "chosen": None},
-        html_template='<div class="strip" role="group" aria-label="{{title}}"></div>',
+        html_template=_file("strip.html"),
         js_on_load=_file("strip.js"),
         title=label,
-        label=label,
-        show_label=False,
         elem_id=name,
-        elem_classes=[name],
     )
 
 
@@ -49,17 +45,28 @@ def sample_items(samples: list[Path]) -> list[dict]:
     return items
 
 
-def swatch_items() -> list[dict]:
-    items = []
-    for name, number in COLORS.items():
-        made = mix(number, np.dtype(np.uint8))
-        rgb = made.table[-1, round(made.fullest / 100 * (made.table.shape[1] - 1))]
-        items.append({"key": name, "label": name, "color": "#" + bytes(rgb).hex()})
-    return items
+def palette(name: str, texts: dict[str, str], color: str, needed: bool) -> gr.HTML:
+    """A colour to choose, "" too where none is `needed`; event `choose` with the `key`, a text as in shades.py."""
+    korean = texts["language"] == "ko"
+    groups = [
+        [{"key": shade.name, "label": shade.korean if korean else shade.name, "color": shade.rgb} for shade in group]
+        for group in SHADES.values()
+    ]
+    return gr.HTML(
+        color,
+        html_template=_file("palette.html"),
+        js_on_load=_file("palette.js"),
+        title=texts[name],
+        hue=texts["hue"],
+        own=texts["own"],
+        none="" if needed else texts["none"],
+        shades=groups,
+        elem_id=name,
+    )
 
 
 def seen(visitor: Visitor, texts: dict[str, str]) -> list:
-    """What viewer, gallery, swatches and command are to show."""
+    """What viewer, gallery, the two palettes and the command are to show."""
     shown, step = visitor.shown, visitor.step
     several = len(visitor.pictures) > 1
     view, line = None, ""
@@ -86,7 +93,7 @@ def seen(visitor: Visitor, texts: dict[str, str]) -> list:
         for picture in (visitor.pictures.values() if several else ())
     ]
     gallery = {"items": items, "chosen": step.number}
-    return [view, gallery, {"items": swatch_items(), "chosen": step.look.color}, line]
+    return [view, gallery, step.look.upper, step.look.lower, line]
 
 
 def _file(name: str) -> str:

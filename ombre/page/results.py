@@ -1,4 +1,4 @@
-"""What a visitor takes home: dyed pictures at full size, made as the script makes them, masks, all of it in one file."""
+"""What a visitor takes home: pictures dyed at full size, just as the script makes them, masks, or all in one file."""
 
 import io
 import zipfile
@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from common.folder import Source, result_names
 from common.pictures import PictureError, write_mask
-from ombre.dyeing import Ombre, dye_picture, own_format, with_color
-from ombre.page.look import Look, command
+from ombre.dyeing import dye_picture, with_color
+from ombre.page.look import Look
 from ombre.page.shown import Shown
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
+
+FOLDER = "PICTURES"  # what the command calls a folder of pictures
 
 
 def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Path, suffix: str | None) -> Path:
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
     ".png" and the like; None: that of the picture. Raises PictureError."""
-    name = str(Path(shown.name).with_suffix(suffix)) if suffix else own_format(shown.name)
-    ombre = Ombre([look.number], look.height, look.grad_height, look.strength, look.lightness)
-    row = {"output": with_color(name, look.number), "color": look.number}
-    dye_picture(shown.file, folder, lambda rgb: shown.mask(strokes), ombre, [row], shown.width * shown.height)
+    name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
+    row = {"output": with_color(name, look.color), "color": look.color}
+    dye_picture(shown.file, folder, lambda rgb: shown.mask(strokes), look.ombre(), [row], shown.width * shown.height)
     return folder / row["output"]
 
 
@@ -32,10 +34,8 @@ def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path) -> 
 
 
 def command_of(visitor: Visitor) -> str:
-    """The command that makes the visitor's pictures; a folder's where there are several."""
-    if len(visitor.pictures) == 1:
-        return command(visitor.step.look, [visitor.shown.name])
-    return command(visitor.step.look, ["PICTURES"])
+    """The command that makes the visitor's pictures."""
+    return visitor.step.look.command(visitor.shown.name if len(visitor.pictures) == 1 else FOLDER)
 
 
 def zipped(visitor: Visitor) -> Iterator[bytes]:

@@ -30,6 +30,13 @@ POLICY = (
     "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+ICON = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><linearGradient id="o" x2="0" y2="1">'
+    b'<stop stop-color="#35261f"/><stop offset="1" stop-color="#e4749d"/></linearGradient>'
+    b'<circle cx="4" cy="4" r="4" fill="url(#o)"/></svg>'
+)
+# Gradio's css= reaches only what is within its container; this lets the picture stick to the top of the window
+STICKY = "<style>.gradio-container { overflow: clip !important; }</style>"
 HOSTS = ["127.0.0.1", "localhost"]
 
 
@@ -42,6 +49,10 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> FastAPI
     @app.get("/")
     def start(request: Request) -> Response:
         return RedirectResponse(f"/{language_of(request.headers.get('accept-language', ''))}/")
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(ICON, media_type="image/svg+xml")
 
     @app.get("/picture/{token}/{number}/{kind}")
     def picture(token: str, number: int, kind: str) -> Response:
@@ -92,6 +103,7 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> FastAPI
             mcp_server=False,
             theme=THEME,
             css=CSS,
+            head=STICKY,
             js=f"() => {{ document.documentElement.lang = '{language}'; }}",
         )
     return app

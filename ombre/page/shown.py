@@ -74,10 +74,10 @@ def take_in(number: int, file: Path, mask_of: MaskOf, max_pixels: int) -> Shown:
     return Shown(number, file, width, height, cv2.mean(mask)[0] / 255, icc)
 
 
-def prepared(shown: Shown, look: Look, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
-    """The hair made ready, or the picture (h, w, 3) where there is nothing to dye."""
+def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
+    """The hair made ready for any look, or the picture (h, w, 3) where there is none."""
     rgb, mask = shown.view(small)
-    hair = prepare(rgb, paint(mask, strokes), look.height, look.grad_height)
+    hair = prepare(rgb, paint(mask, strokes))
     return rgb if hair is None else hair
 
 
@@ -85,7 +85,8 @@ def dyed(hair: Hair | np.ndarray, look: Look) -> np.ndarray:
     """(h, w, 3) uint8"""
     if isinstance(hair, np.ndarray):
         return hair
-    return dye_hair(hair, look.number, strength=look.strength, lightness=look.lightness)
+    how = dict(reverse=look.reverse, strength=look.strength, lightness=look.lightness)
+    return dye_hair(hair, look.color, look.height, look.grad_height, **how)
 
 
 def overlay(shown: Shown, strokes: tuple[Stroke, ...]) -> bytes:

@@ -1,12 +1,12 @@
-// A row of buttons to choose from, with a picture or a colour on each.
-// props.value = {chosen, items: [{key, label, src?, color?}]}; triggers 'choose' with {key}.
+// A row of pictures to choose from.
+// props.value = {chosen, items: [{key, label, src}]}; triggers 'choose' with {key}.
 const row = element.querySelector(".strip");
 const PAUSE = 250; // ms without a change before the pictures are fetched anew
 let fetching;
 
 function show() {
 	const { items = [], chosen = null } = props.value ?? {};
-	row.hidden = items.length === 0;
+	row.parentElement.hidden = items.length === 0;
 	const keys = items.map((item) => String(item.key));
 	if (JSON.stringify([...row.children].map((button) => button.dataset.key)) !== JSON.stringify(keys))
 		row.replaceChildren(...items.map(made));
@@ -16,8 +16,8 @@ function show() {
 	clearTimeout(fetching);
 	fetching = setTimeout(() => {
 		items.forEach((item, i) => {
-			const image = row.children[i]?.querySelector("img");
-			if (image && image.getAttribute("src") !== item.src) image.src = item.src;
+			const image = row.children[i].firstChild;
+			if (image.getAttribute("src") !== item.src) image.src = item.src;
 		});
 	}, PAUSE);
 }
@@ -28,14 +28,11 @@ function made(item) {
 	button.dataset.key = item.key;
 	button.title = item.label;
 	button.setAttribute("aria-label", item.label);
-	if (item.color) button.style.background = item.color;
-	if (item.src) {
-		const image = new Image();
-		image.loading = "lazy";
-		image.alt = "";
-		image.src = item.src;
-		button.append(image);
-	}
+	const image = new Image();
+	image.loading = "lazy";
+	image.alt = "";
+	image.src = item.src;
+	button.append(image);
 	button.addEventListener("click", () => trigger("choose", { key: item.key }));
 	return button;
 }

@@ -42,5 +42,5 @@ def paint(mask: np.ndarray, strokes: tuple[Stroke, ...]) -> np.ndarray:
         at = np.int32(np.rint((np.array(stroke.points) * size - 0.5) * 2**FRACTION_BITS))
         width = max(1, round(2 * stroke.radius * max(mask.shape)))
         value = 255 if stroke.hair else 0
-        cv2.polylines(painted, [at.repeat(2, 0)], False, value, width, cv2.LINE_AA, FRACTION_BITS)
+        cv2.polylines(painted, [at.repeat(2, 0)], False, value, width, cv2.LINE_8, FRACTION_BITS)
     return painted

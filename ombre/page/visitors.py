@@ -138,20 +138,19 @@ class Visitor:
             self.version += 1
 
     def after(self) -> bytes:
-        """The picture that is shown, dyed, as a JPEG. What colours share is kept, so that the next one is fast."""
+        """The picture that is shown, dyed, as a JPEG. What all looks share is kept, so that the next one is fast."""
         with self.lock:
             shown, step = self.shown, self.step
-            look, strokes = step.look, step.painted(step.number)
-            key = (step.number, look.height, look.grad_height, strokes)
+            key = step.number, step.painted(step.number)
             if self._ready[0] != key:
-                self._ready = (key, prepared(shown, look, strokes))
-            rgb = dyed(self._ready[1], look)
+                self._ready = key, prepared(shown, key[1])
+            rgb = dyed(self._ready[1], step.look)
         return jpeg(rgb, shown.icc)
 
     def small(self, number: int) -> bytes:
         """A picture dyed, for the gallery."""
         shown, step = self.pictures[number], self.step
-        return jpeg(dyed(prepared(shown, step.look, step.painted(number), small=True), step.look), shown.icc)
+        return jpeg(dyed(prepared(shown, step.painted(number), small=True), step.look), shown.icc)
 
 
 class Visitors:

@@ -1,0 +1,247 @@
+"""The page without a browser: what is chosen, painted, kept, undone and taken home."""
+
+import shlex
+import subprocess
+import sys
+import threading
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.pictures import Picture, PictureError, read_mask, read_picture, write_picture
+from ombre.page import results
+from ombre.page.look import Look, checked
+from ombre.page.shown import VIEW_PIXELS
+from ombre.page.strokes import Stroke, paint, stroke_from
+from ombre.page.texts import TEXTS, language_of
+from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitors
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "ombre" / "preview.py"
+
+
+def half_hair(rgb: np.ndarray) -> np.ndarray:
+    """A mask for tests: the left half is hair."""
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    mask[:, : rgb.shape[1] // 2] = 255
+    return mask
+
+
+@pytest.fixture
+def visitors(tmp_path):
+    return Visitors(tmp_path / "visitors", half_hair, 10**7)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A PNG of 300 x 200, brown with some noise."""
+    path = tmp_path / "anna.png"
+    noise = np.random.default_rng(0).integers(-20, 20, (200, 300, 3))
+    write_picture(path, Picture(np.uint8(np.array([90, 60, 40]) + noise)))
+    return path
+
+
+@pytest.fixture
+def visitor(visitors, photo):
+    visitor = visitors.of("session")
+    visitors.add(visitor, photo, uploaded=False)
+    return visitor
+
+
+def test_a_command_gives_the_same_look():
+    look = Look(upper="rose gold", lower="#aabbcc", height=0.55, lightness=-0.2, reverse=True)
+    words = shlex.split(look.command("an na.jpg"))
+    assert words[:3] == ["python", "ombre/generate_ombre_images.py", "an na.jpg"]
+    sys.path.insert(0, str(ROOT))
+    from ombre.generate_ombre_images import parser
+
+    options = parser().parse_args(words[2:])
+    assert options.color == ["rose gold>#aabbcc"] == list(look.ombre().colors)
+    assert (options.ombre_height, options.ombre_grad_height, options.strength) == (0.55, 0.6, 1)
+    assert options.lightness == -0.2 and options.reverse
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("height", 1.1),
+        ("lightness", float("nan")),
+        ("upper", ""),
+        ("upper", "a>b"),
+        ("lower", "mud"),
+        ("strength", "x"),
+    ],
+)
+def test_what_no_control_gives_is_refused(name, value):
+    with pytest.raises(ValueError):
+        checked(name, value)
+
+
+def test_colours_are_called_one_way():
+    assert checked("upper", "Rose-Gold") == checked("upper", "로즈 골드") == "rose gold"
+    assert checked("lower", "") == "" and checked("upper", "0.90") == "0.9"
+
+
+def test_strokes_fit_every_size():
+    strokes = (stroke_from({"hair": True, "radius": 0.1, "points": [[0.2, 0.5], [0.8, 0.5]]}),)
+    small, large = (paint(np.zeros((side, side), np.uint8), strokes) for side in (100, 800))
+    shrunk = large.reshape(100, 8, 100, 8).mean(axis=(1, 3))
+    assert np.abs(shrunk - small).mean() < 2
+    assert small[50, 50] == 255 and small[50, 95] == 0 and small[65, 50] == 0
+    assert np.isclose((small > 127).mean(), 0.6 * 0.2 + np.pi * 0.1**2, rtol=0.05)
+
+
+def test_a_dab_is_a_disc_and_paint_goes_out_again():
+    dab = Stroke(True, 0.1, ((0.5, 0.5),))
+    mask = paint(np.zeros((100, 100), np.uint8), (dab,))
+    assert np.isclose((mask > 127).mean(), np.pi * 0.1**2, rtol=0.1)
+    assert not paint(mask, (Stroke(False, 0.2, ((0.5, 0.5),)),)).any()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"hair": True, "radius": 0.1, "points": []}, {"hair": 1, "radius": 0, "points": [[0, 0]]}]
+    + [{"hair": True, "radius": 0.1, "points": points} for points in ([[0, 9]], [[0, float("nan")]], [[1]], 7)],
+)
+def test_no_stroke_is_refused(data):
+    with pytest.raises(ValueError):
+        stroke_from(data)
+
+
+def test_the_languages_say_the_same_things():
+    assert TEXTS["en"].keys() == TEXTS["ko"].keys()
+    assert all(text.count("{") == TEXTS["ko"][key].count("{") for key, text in TEXTS["en"].items())
+
+
+@pytest.mark.parametrize(
+    "accepted, language",
+    [("", "en"), ("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("de,en;q=0.5,ko;q=0.3", "en"), ("fr", "en"), ("en;q=x,ko", "ko")],
+)
+def test_language_of_a_browser(accepted, language):
+    assert language_of(accepted) == language
+
+
+def test_changes_of_one_control_are_undone_together(visitor):
+    for height in (0.5, 0.4, 0.3):
+        visitor.change("height", height)
+    visitor.change("upper", "platinum")
+    visitor.undo()
+    assert visitor.step.look == Look(height=0.3)
+    visitor.undo()
+    assert visitor.step.look == Look()
+    visitor.undo()
+    assert visitor.step.look == Look() and visitor.shown
+
+
+def test_paint_changes_the_picture_and_is_undone_where_it_was(visitors, visitor, photo):
+    before = visitor.after()
+    visitor.paint(Stroke(True, 0.2, ((0.8, 0.8),)))
+    painted = visitor.after()
+    assert painted != before
+    first = visitor.shown
+    visitors.add(visitor, photo, uploaded=False)
+    assert visitor.shown != first
+    visitor.undo()
+    assert visitor.shown == first and visitor.after() == before
+
+
+def test_a_large_picture_is_looked_at_smaller_and_taken_home_whole(visitors, visitor, tmp_path):
+    large = tmp_path / "large.png"
+    rgb = np.full((1500, 2000, 3), (90, 60, 40), np.uint8)
+    write_picture(large, Picture(rgb))
+    shown = visitors.add(visitor, large, uploaded=False)
+    view = shown.view()[0]
+    assert 0.98 * VIEW_PIXELS < view.shape[0] * view.shape[1] <= 1.01 * VIEW_PIXELS
+    made = results.write_dyed(shown, visitor.step.look, (), tmp_path / "out", None)
+    assert read_picture(made).rgb.shape == rgb.shape
+
+
+def test_a_result_is_that_of_the_script_and_holds_what_was_painted(visitor, tmp_path):
+    strokes = (Stroke(False, 0.3, ((0.25, 0.9),)),)
+    plain = results.write_dyed(visitor.shown, Look(), (), tmp_path / "plain", None)
+    painted = results.write_dyed(visitor.shown, Look(), strokes, tmp_path / "painted", ".jpg")
+    assert plain.name == "anna_pink.png" and painted.name == "anna_pink.jpg"
+    original = read_picture(visitor.shown.file).rgb
+    assert (read_picture(plain).rgb[180, 75] != original[180, 75]).any()
+    mask = read_mask(results.write_used_mask(visitor.shown, strokes, tmp_path))
+    assert mask[180, 75] == 0 and mask[20, 75] == 255
+
+
+def test_all_in_one_file(visitors, visitor, photo):
+    visitor.paint(Stroke(True, 0.1, ((0.8, 0.8),)))
+    visitors.add(visitor, photo, uploaded=False)
+    pieces = list(results.zipped(visitor))
+    assert len(pieces) >= 3  # it comes as it is made
+    archive = zipfile.ZipFile(BytesIO(b"".join(pieces)))
+    assert archive.testzip() is None
+    assert archive.namelist() == ["anna_pink.png", "masks/anna.png", "anna_pink_2.png", "command.txt"]
+    assert "--color pink" in archive.read("command.txt").decode()
+
+
+def test_a_broken_picture_leaves_nothing(visitors, visitor, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff no picture")
+    with pytest.raises(PictureError, match="broken.jpg"):
+        visitors.add(visitor, broken, uploaded=True)
+    assert len(visitor.pictures) == 1 and len(list(visitor.folder.iterdir())) == 1
+
+
+def test_limits(visitors, visitor, photo, tmp_path):
+    visitors.max_pixels = 1000
+    with pytest.raises(PictureError, match="over the limit"):
+        visitors.add(visitor, photo, uploaded=False)
+    visitor.pictures = dict.fromkeys(range(MOST_PICTURES))
+    with pytest.raises(TooManyPictures):
+        visitors.add(visitor, photo, uploaded=False)
+
+
+def test_visitors_are_apart_and_leave_nothing(visitors, tmp_path, photo):
+    one, other = visitors.of("one"), visitors.of("other")
+    upload = tmp_path / "upload.png"
+    upload.write_bytes(photo.read_bytes())
+    for visitor in (one, other):
+        visitors.add(visitor, upload, uploaded=True)
+    one.change("upper", "blue")
+    assert other.step.look == Look() and one.token != other.token
+    visitors.leave("one")
+    assert not one.folder.exists() and visitors.by_token(one.token) is None
+    assert upload.exists() and other.after()  # the other sent the same file
+    visitors.leave("other")
+    assert not upload.exists() and not other.folder.exists() and len(visitors) == 0
+
+
+def test_four_visitors_at_once(visitors, photo):
+    seen = {}
+
+    def visit(name: str) -> None:
+        visitor = visitors.of(name)
+        visitors.add(visitor, photo, uploaded=False)
+        for color in ("blue", "platinum", name):
+            visitor.change("upper", color)
+            seen[name] = visitor.after()
+
+    names = ["blue", "copper", "mint", "plum"]
+    threads = [threading.Thread(target=visit, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen.values())) == 4
+    alone = visitors.of("alone")
+    visitors.add(alone, photo, uploaded=False)
+    for name in names:
+        alone.change("upper", name)
+        assert alone.after() == seen[name]
+
+
+def test_a_port_that_is_taken_is_said_in_a_line():
+    pytest.importorskip("gradio")
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = str(door.getsockname()[1])
+        done = subprocess.run([sys.executable, SCRIPT, "--no-browser", "--port", port], capture_output=True, text=True)
+    assert done.returncode == 2 and f"127.0.0.1:{port}" in done.stderr and "Traceback" not in done.stderr
