@@ -7,7 +7,7 @@ import gradio as gr
 
 from common.pictures import PictureError
 from ombre.page import parts
-from ombre.page.look import RANGES, Look
+from ombre.page.choosing import RANGES, START, colors_of
 from ombre.page.strokes import stroke_from
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitor, Visitors
 
@@ -41,11 +41,11 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
                 with gr.Accordion(texts["camera"], open=False, elem_id="camera"):
                     camera = gr.Image(sources=["webcam"], type="filepath", image_mode=None, show_label=False)
             with gr.Column(scale=2):
-                upper = parts.palette("upper", texts, Look().upper, needed=True)
+                upper = parts.palette("upper", texts, colors_of(START)[0], needed=True)
                 sliders = {name: _slider(name, texts) for name in RANGES}
                 reverse = gr.Checkbox(label=texts["reverse"], elem_id="reverse")
                 with gr.Accordion(texts["lower"], open=False):
-                    lower = parts.palette("lower", texts, Look().lower, needed=False)
+                    lower = parts.palette("lower", texts, colors_of(START)[1], needed=False)
                 with gr.Row():
                     undo = gr.Button(texts["undo"], elem_id="undo")
                     remove = gr.Button(texts["remove"], elem_id="remove")
@@ -123,4 +123,4 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
 
 def _slider(name: str, texts: dict[str, str]) -> gr.Slider:
     shown = {"label": texts[name], "info": texts[f"{name}_info"], "elem_id": name}
-    return gr.Slider(*RANGES[name], getattr(Look(), name), step=STEP, **shown)
+    return gr.Slider(*RANGES[name], getattr(START, name), step=STEP, **shown)

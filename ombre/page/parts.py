@@ -7,6 +7,8 @@ import cv2
 import gradio as gr
 
 from common.pictures import read_picture
+from common.profiles import in_srgb8
+from ombre.page.choosing import colors_of
 from ombre.page.results import command_of
 from ombre.page.shown import jpeg
 from ombre.page.visitors import Visitor
@@ -37,9 +39,9 @@ def strip(name: str, label: str, items: list[dict] = ()) -> gr.HTML:
 def sample_items(samples: list[Path]) -> list[dict]:
     items = []
     for number, path in enumerate(samples):
-        rgb = read_picture(path).rgb8
+        rgb = in_srgb8(read_picture(path))
         size = max(1, round(rgb.shape[1] * SAMPLE_HEIGHT / rgb.shape[0])), SAMPLE_HEIGHT
-        small = jpeg(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), None)
+        small = jpeg(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
         source = f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
         items.append({"key": number, "label": path.stem.replace("_", " "), "src": source})
     return items
@@ -93,7 +95,7 @@ def seen(visitor: Visitor, texts: dict[str, str]) -> list:
         for picture in (visitor.pictures.values() if several else ())
     ]
     gallery = {"items": items, "chosen": step.number}
-    return [view, gallery, step.look.upper, step.look.lower, line]
+    return [view, gallery, *colors_of(step.look), line]
 
 
 def _file(name: str) -> str:

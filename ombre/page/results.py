@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 
 from common.folder import Source, result_names
 from common.pictures import PictureError, write_mask
-from ombre.dyeing import dye_picture, with_color
-from ombre.page.look import Look
+from ombre.dyeing import dye_picture
+from ombre.look import Look
+from ombre.page.choosing import command
 from ombre.page.shown import Shown
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
@@ -21,8 +22,8 @@ def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Pa
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
     ".png" and the like; None: that of the picture. Raises PictureError."""
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
-    row = {"output": with_color(name, look.color), "color": look.color}
-    dye_picture(shown.file, folder, lambda rgb: shown.mask(strokes), look.ombre(), [row], shown.width * shown.height)
+    row = {"output": look.name(name), **look.row()}
+    dye_picture(shown.file, folder, lambda rgb: shown.mask(strokes), [row], shown.width * shown.height)
     return folder / row["output"]
 
 
@@ -35,7 +36,7 @@ def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path) -> 
 
 def command_of(visitor: Visitor) -> str:
     """The command that makes the visitor's pictures."""
-    return visitor.step.look.command(visitor.shown.name if len(visitor.pictures) == 1 else FOLDER)
+    return command(visitor.step.look, visitor.shown.name if len(visitor.pictures) == 1 else FOLDER)
 
 
 def zipped(visitor: Visitor) -> Iterator[bytes]:

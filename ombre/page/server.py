@@ -62,7 +62,7 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> FastAPI
         if kind == "small":
             return _fresh(visitor.small(number), "image/jpeg")
         if kind == "before":
-            return _fresh(jpeg(shown.view()[0], shown.icc), "image/jpeg")
+            return _fresh(jpeg(shown.view()[0]), "image/jpeg")
         if kind == "after" and number == visitor.step.number:
             return _fresh(visitor.after(), "image/jpeg")
         raise HTTPException(404)

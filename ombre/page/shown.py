@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from common.pictures import Picture, read_mask, read_picture, write_mask
+from common.pictures import read_mask, read_picture, write_mask
+from common.profiles import in_srgb8
 from ombre.dyeing import MaskOf
-from ombre.page.look import Look
+from ombre.look import Look
 from ombre.page.strokes import Stroke, paint
 from ombre.recolour import Hair, dye_hair, prepare
 
@@ -33,7 +34,6 @@ class Shown:
     width: int
     height: int
     hair_share: float
-    icc: bytes | None  # colour profile of what is shown
 
     @property
     def name(self) -> str:
@@ -57,8 +57,9 @@ def take_in(number: int, file: Path, mask_of: MaskOf, max_pixels: int) -> Shown:
 
     Raises PictureError, and OSError where the disk is full."""
     picture = read_picture(file, max_pixels)
-    mask = mask_of(picture.rgb8)
-    rgb = _on_white(picture)
+    rgb = in_srgb8(picture)
+    mask = mask_of(rgb)
+    rgb = _on_white(rgb, picture.alpha)
     write_mask(_beside(file, "found.png"), mask)
     height, width = mask.shape
     for name, factor in (
@@ -70,8 +71,7 @@ def take_in(number: int, file: Path, mask_of: MaskOf, max_pixels: int) -> Shown:
             part if size is None else cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (rgb, mask)
         ]
         np.save(_beside(file, name), np.dstack(layers))
-    icc = None if picture.grey else picture.icc
-    return Shown(number, file, width, height, cv2.mean(mask)[0] / 255, icc)
+    return Shown(number, file, width, height, cv2.mean(mask)[0] / 255)
 
 
 def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
@@ -85,8 +85,7 @@ def dyed(hair: Hair | np.ndarray, look: Look) -> np.ndarray:
     """(h, w, 3) uint8"""
     if isinstance(hair, np.ndarray):
         return hair
-    how = dict(reverse=look.reverse, strength=look.strength, lightness=look.lightness)
-    return dye_hair(hair, look.color, look.height, look.grad_height, **how)
+    return dye_hair(hair, **look.row())
 
 
 def overlay(shown: Shown, strokes: tuple[Stroke, ...]) -> bytes:
@@ -98,10 +97,10 @@ def overlay(shown: Shown, strokes: tuple[Stroke, ...]) -> bytes:
     return cv2.imencode(".png", layers, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
-def jpeg(rgb: np.ndarray, icc: bytes | None) -> bytes:
-    """What the browser gets; with its profile, so that it has the photograph's colours."""
+def jpeg(rgb: np.ndarray) -> bytes:
+    """(h, w, 3) uint8 as the browser gets it."""
     file = io.BytesIO()
-    Image.fromarray(rgb).save(file, "JPEG", quality=QUALITY, icc_profile=icc)
+    Image.fromarray(rgb).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
 
 
@@ -109,9 +108,9 @@ def _beside(file: Path, name: str) -> Path:
     return file.parent.parent / name
 
 
-def _on_white(picture: Picture) -> np.ndarray:
-    """(H, W, 3) uint8 as the page shows it: what is transparent is white."""
-    if picture.alpha is None:
-        return picture.rgb8
-    share = np.float32(picture.alpha)[..., None] / np.iinfo(picture.alpha.dtype).max
-    return np.uint8(np.rint(picture.rgb8 * share + 255 * (1 - share)))
+def _on_white(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """(H, W, 3) uint8, white where it is transparent: what the page shows."""
+    if alpha is None:
+        return rgb
+    share = np.float32(alpha)[..., None] / np.iinfo(alpha.dtype).max
+    return np.uint8(np.rint(rgb * share + 255 * (1 - share)))

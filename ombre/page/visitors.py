@@ -10,7 +10,8 @@ from secrets import token_urlsafe
 import numpy as np
 
 from ombre.dyeing import MaskOf
-from ombre.page.look import Look, checked
+from ombre.look import Look
+from ombre.page.choosing import START, changed
 from ombre.page.shown import Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.recolour import Hair
@@ -29,7 +30,7 @@ class TooManyPictures(Exception):
 class Step:
     """What is seen at a time: the look, the picture's number and everything that was painted, by picture."""
 
-    look: Look = Look()
+    look: Look = START
     number: int = 0
     strokes: tuple[tuple[int, tuple[Stroke, ...]], ...] = ()
 
@@ -106,8 +107,8 @@ class Visitor:
 
     def change(self, name: str, value: object) -> None:
         """Set one thing of the look. Raises ValueError for a value that it cannot have."""
-        look = replace(self.step.look, **{name: checked(name, value)})
         with self.lock:
+            look = changed(self.step.look, name, value)
             before, when = self._last
             now = time.monotonic()
             self._go_to(replace(self.step, look=look), again=before == name and now - when < ONE_MOVE)
@@ -145,12 +146,12 @@ class Visitor:
             if self._ready[0] != key:
                 self._ready = key, prepared(shown, key[1])
             rgb = dyed(self._ready[1], step.look)
-        return jpeg(rgb, shown.icc)
+        return jpeg(rgb)
 
     def small(self, number: int) -> bytes:
         """A picture dyed, for the gallery."""
         shown, step = self.pictures[number], self.step
-        return jpeg(dyed(prepared(shown, step.painted(number), small=True), step.look), shown.icc)
+        return jpeg(dyed(prepared(shown, step.painted(number), small=True), step.look))
 
 
 class Visitors:
