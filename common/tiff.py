@@ -12,7 +12,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 ORIENTATION = ExifTags.Base.Orientation
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, CHANNELS, PREDICTOR = 256, 257, 258, 259, 262, 277, 317
 STRIP_STARTS, STRIP_ROWS, STRIP_SIZES, TILE_STARTS, TILE_SIZES = 273, 278, 279, 324, 325
-PLANAR, EXTRA_SAMPLES, ICC_PROFILE = 284, 338, 34675
+PLANAR, EXTRA_SAMPLES, ICC_PROFILE, XMP, IPTC = 284, 338, 34675, 700, 33723
+X_DENSITY, Y_DENSITY, DENSITY_UNIT, PER_INCH = 282, 283, 296, 2
 WHITE_IS_0, BLACK_IS_0, RGB = 0, 1, 2  # values of PHOTOMETRIC
 DEFLATE, DIFFERENCES = 8, 2  # of COMPRESSION and PREDICTOR
 PREMULTIPLIED, PLAIN_ALPHA = 1, 2  # of EXTRA_SAMPLES
@@ -88,8 +89,19 @@ def lay_flat(data: np.ndarray) -> None:
             struct.pack_into(order + "H", data, entry + 8, 1)
 
 
-def encode(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
-    """A TIFF of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16: header, directory, deflated strips."""
+def bytes_of(image: TiffImageFile, tag: int) -> bytes | None:
+    """A tag of plain bytes, if the file has it."""
+    value = image.tag_v2.get(tag)
+    value = value[0] if isinstance(value, tuple) and len(value) == 1 else value
+    return value if isinstance(value, bytes) else None
+
+
+def encode(
+    pixels: np.ndarray, exif: bytes | None, dpi: tuple[float, float] | None, further: dict[int, bytes | None]
+) -> bytes:
+    """A TIFF of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16: header, directory, deflated strips.
+
+    `further`: tags of plain bytes."""
     height, width = pixels.shape[:2]
     channels = pixels.size // (height * width)
     strips = [zlib.compress(_row_differences(pixels[top : top + ROWS]), 1) for top in range(0, height, ROWS)]
@@ -105,9 +117,12 @@ def encode(pixels: np.ndarray, icc: bytes | None, exif: bytes | None) -> bytes:
     tags[STRIP_STARTS] = tuple(np.cumsum([0] + sizes[:-1]).tolist())  # Pillow adds where the directory ends
     if channels == 4:
         tags[EXTRA_SAMPLES] = PLAIN_ALPHA
-    if icc:
-        tags.tagtype[ICC_PROFILE] = UNDEFINED
-        tags[ICC_PROFILE] = icc
+    if dpi:
+        tags[X_DENSITY], tags[Y_DENSITY], tags[DENSITY_UNIT] = *dpi, PER_INCH
+    for tag, data in further.items():
+        if data:
+            tags.tagtype[tag] = UNDEFINED
+            tags[tag] = data
     return b"".join((b"II*\0\x08\0\0\0", tags.tobytes(offset=8), *strips))
 
 

@@ -4,12 +4,14 @@ import os
 import struct
 import zlib
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from common.metadata import Metadata
 from common.pictures import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
 
 H, W = 48, 65
@@ -26,6 +28,7 @@ def colours(dtype=np.uint8, channels=3):
     return (np.clip(smooth + rng.normal(0, 0.02, smooth.shape), 0, 1) * top).astype(dtype)
 
 
+@lru_cache(maxsize=1)  # LittleCMS writes the second into it
 def srgb():
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -240,7 +243,7 @@ def test_orientation(tmp_path, name, orientation):
     }.get(orientation)  # from upright to how the camera stored it
     lying = np.asarray(Image.fromarray(colours()).transpose(Image.Transpose[turn])) if turn else colours()
     if name.startswith("deep"):
-        write_picture(path, Picture(upright, exif=exif(orientation), orientation=orientation))
+        write_picture(path, Picture(upright, metadata=Metadata(exif(orientation)), orientation=orientation))
         assert np.array_equal(read_picture(path).rgb, upright)
     else:
         save(
@@ -264,19 +267,19 @@ def test_orientation(tmp_path, name, orientation):
 
 
 def test_bmp_has_no_tags_and_lies_upright(tmp_path):
-    write_picture(tmp_path / "a.bmp", Picture(colours(), exif=exif(6), orientation=6))
+    write_picture(tmp_path / "a.bmp", Picture(colours(), metadata=Metadata(exif(6)), orientation=6))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.bmp")), colours())
 
 
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
 def test_icc_and_exif_go_along(tmp_path, name, deep):
-    picture = Picture(colours(np.uint16 if deep else np.uint8), icc=srgb(), exif=exif(), orientation=1)
+    picture = Picture(colours(np.uint16 if deep else np.uint8), icc=srgb(), metadata=Metadata(exif()), orientation=1)
     write_picture(tmp_path / name, picture)
     again = read_picture(tmp_path / name)
     assert again.icc == srgb() and tags_of(tmp_path / name) == (1, "Camera", 0.5)
     if not name.endswith("tif"):
-        assert again.exif == exif(), "byte for byte"
+        assert again.metadata.exif == exif(), "byte for byte"
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
@@ -300,7 +303,7 @@ def test_broken_exif_and_icc_are_no_obstacle(tmp_path, capfd):
         write_picture(tmp_path / name, picture)
         again = read_picture(tmp_path / name)
         assert again.rgb.shape == (H, W, 3) and again.icc == (None if name == "b.bmp" else b"neither has this")
-    assert read_picture(tmp_path / "b.jpg").exif == read_picture(tmp_path / "b.png").exif == junk
+    assert read_picture(tmp_path / "b.jpg").metadata.exif == read_picture(tmp_path / "b.png").metadata.exif == junk
     assert capfd.readouterr().err == ""
 
 
@@ -319,6 +322,93 @@ def test_a_photograph_with_a_preview_behind_it_is_one_picture(tmp_path):
     assert np.abs(picture.rgb.astype(int) - colours()).mean() < 6
     write_picture(tmp_path / "b.jpg", picture)
     assert Image.open(tmp_path / "b.jpg").format == "JPEG"
+
+
+JPEG_BLOCKS = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0c\x1c\x02\x78\0\x07caption8BIM\x04\x0c\0\0\0\0\0\x04face"
+XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>\xec\x83\x81</x:xmpmeta>"
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.jfif", "a.png", "a.tif", "a.webp", "a.avif", "a.heic", "a.bmp"])
+def test_density_xmp_iptc_and_comments_stay(tmp_path, name):
+    segment = b"\xff\xed" + struct.pack(">H", len(JPEG_BLOCKS) + 2) + JPEG_BLOCKS
+    save(tmp_path / "source.jpg", colours(), quality=95, dpi=(300, 300), xmp=XMP, comment=b"at the sea", extra=segment)
+    write_picture(tmp_path / name, read_picture(tmp_path / "source.jpg"))
+    kept = read_picture(tmp_path / name).metadata
+    kind = name.split(".")[1]
+    if kind in ("jpg", "jfif", "png", "tif", "bmp"):
+        assert np.abs(np.array(kept.dpi) - 300).max() < 0.1
+    if kind != "bmp":
+        assert kept.xmp == XMP
+    if kind in ("jpg", "jfif", "tif"):
+        assert kept.iptc == b"\x1c\x02\x78\0\x07caption"
+    if kind in ("jpg", "jfif", "png"):
+        assert kept.texts == {"Comment": "at the sea"}
+    assert b"face" not in (tmp_path / name).read_bytes(), "Photoshop's thumbnail shows the picture as it was"
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.avif", "a.heic", "a.tif"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_thumbnail_goes_and_the_rest_of_exif_stays(tmp_path, name, order):
+    """IFD0 with the camera's name and a link to IFD1, which names the thumbnail."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    camera = struct.pack(order + "HHI", MAKE, 2, 4) + b"Cam\0"
+    first = struct.pack(order + "H", 1) + camera + struct.pack(order + "I", 26)
+    second = struct.pack(order + "HHHIIHHIII", 2, 0x0201, 4, 1, 56, 0x0202, 4, 1, 20, 0)
+    data = b"Exif\0\0" + mark + struct.pack(order + "I", 8) + first + second + b"the picture as it was"
+    source = save(tmp_path / "source.jpg", colours(), exif=data)
+    assert b"the picture as it was" in source.read_bytes()
+    write_picture(tmp_path / name, read_picture(source))
+    assert b"the picture as it" not in (tmp_path / name).read_bytes()
+    tags = Image.Exif()
+    tags.load(read_picture(tmp_path / name).metadata.exif)
+    assert tags[MAKE] == "Cam" and not tags.get_ifd(1)
+    if name in ("a.jpg", "a.png"):
+        assert data[6:28] + bytes(4) + data[32:62] in (tmp_path / name).read_bytes(), "only the link and the pixels go"
+
+
+# ---- what telephones write ----
+
+
+@pytest.mark.parametrize("name", ["a.avif", "a.heic", "a.heif"])
+def test_heic_and_avif_come_back_nearly_as_they_were(tmp_path, name):
+    rgb = cv2.GaussianBlur(colours(), (0, 0), 2)
+    picture = Picture(rgb, icc=srgb(), metadata=Metadata(exif()), lossless=False)
+    write_picture(tmp_path / name, picture)
+    again = read_picture(tmp_path / name)
+    assert np.abs(again.rgb.astype(int) - rgb).mean() < 6 and not again.lossless and again.icc == srgb()
+    assert (tmp_path / name).read_bytes()[4:8] == b"ftyp"
+    tags = Image.Exif()
+    tags.load(again.metadata.exif)
+    assert tags[MAKE] == "Camera" and tags.get_ifd(0x8769)[EXPOSURE] == 0.5
+    alpha = np.full((H, W), 255, np.uint8)
+    alpha[:, :32] = 0
+    write_picture(tmp_path / name, replace(picture, alpha=alpha))
+    clear = read_picture(tmp_path / name).alpha
+    assert clear[:, :28].max() < 20 and clear[:, 40:].min() > 235
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.avif", "a.heic"])
+def test_heic_and_avif_lie_as_they_did(tmp_path, name, orientation):
+    rgb = cv2.GaussianBlur(colours(), (0, 0), 2)
+    write_picture(tmp_path / name, Picture(rgb, metadata=Metadata(exif(orientation)), orientation=orientation))
+    picture = read_picture(tmp_path / name)
+    assert picture.rgb.shape == rgb.shape and np.abs(picture.rgb.astype(int) - rgb).mean() < 6, (
+        "colour has half the resolution"
+    )
+    write_picture(tmp_path / "b.jpg", picture)
+    again = read_picture(tmp_path / "b.jpg")
+    assert again.rgb.shape == rgb.shape and np.abs(again.rgb.astype(int) - rgb).mean() < 7
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.avif"])
+def test_heic_and_avif_cut_short_or_broken(tmp_path, capfd, name):
+    write_picture(tmp_path / name, Picture(colours()))
+    whole = (tmp_path / name).read_bytes()
+    for share in (0.02, 0.3, 0.6, 0.9):
+        (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
+        refusal(tmp_path / name)
+    assert capfd.readouterr().err == ""
 
 
 # ---- refusals ----
