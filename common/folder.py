@@ -31,6 +31,9 @@ def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLi
     """
     search = _Search({os.path.realpath(output) for output in outputs})
     found = [file for given in inputs for file in search.of(os.fspath(given))]
+    if search.others:
+        kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in search.others.most_common(6))
+        say(f"{search.others.total()} other files in these folders are left out ({kinds})")
     return _told_apart(found), search.unreadable
 
 
@@ -39,6 +42,7 @@ class _Search:
         self.avoid = avoid
         self.unreadable = 0
         self.met_again = 0
+        self.others: Counter[str] = Counter()  # files that are no pictures by their names, by suffix
         self.folders: set[str] = set()  # where those really lie that were looked through
         self.files: set[str] = set()  # where those really lie that were given by name
 
@@ -83,6 +87,9 @@ class _Search:
             if tables and prefix:
                 say(f"{folder}: is left out: it holds the results of an earlier run ({tables[0]})")
                 continue
+            self.others.update(
+                os.path.splitext(name)[1].lower() for name in names if not _is_picture(name) and name not in tables
+            )
             for name in filter(_is_picture, names):
                 if self.files and os.path.join(real, name) in self.files:
                     self.met_again += 1

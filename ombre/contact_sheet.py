@@ -21,14 +21,18 @@ ROOM = 0.35  # of the changed part's size, shown around it
 LEAST = 0.5  # of the picture's shorter side is shown
 
 
-def write_contact_sheets(output: Path, pictures: Iterable[str | os.PathLike]) -> list[Path]:
-    """Pages with a row for each of the pictures that ombre.csv has results of: as it was, then each result, the hair
-    large, with their names. Gives the pages' files, none where there is no result."""
-    asked = {os.path.realpath(picture) for picture in pictures}
+def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike]) -> list[Path]:
+    """Pages with a row for each picture of the inputs (files and folders) that ombre.csv has results of: as it was, then
+    each result, the hair large, with their names. Gives the pages' files, none where there is no result."""
+    asked = {os.path.realpath(given) for given in inputs}
     results: dict[str, list[Row]] = {}
     for row in sorted(read_rows(output / TABLE, "output"), key=lambda row: (row["image"], row["output"])):
         before = os.path.realpath(output / row["image"])
-        if before in asked and row["status"] != FAILED and (output / row["output"]).is_file():
+        if (
+            not asked.isdisjoint((before, *map(str, Path(before).parents)))
+            and row["status"] != FAILED
+            and (output / row["output"]).is_file()
+        ):
             results.setdefault(before, []).append(row)
     pages = []
     known = list(results.items())

@@ -19,7 +19,6 @@ if __name__ == "__main__":
     leave_on_ctrl_c()
 
 from common.device import own_cores  # noqa: E402
-from common.folder import find_pictures  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.weights import short_hash  # noqa: E402
@@ -141,7 +140,7 @@ def dye(options: argparse.Namespace) -> int:
         max_pixels=options.max_megapixels * 10**6,
     )
     if samples or options.sheet:
-        for page in write_contact_sheets(options.output, pictures_of(options)):
+        for page in write_contact_sheets(options.output, options.pictures or [SAMPLES]):
             say(f"side by side: {page}", sys.stdout)
     pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
     say(
@@ -150,11 +149,6 @@ def dye(options: argparse.Namespace) -> int:
         sys.stdout,
     )
     return tally.exit_code
-
-
-def pictures_of(options: argparse.Namespace) -> list[str]:
-    """The files to be dyed."""
-    return [source.path for source in find_pictures(options.pictures or [SAMPLES], options.output)[0]]
 
 
 def finder(weights: Path, device: str) -> MaskOf:

@@ -38,6 +38,13 @@ def test_folders_at_any_depth_sorted(tmp_path):
     assert find_pictures([tmp_path])[0][3].path == str(tmp_path / "sub" / "deep" / "c.webp")
 
 
+def test_what_is_left_out_is_counted(tmp_path, capsys):
+    touch(tmp_path, "a.jpg", "b.HEIC", "c.jfif", "notes.txt", "x/more.txt", "x/clip.mov", "x/README", ".hidden.txt")
+    assert names_of([tmp_path]) == ["a.jpg", "b.HEIC", "c.jfif"]
+    said = capsys.readouterr().err
+    assert said == "4 other files in these folders are left out (.txt: 2, without a suffix: 1, .mov: 1)\n"
+
+
 def test_a_file_given_by_name_counts_whatever_it_is_called(tmp_path):
     touch(tmp_path, "scan", ".dot.jpg")
     assert names_of([tmp_path / "scan", str(tmp_path / ".dot.jpg")]) == ["scan", ".dot.jpg"]
@@ -122,6 +129,7 @@ def test_an_earlier_runs_results_are_left_out_and_said(tmp_path, capsys):
     assert names_of([tmp_path]) == ["a.jpg", "kaggle/c.jpg"]
     assert capsys.readouterr().err == (
         f"{tmp_path / 'dyed'}: is left out: it holds the results of an earlier run (ombre.csv)\n"
+        "1 other files in these folders are left out (.csv: 1)\n"
     )
     assert names_of([tmp_path / "dyed"]) == ["a_0.9.jpg", "deep/b_0.9.jpg"], "given by name they are pictures"
 
