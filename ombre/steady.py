@@ -1,0 +1,176 @@
+"""Hair masks of a clip's frames that do not flicker: each is joined from looks at the frames around it.
+
+What a look finds is carried along the motion (dense inverse search: Kroeger et al., "Fast Optical Flow using Dense
+Inverse Search", 2016), forwards and backwards in time, and averaged with what the next looks find. Where the motion
+forwards and backwards disagree something was covered, uncovered or has changed: nothing is carried over that. So the
+network need not see every frame.
+
+All of this happens on a grid of cells, half as fine for the motion as for the masks.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from segmentation.finding.hair_finder import HairFinder
+from segmentation.finding.heads_in_scene import closer_looks
+
+SIDE = 640  # cells of a mask on the frame's longer side
+DISAGREE = 1.5  # cells of the motion's grid by which forwards and backwards may differ
+CHANGED = 40  # grey levels by which a carried place may differ
+CUT = 0.4  # share of the frame; where less of it is known from the frame before, it is another scene
+LASTING = 0.3  # seconds after which a look counts only a third as much
+AHEAD, MOST_AHEAD = 1 / 3, 16  # seconds, and frames, that are seen at once
+LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
+
+
+class Frame(Protocol):
+    """What is asked of a frame: when it is shown, in seconds, and what is seen, (H, W, 3) uint8."""
+
+    seconds: float
+
+    def rgb8(self) -> np.ndarray: ...
+
+
+class Motion(NamedTuple):
+    """Where a frame's cells lie in another: `at` (h, w, 2) float32 x and y there; `known` (h, w) float32 0..1, whether
+    they are to be seen there."""
+
+    at: np.ndarray
+    known: np.ndarray
+
+
+class Seen(NamedTuple):
+    """What looks say: `hair` (h, w) float32 0..255, and how many looks say so, `count` (h, w) float32."""
+
+    hair: np.ndarray
+    count: np.ndarray
+
+    def carried(self, motion: Motion, seconds: float) -> "Seen":
+        """The same at the cells of the frame that the motion is of, so many seconds away."""
+        height, width = self.hair.shape
+        grid = motion.known.shape
+        at = cv2.resize(motion.at + 0.5, (width, height)) * np.float32([width / grid[1], height / grid[0]]) - 0.5
+        both = cv2.remap(cv2.merge(self), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        hair, count = cv2.split(both)
+        return Seen(hair, count * cv2.resize(motion.known, (width, height)) * np.float32(np.exp(-seconds / LASTING)))
+
+    def joined(self, other: "Seen | None") -> "Seen":
+        """Both, each as much as its looks."""
+        if other is None:
+            return self
+        count = self.count + other.count
+        return Seen(self.hair + other.count / np.maximum(count, 1e-3) * (other.hair - self.hair), count)
+
+
+@dataclass
+class Step:
+    """A frame on its way: what was seen of it (None: not looked at), what is known from it and those before it, and
+    its motion into the next one."""
+
+    frame: Frame
+    grey: np.ndarray
+    looked: Seen | None = None
+    forwards: Seen | None = None
+    to_next: Motion | None = None
+
+
+def steady_masks(frames: Iterable[Frame], finder: HairFinder) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Each frame with its mask, (h, w) uint8, probability of hair x 255, SIDE cells on the longer side at most."""
+    steps: list[Step] = []
+    for step in looked_at(frames, finder):
+        steps.append(step)
+        if step.frame.seconds - steps[0].frame.seconds >= AHEAD or len(steps) == MOST_AHEAD:
+            half = (len(steps) + 1) // 2
+            yield from zip([step.frame for step in steps[:half]], masks_of(steps)[:half])
+            del steps[:half]
+    yield from zip([step.frame for step in steps], masks_of(steps))
+
+
+def masks_of(steps: list[Step]) -> list[np.ndarray]:
+    """The masks, from what is known from before each frame and what is known from after it."""
+    masks, after, seconds = [], None, 0.0
+    for step in reversed(steps):
+        if after is not None and step.to_next is not None:
+            after = after.carried(step.to_next, seconds - step.frame.seconds)
+        masks.append(cv2.convertScaleAbs(step.forwards.joined(after).hair))
+        after = step.looked if after is None else after.joined(step.looked)
+        seconds = step.frame.seconds
+    return masks[::-1]
+
+
+def looked_at(frames: Iterable[Frame], finder: HairFinder) -> Iterator[Step]:
+    """Each frame with what is seen in it and known from before; its `to_next` is set when the next one comes."""
+    before, next_look, next_whole = None, 0.0, 0.0
+    for frame in frames:
+        rgb = frame.rgb8()
+        step = Step(frame, small_grey(rgb))
+        if before is not None:
+            seconds = frame.seconds - before.frame.seconds
+            before.to_next, to_before = motions(before.grey, step.grey)
+            step.forwards = before.forwards.carried(to_before, seconds)
+            if not to_before.known.any():
+                next_whole = frame.seconds
+        whole = before is None or frame.seconds >= next_whole
+        if whole or frame.seconds >= next_look:
+            step.looked = look(finder, rgb, None if whole else step.forwards.hair)
+            step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)
+            next_look = frame.seconds + LOOK - 0.01
+            next_whole = frame.seconds + WHOLE - 0.01 if whole else next_whole
+        yield step
+        before = step
+
+
+def look(finder: HairFinder, rgb: np.ndarray, hair: np.ndarray | None) -> Seen:
+    """What the network sees: in the heads that `hair` (h, w) shows or, where it is None or fills the frame, in all."""
+    height, width = rgb.shape[:2]
+    scale = min(1, SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    parts = [] if hair is None else closer_looks(hair / 255, height, width)
+    count = np.zeros((height, width), np.float32) if parts else np.ones(size[::-1], np.float32)
+    if parts:
+        mask = cv2.resize(cv2.convertScaleAbs(hair), (width, height))
+        for part in parts:
+            finder.look(rgb, part, mask)
+            count[part.slices] = 1
+    else:
+        mask = finder.mask(rgb)
+    return Seen(*(cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) for plane in (mask, count)))
+
+
+def motions(before: np.ndarray, now: np.ndarray) -> tuple[Motion, Motion]:
+    """The motion of `before` in `now`, and of `now` in `before`, both small and grey."""
+    flow = dense_inverse_search()
+    there, back = flow.calc(before, now, None), flow.calc(now, before, None)
+    return motion(there, back, before, now), motion(back, there, now, before)
+
+
+def motion(there: np.ndarray, back: np.ndarray, of: np.ndarray, to: np.ndarray) -> Motion:
+    """The motion of one grey frame to another, from the flow there and back."""
+    at = places(*of.shape) + there
+    home = cv2.remap(back, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e4, 1e4))
+    seen = cv2.remap(to, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    same = cv2.blur(cv2.absdiff(seen, of), (3, 3)) < CHANGED
+    known = np.float32(np.linalg.norm(there + home, axis=2) <= DISAGREE) * same
+    return Motion(at, np.float32(known if known.mean() >= CUT else np.zeros_like(known)))
+
+
+def small_grey(rgb: np.ndarray) -> np.ndarray:
+    scale = min(1, SIDE / max(rgb.shape)) / 2
+    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+
+
+@lru_cache(maxsize=4)
+def places(height: int, width: int) -> np.ndarray:
+    """(height, width, 2) float32: every cell's own x and y."""
+    return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+
+
+@lru_cache(maxsize=1)
+def dense_inverse_search() -> cv2.DISOpticalFlow:
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
