@@ -8,7 +8,7 @@ network need not see every frame.
 All of this happens on a grid of cells, half as fine for the motion as for the masks.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -25,6 +25,7 @@ CHANGED = 40  # grey levels by which a carried place may differ
 CUT = 0.4  # share of the frame; where less of it is known from the frame before, it is another scene
 LASTING = 0.3  # seconds after which a look counts only a third as much
 AHEAD, MOST_AHEAD = 1 / 3, 16  # seconds, and frames, that are seen at once
+DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
 LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
 
 
@@ -70,25 +71,38 @@ class Seen(NamedTuple):
 @dataclass
 class Step:
     """A frame on its way: what was seen of it (None: not looked at), what is known from it and those before it, and
-    its motion into the next one."""
+    its motion in the one before and in the next."""
 
     frame: Frame
     grey: np.ndarray
+    to_before: Motion
     looked: Seen | None = None
     forwards: Seen | None = None
     to_next: Motion | None = None
 
 
-def steady_masks(frames: Iterable[Frame], finder: HairFinder) -> Iterator[tuple[Frame, np.ndarray]]:
-    """Each frame with its mask, (h, w) uint8, probability of hair x 255, SIDE cells on the longer side at most."""
+def steady_masks(
+    frames: Iterable[Frame], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None] = lambda frame: None
+) -> Iterator[tuple[Frame, np.ndarray, Motion]]:
+    """Each frame with its mask and its motion in the frame before; a mask is (h, w) uint8, probability of hair x 255,
+    SIDE cells on the longer side at most.
+
+    Args:
+        drawn: gives the masks (H, W) uint8 of those frames that a person has drawn one for; the network does not look
+            there, and the frames around follow along the motion.
+    """
     steps: list[Step] = []
-    for step in looked_at(frames, finder):
+    for step in looked_at(frames, finder, drawn):
         steps.append(step)
         if step.frame.seconds - steps[0].frame.seconds >= AHEAD or len(steps) == MOST_AHEAD:
             half = (len(steps) + 1) // 2
-            yield from zip([step.frame for step in steps[:half]], masks_of(steps)[:half])
+            yield from given_out(steps, half)
             del steps[:half]
-    yield from zip([step.frame for step in steps], masks_of(steps))
+    yield from given_out(steps, len(steps))
+
+
+def given_out(steps: list[Step], count: int) -> Iterator[tuple[Frame, np.ndarray, Motion]]:
+    return ((step.frame, mask, step.to_before) for step, mask in zip(steps[:count], masks_of(steps)))
 
 
 def masks_of(steps: list[Step]) -> list[np.ndarray]:
@@ -103,43 +117,52 @@ def masks_of(steps: list[Step]) -> list[np.ndarray]:
     return masks[::-1]
 
 
-def looked_at(frames: Iterable[Frame], finder: HairFinder) -> Iterator[Step]:
+def looked_at(
+    frames: Iterable[Frame], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None]
+) -> Iterator[Step]:
     """Each frame with what is seen in it and known from before; its `to_next` is set when the next one comes."""
     before, next_look, next_whole = None, 0.0, 0.0
     for frame in frames:
         rgb = frame.rgb8()
-        step = Step(frame, small_grey(rgb))
+        grey = small_grey(rgb)
+        step = Step(frame, grey, Motion(places(*grey.shape), np.zeros(grey.shape, np.float32)))
         if before is not None:
             seconds = frame.seconds - before.frame.seconds
-            before.to_next, to_before = motions(before.grey, step.grey)
-            step.forwards = before.forwards.carried(to_before, seconds)
-            if not to_before.known.any():
+            before.to_next, step.to_before = motions(before.grey, step.grey)
+            step.forwards = before.forwards.carried(step.to_before, seconds)
+            if not step.to_before.known.any():  # another scene
                 next_whole = frame.seconds
         whole = before is None or frame.seconds >= next_whole
-        if whole or frame.seconds >= next_look:
+        if (mask := drawn(frame)) is not None:
+            step.looked = Seen(in_cells(mask), in_cells(np.full(mask.shape, DRAWN, np.float32)))
+        elif whole or frame.seconds >= next_look:
             step.looked = look(finder, rgb, None if whole else step.forwards.hair)
-            step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)
             next_look = frame.seconds + LOOK - 0.01
             next_whole = frame.seconds + WHOLE - 0.01 if whole else next_whole
+        step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)
         yield step
         before = step
 
 
 def look(finder: HairFinder, rgb: np.ndarray, hair: np.ndarray | None) -> Seen:
     """What the network sees: in the heads that `hair` (h, w) shows or, where it is None or fills the frame, in all."""
-    height, width = rgb.shape[:2]
-    scale = min(1, SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    parts = [] if hair is None else closer_looks(hair / 255, height, width)
-    count = np.zeros((height, width), np.float32) if parts else np.ones(size[::-1], np.float32)
-    if parts:
-        mask = cv2.resize(cv2.convertScaleAbs(hair), (width, height))
-        for part in parts:
-            finder.look(rgb, part, mask)
-            count[part.slices] = 1
-    else:
+    parts = [] if hair is None else closer_looks(hair / 255, *rgb.shape[:2])
+    if not parts:
         mask = finder.mask(rgb)
-    return Seen(*(cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) for plane in (mask, count)))
+        return Seen(in_cells(mask), np.ones_like(in_cells(mask)))
+    mask = cv2.resize(cv2.convertScaleAbs(hair), rgb.shape[1::-1])
+    count = np.zeros(mask.shape, np.float32)
+    for part in parts:
+        finder.look(rgb, part, mask)
+        count[part.slices] = 1
+    return Seen(in_cells(mask), in_cells(count))
+
+
+def in_cells(plane: np.ndarray) -> np.ndarray:
+    """(H, W) -> (h, w) float32, SIDE cells on the longer side at most."""
+    scale = min(1, SIDE / max(plane.shape))
+    size = [max(1, round(side * scale)) for side in plane.shape[::-1]]
+    return np.float32(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
 
 
 def motions(before: np.ndarray, now: np.ndarray) -> tuple[Motion, Motion]:
@@ -160,6 +183,7 @@ def motion(there: np.ndarray, back: np.ndarray, of: np.ndarray, to: np.ndarray) 
 
 
 def small_grey(rgb: np.ndarray) -> np.ndarray:
+    """(h, w) uint8, half as many cells as a mask has."""
     scale = min(1, SIDE / max(rgb.shape)) / 2
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)

@@ -1,0 +1,135 @@
+"""A clip -> hair in every frame -> the clip in every colour."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.files import replacing
+from common.pictures import read_mask, write_mask
+from common.progress import progress
+from common.table import Row
+from ombre.clips import FORMATS, Clip, ClipError, Frame
+from ombre.moving_pictures import SUFFIXES as MOVING
+from ombre.moving_pictures import MovingPicture, is_moving_picture
+from ombre.recolour import Hair, alpha_of, dye_hair, prepare
+from ombre.steady import MOST_AHEAD, steady_masks
+from ombre.steady_heads import SteadyHeads
+from segmentation.finding.hair_finder import HairFinder
+
+QUALITY = 75
+NO_HAIR = "no hair"
+LOOK = ("color", "ombre_height", "ombre_grad_height", "strength", "lightness", "reverse")  # columns that dye_hair takes
+one_at_a_time = threading.Lock()  # a clip keeps all cores busy by itself, and several would need their memory together
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is a clip: by its name or, where that may be a picture's, by its content."""
+    suffix = path.suffix.lower()
+    return suffix in FORMATS or (suffix in MOVING and is_moving_picture(path))
+
+
+def dye_clip(
+    path: Path,
+    output: Path,
+    finder: HairFinder,
+    rows: Sequence[Row],
+    *,
+    max_pixels: int,
+    quality: int = QUALITY,
+    masks: Path | None = None,
+    save_masks: Path | None = None,
+) -> list[Row]:
+    """Dye one clip as every row says; the rows of the table, complete. Where no hair is found it is copied.
+
+    Args:
+        quality: how fine it is encoded, 0 to 100.
+        masks: a folder with masks 000001.png and on of some or all frames, which are taken as they are.
+        save_masks: a folder for the share of hair in each frame.
+
+    Raises PictureError.
+    """
+    with one_at_a_time:
+        started = time.perf_counter()
+        clip = (MovingPicture if is_moving_picture(path) else Clip)(path, max_pixels)
+        drawn = drawn_masks(masks)
+        heads, shares, seconds = SteadyHeads(), [], 0.0
+        with ExitStack() as stack:
+            writers = [stack.enter_context(clip.writer(output / str(row["output"]), quality)) for row in rows]
+            advance = stack.enter_context(progress(clip.expected))
+            for frame, mask, motion in steady_masks(clip.frames(), finder, drawn):
+                rgb, own = frame.rgb(), drawn(frame)
+                mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
+                hair = prepare(rgb, mask, refine=own is None)
+                hair = heads.steadied(hair, motion, frame.seconds - seconds)
+                seconds = frame.seconds
+                shares.append(cv2.mean(mask)[0] / 255)
+                for row, writer in zip(rows, writers):
+                    if hair is None:
+                        writer.write(frame, rgb, rgb, np.s_[0:0, 0:0])
+                    else:
+                        dyed = dye_hair(hair, **{name: row[name] for name in LOOK})
+                        writer.write(frame, rgb, dyed, (hair.rows, hair.columns))
+                if save_masks:
+                    write_mask(save_masks / mask_name(frame.number), share_of_hair(hair, mask))
+                advance(1)
+        status = "ok" if any(heads.counts) else NO_HAIR
+        notes = [f"{clip.damaged} frames are damaged"] * (clip.damaged > 0)
+        common = dict(
+            hair_share=round(float(np.mean(shares)), 4),
+            frames=len(shares),
+            people=int(np.percentile(heads.counts, 95)),  # a mask that errs in few frames makes nobody
+            seconds=round((time.perf_counter() - started) / len(rows), 4),
+            status=status,
+        )
+        results = []
+        for row, writer in zip(rows, writers):
+            target = output / str(row["output"])
+            if status == NO_HAIR:
+                copy(path, target)
+            own = dict(error="; ".join(notes + writer.notes), result_bytes=target.stat().st_size)
+            results.append(row | common | own)
+        return results
+
+
+def copy(path: Path, target: Path) -> None:
+    with replacing(target) as part:
+        shutil.copyfile(path, part)
+
+
+def drawn_masks(folder: Path | None) -> Callable[[Frame], np.ndarray | None]:
+    """What gives a frame's mask out of a folder with 000001.png and on; None where it has none."""
+
+    @lru_cache(maxsize=MOST_AHEAD)
+    def of(number: int) -> np.ndarray | None:
+        path = folder / mask_name(number)
+        return read_mask(path) if path.is_file() else None
+
+    def drawn(frame: Frame) -> np.ndarray | None:
+        mask = of(frame.number) if folder else None
+        if mask is not None and mask.shape != (size := frame.rgb8().shape[:2]):
+            raise ClipError(f"{folder / mask_name(frame.number)}: is {mask.shape[::-1]} pixels, its frame {size[::-1]}")
+        return mask
+
+    return drawn
+
+
+def mask_name(number: int) -> str:
+    return f"{number:06}.png"
+
+
+def share_of_hair(hair: Hair | None, mask: np.ndarray) -> np.ndarray:
+    """(H, W) uint8: the alpha that was dyed with."""
+    share = np.zeros_like(mask)
+    if hair is not None:
+        grey = cv2.cvtColor(hair.rgb[hair.rows, hair.columns], cv2.COLOR_RGB2GRAY)
+        share[hair.rows, hair.columns] = alpha_of(
+            hair, (0, len(grey)), grey if grey.dtype == np.uint8 else np.uint8(grey >> 8)
+        )
+    return share

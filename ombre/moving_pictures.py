@@ -1,0 +1,130 @@
+"""Moving GIF, WebP and PNG in and out, by Pillow: delays, loops and transparency stay."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from common.files import replacing
+from common.pictures import PictureError
+from ombre.clips import ClipError
+
+SUFFIXES = frozenset((".gif", ".webp", ".png", ".apng"))
+FORMATS = ("GIF", "WEBP", "PNG")
+SLOW = 100  # milliseconds that viewers show a frame that names no time
+COLORS = 255  # of a GIF's frame, besides the one that is clear
+
+
+def is_moving_picture(path: Path) -> bool:
+    """Whether the file is a GIF, or a WebP or PNG of several frames; False for what cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.format == "GIF" or getattr(image, "n_frames", 1) > 1
+    except Exception:  # decoders raise anything over a broken file; whoever reads it then says so
+        return False
+
+
+@dataclass
+class Frame:
+    """A frame as it is seen. `number` from 1 on; `seconds` when it is shown, `delay` (milliseconds) how long."""
+
+    number: int
+    seconds: float
+    delay: float
+    rgba: np.ndarray
+
+    def rgb(self) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        return np.ascontiguousarray(self.rgba[..., :3])
+
+    rgb8 = rgb
+
+
+class MovingPicture:
+    """A moving picture to read, frame by frame, as `clips.Clip`. Raises ClipError: broken, or too large."""
+
+    def __init__(self, path: Path, max_pixels: int) -> None:
+        self.path, self.damaged = path, 0
+        with self._opened() as image:
+            if image.width * image.height > max_pixels:
+                raise ClipError(f"{path}: frames of {image.width} x {image.height} pixels are too large; scale it down")
+            self.expected, self.loop = image.n_frames, image.info.get("loop")
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames; one that is broken ends them, and is counted."""
+        seconds = 0.0
+        with self._opened() as image:
+            for number in range(self.expected):
+                try:
+                    image.seek(number)
+                    rgba = np.asarray(image.convert("RGBA"))
+                except Exception as error:  # as decoders do
+                    if number == 0:
+                        raise ClipError(f"{self.path}: broken from its start ({error}); copy it again") from error
+                    self.damaged += self.expected - number
+                    return
+                delay = float(image.info.get("duration") or SLOW)
+                yield Frame(number + 1, seconds, delay, rgba)
+                seconds += delay / 1000
+
+    @contextmanager
+    def writer(self, path: Path, quality: int) -> Iterator["Writer"]:
+        """What writes the same in other colours, whole or not at all, `quality` 0 to 100 where it is a WebP."""
+        writer = Writer()
+        with replacing(path) as part:
+            yield writer
+            try:
+                writer.save(part, self.loop, quality)
+            except (OSError, ValueError) as error:
+                if getattr(error, "errno", None):
+                    raise
+                raise ClipError(f"{path}: cannot be written: {error}") from error
+
+    @contextmanager
+    def _opened(self) -> Iterator[Image.Image]:
+        try:
+            with Image.open(self.path, formats=FORMATS) as image:
+                yield image
+        except PictureError:
+            raise
+        except OSError as error:
+            raise ClipError(f"{self.path}: is no picture that can be read ({error}); convert it") from error
+
+
+class Writer:
+    """Keeps a moving picture's frames until all are there. `notes`: what could not be kept."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._frames: list[Image.Image] = []
+        self._delays: list[float] = []
+
+    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice]) -> None:
+        """A frame whose `rgb()` was `before` and shall be `after`."""
+        self._frames.append(Image.fromarray(np.dstack([after, frame.rgba[..., 3]])))
+        self._delays.append(frame.delay)
+
+    def save(self, path: Path, loop: int | None, quality: int) -> None:
+        kind = path.suffix.lower()
+        settings = dict(save_all=True, duration=[round(delay) for delay in self._delays])
+        clear = any(image.getextrema()[3][0] < 255 for image in self._frames)
+        frames = self._frames if clear and kind != ".gif" else [image.convert("RGB") for image in self._frames]
+        if loop is not None:
+            settings["loop"] = loop
+        if kind == ".gif":
+            frames = [indexed(image) for image in self._frames]
+            settings |= dict(optimize=False, disposal=2 if clear else 1)
+            settings |= dict(transparency=COLORS) if clear else {}
+        elif kind == ".webp":
+            settings |= dict(quality=quality, method=4)
+        frames[0].save(path, "PNG" if kind == ".apng" else None, append_images=frames[1:], **settings)
+
+
+def indexed(image: Image.Image) -> Image.Image:
+    """An RGBA picture in COLORS colours, and one more for what is clear."""
+    picture = image.convert("RGB").quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    picture.paste(COLORS, mask=image.getchannel("A").point(lambda alpha: 255 * (alpha < 128)))
+    return picture
