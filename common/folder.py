@@ -10,6 +10,8 @@ from common.pictures import SUFFIXES
 from common.progress import say
 from common.table import BatchError, is_table
 
+CLIPS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".apng"))  # suffixes
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -19,17 +21,19 @@ class Source:
     name: str
 
 
-def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLike) -> tuple[list[Source], int]:
+def find_pictures(
+    inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLike, clips: bool = False
+) -> tuple[list[Source], int]:
     """The files given and those in the folders given, at any depth, and how many folders could not be read.
 
     They are sorted folder by folder, and each comes once. A file given by name counts whatever its suffix; hidden
     files, other suffixes, and what lies in `outputs` or beside a table of results do not. Links to folders are
     followed, to each folder once. A name is the path below the input; where two are the same, as much of the path above
-    is put in front as tells them apart.
+    is put in front as tells them apart. With `clips` those count as pictures do.
 
     Raises BatchError: an input is not there, cannot be read, is one of `outputs`, or holds no picture.
     """
-    search = _Search({os.path.realpath(output) for output in outputs})
+    search = _Search({os.path.realpath(output) for output in outputs}, SUFFIXES | CLIPS if clips else SUFFIXES)
     found = [file for given in inputs for file in search.of(os.fspath(given))]
     if search.others:
         kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in search.others.most_common(6))
@@ -38,8 +42,8 @@ def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLi
 
 
 class _Search:
-    def __init__(self, avoid: set[str]) -> None:
-        self.avoid = avoid
+    def __init__(self, avoid: set[str], suffixes: frozenset[str]) -> None:
+        self.avoid, self.suffixes = avoid, suffixes
         self.unreadable = 0
         self.met_again = 0
         self.others: Counter[str] = Counter()  # files that are no pictures by their names, by suffix
@@ -54,7 +58,7 @@ class _Search:
             before = self.met_again
             found = list(self._below(given))
             if not found and self.met_again == before:
-                raise BatchError(f"{given}: there are no pictures in this folder ({' '.join(sorted(SUFFIXES))})")
+                raise BatchError(f"{given}: there are no pictures in this folder ({' '.join(sorted(self.suffixes))})")
             return found
         if not os.path.exists(given):
             raise BatchError(f"{given}: there is no such file or folder")
@@ -62,7 +66,7 @@ class _Search:
             raise BatchError(f"{given}: is neither a file nor a folder")
         folder, name = os.path.split(given)
         real = os.path.join(os.path.realpath(folder), name)
-        known = real in self.files or (os.path.dirname(real) in self.folders and _is_picture(name))
+        known = real in self.files or (os.path.dirname(real) in self.folders and self._is_asked(name))
         self.files.add(real)
         return [] if known else [(given, name)]
 
@@ -87,15 +91,16 @@ class _Search:
             if tables and prefix:
                 say(f"{folder}: is left out: it holds the results of an earlier run ({tables[0]})")
                 continue
-            self.others.update(
-                os.path.splitext(name)[1].lower() for name in names if not _is_picture(name) and name not in tables
-            )
-            for name in filter(_is_picture, names):
+            self.others.update(_suffix(name) for name in names if not self._is_asked(name) and name not in tables)
+            for name in filter(self._is_asked, names):
                 if self.files and os.path.join(real, name) in self.files:
                     self.met_again += 1
                 else:
                     yield os.path.join(folder, name), prefix + name
             waiting += [(os.path.join(folder, name), f"{prefix}{name}/") for name in reversed(folders)]
+
+    def _is_asked(self, name: str) -> bool:
+        return not name.startswith(".") and _suffix(name) in self.suffixes
 
 
 def _listed_folder(folder: str) -> tuple[list[str], list[str]]:
@@ -106,10 +111,6 @@ def _listed_folder(folder: str) -> tuple[list[str], list[str]]:
             if not entry.name.startswith("."):
                 (folders if os.path.isdir(entry) else names).append(entry.name)
     return sorted(names), sorted(folders)
-
-
-def _is_picture(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def _told_apart(files: list[tuple[str, str]]) -> list[Source]:
@@ -125,13 +126,16 @@ def _longer(path: str, name: str) -> str:
     return "/".join(parts[-name.count("/") - 2 :])
 
 
-def result_names(sources: Iterable[Source], suffix: str | None) -> dict[str, str]:
+def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool = False) -> dict[str, str]:
     """A picture's name -> its result's, no two the same: the name with `suffix` for its own.
 
     Where two would be one, the suffix is added to the own. With None a picture keeps its suffix, and one that has none
-    of a picture gets .png added.
+    of a picture gets .png added. With `clips` a clip keeps its name.
     """
     names = [source.name for source in sources]
+    if clips:
+        kept = {name: name for name in names if _suffix(name) in CLIPS}
+        return kept | result_names((source for source in sources if source.name not in kept), suffix)
     if suffix:
         results = [os.path.splitext(name)[0] + suffix for name in names]
         while len(uses := Counter(results)) < len(results):
@@ -149,4 +153,8 @@ def result_names(sources: Iterable[Source], suffix: str | None) -> dict[str, str
 
 
 def _has_format(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    return _suffix(name) in SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()

@@ -45,10 +45,6 @@ MOST_A_SECOND = 1000  # frames
 LONGEST_SIDE = 16384  # pixels, of what the encoders take
 
 
-class ClipError(PictureError):
-    """A clip that cannot be read or written; the message is one line for the user and names the file."""
-
-
 @dataclass
 class Frame:
     """A frame as it was decoded. `number` from 1 on, `seconds` when it is shown."""
@@ -77,7 +73,7 @@ class Frame:
 class Clip:
     """A clip to read, frame by frame; `damaged` counts what could not be decoded or is marked as broken.
 
-    Raises ClipError: no clip, encrypted, HDR, without a frame, or of an absurd size or rate.
+    Raises PictureError: no clip, encrypted, HDR, without a frame, or of an absurd size or rate.
     """
 
     def __init__(self, path: str | os.PathLike, max_pixels: int) -> None:
@@ -85,7 +81,7 @@ class Clip:
         with self._opened() as container:
             self.first = next(self._decoded(container), None)
             if self.first is None:
-                raise ClipError(f"{path}: no frame of it can be decoded; copy it again or leave it out")
+                raise PictureError(f"{path}: no frame of it can be decoded; copy it again or leave it out")
             stream = video_of(container, self.path)
             self.codec, self.rate = stream.codec.canonical_name, stream.average_rate or Fraction(25)
             self.expected = stream.frames or round((container.duration or 0) / av.time_base * self.rate)
@@ -120,7 +116,7 @@ class Clip:
         try:
             return av.open(self.path, metadata_errors="replace", timeout=60)
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise ClipError(f"{self.path}: is no clip that can be read ({error.strerror}); convert it") from None
+            raise PictureError(f"{self.path}: is no clip that can be read ({error.strerror}); convert it") from None
 
     def _decoded(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
         stream = video_of(container, self.path)
@@ -132,6 +128,8 @@ class Clip:
                 for writer in self.writers:
                     writer.copy(packet)
                 continue
+            if packet.has_sidedata("encryption_info"):
+                raise PictureError(f"{self.path}: is encrypted; only its seller's player can show it")
             try:
                 frames = packet.decode()
             except av.FFmpegError:
@@ -154,11 +152,11 @@ class Clip:
     def _demand_sane(self, max_pixels: int) -> None:
         width, height, trc = self.first.width, self.first.height, self.first.color_trc
         if width * height > max_pixels or max(width, height) > LONGEST_SIDE:
-            raise ClipError(f"{self.path}: frames of {width} x {height} pixels are too large; scale it down")
+            raise PictureError(f"{self.path}: frames of {width} x {height} pixels are too large; scale it down")
         if not 0 < self.rate <= MOST_A_SECOND:
-            raise ClipError(f"{self.path}: {float(self.rate):g} frames a second cannot be true; convert it")
+            raise PictureError(f"{self.path}: {float(self.rate):g} frames a second cannot be true; convert it")
         if trc in HDR:
-            raise ClipError(f"{self.path}: HDR ({HDR[trc]}) is not supported; convert it to SDR (BT.709) first")
+            raise PictureError(f"{self.path}: HDR ({HDR[trc]}) is not supported; convert it to SDR (BT.709) first")
 
 
 class Writer:
@@ -212,8 +210,9 @@ class Writer:
         stream.metadata.update(source.metadata)
         self.stream = stream
 
-    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice]) -> None:
-        """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone."""
+    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
+        """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone; None:
+        nowhere."""
         raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt)
         self.container.mux(self.stream.encode(changed(raw, before, after, box, quarters_of(frame.raw))))
 
@@ -231,10 +230,10 @@ def video_of(container: av.container.InputContainer, path: Path) -> av.VideoStre
     """The stream to dye: the first that moves."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
-            if stream.codec_tag in ("encv", "drmi"):
-                raise ClipError(f"{path}: is encrypted, so nobody but its seller's player can show it")
+            if stream.codec_context is None:
+                raise PictureError(f"{path}: nothing here decodes its codec, or it is broken; convert it")
             return stream
-    raise ClipError(f"{path}: has no video stream; leave it out")
+    raise PictureError(f"{path}: has no video stream; leave it out")
 
 
 def chosen(codec: str, pix_fmt: str, instead: tuple[str, ...], kinds: set[str]) -> tuple[str, str]:
@@ -279,7 +278,7 @@ def quarters_of(raw: av.VideoFrame) -> int:
 
 
 def changed(
-    raw: av.VideoFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice], quarters: int
+    raw: av.VideoFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None, quarters: int
 ) -> av.VideoFrame:
     """A copy of a planar frame, with what differs between two upright RGB pictures in a box added to its planes."""
     copy = av.VideoFrame(raw.width, raw.height, raw.format.name)
@@ -289,6 +288,8 @@ def changed(
     most = 2 ** raw.format.components[0].bits - 1
     for source, target in zip(raw.planes, copy.planes):
         pixels_of(target, most)[...] = pixels_of(source, most)
+    if box is None:
+        return copy
     box = tuple(slice(part.start // 4 * 4, min(-(-part.stop // 4) * 4, side)) for part, side in zip(box, before.shape))
     difference = cv2.subtract(after[box], before[box], dtype=cv2.CV_32F)
     parts = cv2.transform(difference, weights_of(raw) * np.float32(most / np.iinfo(before.dtype).max))

@@ -31,6 +31,7 @@ def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike]) -> l
         if (
             not asked.isdisjoint((before, *map(str, Path(before).parents)))
             and row["status"] != FAILED
+            and not row.get("frames")  # of a clip
             and (output / row["output"]).is_file()
         ):
             results.setdefault(before, []).append(row)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,27 +13,18 @@ import cv2
 import numpy as np
 
 from common.files import replacing
-from common.pictures import read_mask, write_mask
+from common.pictures import PictureError, read_mask, write_mask
 from common.progress import progress
 from common.table import Row
-from ombre.clips import FORMATS, Clip, ClipError, Frame
-from ombre.moving_pictures import SUFFIXES as MOVING
+from ombre.clips import Clip, Frame
+from ombre.look import NO_HAIR, Look
 from ombre.moving_pictures import MovingPicture, is_moving_picture
-from ombre.recolour import Hair, alpha_of, dye_hair, prepare
+from ombre.recolour import Hair, dye_hair, prepare
 from ombre.steady import MOST_AHEAD, steady_masks
 from ombre.steady_heads import SteadyHeads
 from segmentation.finding.hair_finder import HairFinder
 
-QUALITY = 75
-NO_HAIR = "no hair"
-LOOK = ("color", "ombre_height", "ombre_grad_height", "strength", "lightness", "reverse")  # columns that dye_hair takes
 one_at_a_time = threading.Lock()  # a clip keeps all cores busy by itself, and several would need their memory together
-
-
-def is_clip(path: Path) -> bool:
-    """Whether a file is a clip: by its name or, where that may be a picture's, by its content."""
-    suffix = path.suffix.lower()
-    return suffix in FORMATS or (suffix in MOVING and is_moving_picture(path))
 
 
 def dye_clip(
@@ -42,7 +34,7 @@ def dye_clip(
     rows: Sequence[Row],
     *,
     max_pixels: int,
-    quality: int = QUALITY,
+    quality: int,
     masks: Path | None = None,
     save_masks: Path | None = None,
 ) -> list[Row]:
@@ -72,12 +64,12 @@ def dye_clip(
                 shares.append(cv2.mean(mask)[0] / 255)
                 for row, writer in zip(rows, writers):
                     if hair is None:
-                        writer.write(frame, rgb, rgb, np.s_[0:0, 0:0])
+                        writer.write(frame, rgb, rgb, None)
                     else:
-                        dyed = dye_hair(hair, **{name: row[name] for name in LOOK})
+                        dyed = dye_hair(hair, **{field.name: row[field.name] for field in fields(Look)})
                         writer.write(frame, rgb, dyed, (hair.rows, hair.columns))
                 if save_masks:
-                    write_mask(save_masks / mask_name(frame.number), share_of_hair(hair, mask))
+                    write_mask(save_masks / mask_name(frame.number), share_of_hair(hair, mask.shape))
                 advance(1)
         status = "ok" if any(heads.counts) else NO_HAIR
         notes = [f"{clip.damaged} frames are damaged"] * (clip.damaged > 0)
@@ -93,7 +85,7 @@ def dye_clip(
             target = output / str(row["output"])
             if status == NO_HAIR:
                 copy(path, target)
-            own = dict(error="; ".join(notes + writer.notes), result_bytes=target.stat().st_size)
+            own = dict(note="; ".join(notes + writer.notes), result_bytes=target.stat().st_size)
             results.append(row | common | own)
         return results
 
@@ -114,7 +106,9 @@ def drawn_masks(folder: Path | None) -> Callable[[Frame], np.ndarray | None]:
     def drawn(frame: Frame) -> np.ndarray | None:
         mask = of(frame.number) if folder else None
         if mask is not None and mask.shape != (size := frame.rgb8().shape[:2]):
-            raise ClipError(f"{folder / mask_name(frame.number)}: is {mask.shape[::-1]} pixels, its frame {size[::-1]}")
+            raise PictureError(
+                f"{folder / mask_name(frame.number)}: is {mask.shape[::-1]} pixels, its frame {size[::-1]}"
+            )
         return mask
 
     return drawn
@@ -124,12 +118,9 @@ def mask_name(number: int) -> str:
     return f"{number:06}.png"
 
 
-def share_of_hair(hair: Hair | None, mask: np.ndarray) -> np.ndarray:
-    """(H, W) uint8: the alpha that was dyed with."""
-    share = np.zeros_like(mask)
+def share_of_hair(hair: Hair | None, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W) uint8: the share of hair that was dyed."""
+    share = np.zeros(shape, np.uint8)
     if hair is not None:
-        grey = cv2.cvtColor(hair.rgb[hair.rows, hair.columns], cv2.COLOR_RGB2GRAY)
-        share[hair.rows, hair.columns] = alpha_of(
-            hair, (0, len(grey)), grey if grey.dtype == np.uint8 else np.uint8(grey >> 8)
-        )
+        share[hair.rows, hair.columns] = hair.alpha
     return share

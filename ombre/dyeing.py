@@ -1,4 +1,4 @@
-"""Pictures -> hair -> dyed pictures and ombre.csv: what the third stage does."""
+"""Pictures and clips -> hair -> the same dyed, and ombre.csv: what the third stage does."""
 
 import os
 import shutil
@@ -16,8 +16,10 @@ from common.pictures import Picture, read_picture, write_picture
 from common.profiles import colour_ready
 from common.table import Row, Table
 from common.work import Tally, left_to_do, stamp, work_through
-from ombre.look import Look, looks_of
+from ombre.look import NO_HAIR, Look, looks_of
+from ombre.moving_pictures import is_clip
 from ombre.recolour import dye_hair, prepare
+from segmentation.finding.hair_finder import HairFinder
 
 TABLE = "ombre.csv"
 COLUMNS = [
@@ -25,6 +27,8 @@ COLUMNS = [
     "output",
     *(field.name for field in fields(Look)),
     "hair_share",
+    "frames",
+    "people",
     "seconds",
     "source",
     "weights",
@@ -33,7 +37,6 @@ COLUMNS = [
     "status",
     "error",
 ]
-NO_HAIR = "no hair"
 
 MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
 
@@ -41,7 +44,7 @@ MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair 
 def dye_pictures(
     inputs: Sequence[str | os.PathLike],
     output: Path,
-    find_hair: Callable[[], MaskOf],
+    find_hair: Callable[[], HairFinder],
     weights: str,
     looks: Sequence[Look],
     own_looks: dict[str, list[Look]],
@@ -50,6 +53,7 @@ def dye_pictures(
     suffix: str | None,
     overwrite: bool,
     max_pixels: int,
+    quality: int,
 ) -> Tally:
     """Write `output`/<a picture's path, the look in its name> for each picture and look, and rows in ombre.csv.
 
@@ -65,13 +69,14 @@ def dye_pictures(
         suffix: ".png" and the like, the format to write; None: that of each picture.
         overwrite: dye again what was dyed with the same settings.
         max_pixels: larger pictures are refused.
+        quality: of clips, 0 to 100.
 
     Raises:
         BatchError: an input is missing, there is no picture, a result would replace another picture's, or the output
             cannot be written.
     """
-    sources, unreadable = find_pictures(inputs, output)
-    names = result_names(sources, suffix)
+    sources, unreadable = find_pictures(inputs, output, clips=True)
+    names = result_names(sources, suffix, clips=True)
     asked = looks_of(sources, looks, own_looks)
 
     with Table(output / TABLE, COLUMNS, key="output") as table:
@@ -82,12 +87,17 @@ def dye_pictures(
             return [row for row in rows if row["output"] not in finished]
 
         def dye(source: Source) -> list[Row]:
-            return dye_picture(Path(source.path), output, mask_of, plan(source), max_pixels)
+            path, rows = Path(source.path), plan(source)
+            if is_clip(path):
+                from ombre.dye_clip import dye_clip  # FFmpeg takes a while to load
+
+                return dye_clip(path, output, finder, rows, max_pixels=max_pixels, quality=quality)
+            return dye_picture(path, output, finder.mask, rows, max_pixels)
 
         finished: set[str] = set()
         todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite)
         if todo:
-            mask_of = find_hair()
+            finder = find_hair()
         if len(todo) > 1:
             cv2.setNumThreads(1)  # the pictures share out the cores already
         tally = work_through(todo, dye, table, workers=threads, plan=plan)

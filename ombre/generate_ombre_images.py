@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Dye the lower part of the hair in pictures of people: an ombre, melting upwards into the natural colour.
+"""Dye the lower part of the hair in pictures and clips of people: an ombre, melting upwards into the natural colour.
 
 Without arguments it dyes the shipped samples in a few colours and lays the results side by side.
 """
@@ -23,13 +23,14 @@ from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.weights import short_hash  # noqa: E402
 from ombre.contact_sheet import write_contact_sheets  # noqa: E402
-from ombre.dyeing import TABLE, MaskOf, dye_pictures  # noqa: E402
+from ombre.dyeing import TABLE, dye_pictures  # noqa: E402
 from ombre.look import Look, read_looks  # noqa: E402
 from ombre.shades import list_of_shades, parse_color  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"
+QUALITY = 75  # of clips
 SAMPLE_COLORS = ("platinum", "caramel", "copper", "burgundy", "lilac", "blue")
 
 
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         type=place,
         nargs="*",
         metavar="PICTURE_OR_FOLDER",
-        help="pictures, and folders of pictures at any depth (data/samples)",
+        help="pictures, clips, and folders of them at any depth (data/samples)",
     )
     parser.add_argument(
         "--output",
@@ -102,6 +103,13 @@ def parser() -> argparse.ArgumentParser:
         help="of the pictures written; else that of the picture read",
     )
     parser.add_argument(
+        "--quality",
+        type=percent,
+        default=QUALITY,
+        metavar="Q",
+        help="how fine clips are encoded, 0 (smallest file) to 100 (%(default)s)",
+    )
+    parser.add_argument(
         "--weights",
         type=place,
         default=SHIPPED_WEIGHTS,
@@ -138,6 +146,7 @@ def dye(options: argparse.Namespace) -> int:
         suffix=options.format and f".{options.format}",
         overwrite=options.overwrite,
         max_pixels=options.max_megapixels * 10**6,
+        quality=options.quality,
     )
     if samples or options.sheet:
         for page in write_contact_sheets(options.output, options.pictures or [SAMPLES]):
@@ -151,9 +160,9 @@ def dye(options: argparse.Namespace) -> int:
     return tally.exit_code
 
 
-def finder(weights: Path, device: str) -> MaskOf:
+def finder(weights: Path, device: str) -> HairFinder:
     """What finds hair in a picture, ready to be asked."""
-    return HairFinder(weights, device, own_cores()).mask
+    return HairFinder(weights, device, own_cores())
 
 
 def share(text: str) -> float:
@@ -164,6 +173,11 @@ def share(text: str) -> float:
 def lightness(text: str) -> float:
     """A number from -1 to 1."""
     return within(text, -1, 1)
+
+
+def percent(text: str) -> int:
+    """A number from 0 to 100."""
+    return round(within(text, 0, 100))
 
 
 def within(text: str, low: float, high: float) -> float:

@@ -11,6 +11,8 @@ from common.progress import say
 from common.table import BatchError, Row
 from ombre.shades import file_name, parse_color
 
+NO_HAIR = "no hair"  # the status of a result with nothing to dye
+
 
 @dataclass(frozen=True)
 class Look:

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from common.files import replacing
+from common.folder import CLIPS
 from common.pictures import PictureError
-from ombre.clips import ClipError
 
 SUFFIXES = frozenset((".gif", ".webp", ".png", ".apng"))
 FORMATS = ("GIF", "WEBP", "PNG")
@@ -18,13 +18,20 @@ SLOW = 100  # milliseconds that viewers show a frame that names no time
 COLORS = 255  # of a GIF's frame, besides the one that is clear
 
 
+def is_clip(path: Path) -> bool:
+    """Whether a file is a clip: by its name or, where that may be a picture's too, by its content."""
+    return path.suffix.lower() in CLIPS or is_moving_picture(path)
+
+
 def is_moving_picture(path: Path) -> bool:
     """Whether the file is a GIF, or a WebP or PNG of several frames; False for what cannot be read."""
+    if path.suffix.lower() not in SUFFIXES:
+        return False
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.format == "GIF" or getattr(image, "n_frames", 1) > 1
     except Exception:  # decoders raise anything over a broken file; whoever reads it then says so
-        return False
+        return path.suffix.lower() in CLIPS
 
 
 @dataclass
@@ -44,13 +51,15 @@ class Frame:
 
 
 class MovingPicture:
-    """A moving picture to read, frame by frame, as `clips.Clip`. Raises ClipError: broken, or too large."""
+    """A moving picture to read, frame by frame, as `clips.Clip`. Raises PictureError: broken, or too large."""
 
     def __init__(self, path: Path, max_pixels: int) -> None:
         self.path, self.damaged = path, 0
         with self._opened() as image:
             if image.width * image.height > max_pixels:
-                raise ClipError(f"{path}: frames of {image.width} x {image.height} pixels are too large; scale it down")
+                raise PictureError(
+                    f"{path}: frames of {image.width} x {image.height} pixels are too large; scale it down"
+                )
             self.expected, self.loop = image.n_frames, image.info.get("loop")
 
     def frames(self) -> Iterator[Frame]:
@@ -63,7 +72,9 @@ class MovingPicture:
                     rgba = np.asarray(image.convert("RGBA"))
                 except Exception as error:  # as decoders do
                     if number == 0:
-                        raise ClipError(f"{self.path}: broken from its start ({error}); copy it again") from error
+                        raise PictureError(
+                            f"{self.path}: broken from its start; copy it again or leave it out"
+                        ) from error
                     self.damaged += self.expected - number
                     return
                 delay = float(image.info.get("duration") or SLOW)
@@ -81,7 +92,7 @@ class MovingPicture:
             except (OSError, ValueError) as error:
                 if getattr(error, "errno", None):
                     raise
-                raise ClipError(f"{path}: cannot be written: {error}") from error
+                raise PictureError(f"{path}: cannot be written: {error}") from error
 
     @contextmanager
     def _opened(self) -> Iterator[Image.Image]:
@@ -91,7 +102,7 @@ class MovingPicture:
         except PictureError:
             raise
         except OSError as error:
-            raise ClipError(f"{self.path}: is no picture that can be read ({error}); convert it") from error
+            raise PictureError(f"{self.path}: is no picture that can be read; convert it") from error
 
 
 class Writer:
@@ -102,7 +113,7 @@ class Writer:
         self._frames: list[Image.Image] = []
         self._delays: list[float] = []
 
-    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice]) -> None:
+    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
         """A frame whose `rgb()` was `before` and shall be `after`."""
         self._frames.append(Image.fromarray(np.dstack([after, frame.rgba[..., 3]])))
         self._delays.append(frame.delay)

@@ -72,6 +72,6 @@ def whose_cells(hair: Hair, shape: tuple[int, int]) -> np.ndarray:
     """(rows, columns) int of a grid over the frame: whose hair is at each cell, -1 where there is none."""
     full = np.full(hair.rgb.shape[:2], -1, np.int16)
     owner = np.repeat(np.repeat(np.int16(hair.people.owner), hair.step, axis=0), hair.step, axis=1)
-    owner = owner[: hair.mask.shape[0], : hair.mask.shape[1]]
-    full[hair.rows, hair.columns] = np.where(hair.mask >= HAIR, owner, -1)
+    owner = owner[: hair.alpha.shape[0], : hair.alpha.shape[1]]
+    full[hair.rows, hair.columns] = np.where(hair.alpha >= HAIR, owner, -1)
     return cv2.resize(full, shape[::-1], interpolation=cv2.INTER_NEAREST)

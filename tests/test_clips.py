@@ -1,0 +1,163 @@
+"""Clips in and out: what is not dyed stays, what is broken is told."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from common.pictures import PictureError
+from ombre.clips import Clip, changed, matrix_of
+from tests.made_clips import SIZE, make_clip
+
+BOX = np.s_[20:61, 31:90]
+LARGE = 10**8
+LOCKED = dict(encryption_scheme="cenc-aes-ctr", encryption_key="0" * 32, encryption_kid="1" * 32)
+
+
+def copy(
+    source: Path, target: Path, color: tuple[int, int, int] | None = None, quality: int = 90
+) -> tuple[Clip, list[str]]:
+    """Read and write a clip, with BOX in another colour or with nothing changed."""
+    clip = Clip(source, LARGE)
+    with clip.writer(target, quality) as writer:
+        for frame in clip.frames():
+            before = frame.rgb()
+            after = before.copy()
+            if color:
+                after[BOX] = np.array(color) * (np.iinfo(before.dtype).max // 255)
+            writer.write(frame, before, after, BOX if color else None)
+    return clip, writer.notes
+
+
+def what_it_is(path: Path) -> dict:
+    with av.open(path) as container:
+        video = container.streams.video[0]
+        frames = list(container.decode(video))
+        first = frames[0]
+        return dict(
+            codec=video.codec.canonical_name, pix_fmt=video.pix_fmt, size=(first.width, first.height),
+            times=[round(float(frame.pts * frame.time_base), 3) for frame in frames], rotation=first.rotation,
+            tags=(first.colorspace, first.color_range, first.color_trc), shape=video.sample_aspect_ratio,
+            title=container.metadata.get("title"), streams=[one.type for one in container.streams if one.type != "data"],
+            chapters=[(one["start"] * one["time_base"], one["metadata"]) for one in container.chapters()],
+        )  # fmt: skip
+
+
+def packets(path: Path, kind: str) -> list[bytes]:
+    with av.open(path) as container:
+        return [bytes(packet) for packet in container.demux(**{kind: 0}) if packet.size]
+
+
+@pytest.mark.parametrize(("name", "codec", "pix_fmt", "more"), [
+    ("turned.mp4", "libx264", "yuv420p", dict(rotation=90, sound=True, shape=Fraction(4, 3))),
+    ("full.mov", "libx264", "yuvj420p", dict(tags=(5, 1, 2), sound=True)),
+    ("deep.mkv", "libx265", "yuv420p10le", dict(options={"x265-params": "log-level=error"})),
+    ("web.webm", "libvpx-vp9", "yuv420p", dict(tags=(5, 1, 1))),
+    ("old.avi", "mpeg4", "yuv420p", dict(tags=(5, 1, 1))),
+])  # fmt: skip
+def test_what_is_not_dyed_stays(name, codec, pix_fmt, more, tmp_path):
+    steady = name.endswith("avi")  # which knows no times
+    times = None if steady else np.cumsum([0] + [100 + 60 * (number % 3) for number in range(19)]).tolist()
+    source = make_clip(tmp_path / name, codec, pix_fmt, times=times, **more)
+    clip, notes = copy(source, tmp_path / f"out_{name}")
+    assert what_it_is(tmp_path / f"out_{name}") == what_it_is(source) and clip.damaged == 0 and notes == []
+    if more.get("sound"):
+        assert packets(tmp_path / f"out_{name}", "audio") == packets(source, "audio")
+    assert steady or [title["title"] for _, title in what_it_is(tmp_path / f"out_{name}")["chapters"]] == ["one", "two"]
+
+
+@pytest.mark.parametrize("tags", [(1, 1, 1), (5, 1, 1), (1, 1, 2), (9, 1, 1)])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p10le"])
+def test_the_box_gets_its_colour_and_the_rest_stays_to_the_bit(pix_fmt, tags, tmp_path):
+    """Before encoding: the planes themselves."""
+    frame = next(Clip(make_clip(tmp_path / "a.mkv", pix_fmt=pix_fmt, tags=tags, frames=2), LARGE).frames())
+    assert matrix_of(frame.raw) == tags[0]
+    before = frame.rgb()
+    after, scale = before.copy(), np.iinfo(before.dtype).max // 255
+    after[BOX] = np.array([200, 40, 120]) * scale
+    now = type(frame)(1, 0.0, changed(frame.raw, before, after, BOX, 0)).rgb()
+    inner = now[24:56, 36:86] / scale
+    assert np.abs(inner - [200, 40, 120]).max() <= 2
+    outside = np.ones(now.shape[:2], bool)
+    outside[16:64, 28:92] = False
+    assert np.array_equal(now[outside], before[outside])
+
+
+def test_a_turned_clip_is_dyed_where_it_is_seen(tmp_path):
+    copy(make_clip(tmp_path / "a.mp4", rotation=90), tmp_path / "b.mp4", (250, 20, 20))
+    seen = next(Clip(tmp_path / "b.mp4", LARGE).frames()).rgb()
+    assert seen.shape[:2] == SIZE
+    assert np.abs(seen[28:52, 40:80].mean(axis=(0, 1)) - [250, 20, 20]).max() < 6
+
+
+def test_another_codec_where_the_own_cannot_be_kept(tmp_path):
+    source = make_clip(tmp_path / "a.avi", "msmpeg4")
+    _, notes = copy(source, tmp_path / "b.avi")
+    assert what_it_is(tmp_path / "b.avi")["codec"] == "h264" and "msmpeg4" in notes[0]
+
+
+def test_quality_is_size(tmp_path):
+    source = make_clip(tmp_path / "a.mp4")
+    for quality in (20, 90):
+        copy(source, tmp_path / f"{quality}.mp4", quality=quality)
+    assert (tmp_path / "20.mp4").stat().st_size < 0.7 * (tmp_path / "90.mp4").stat().st_size
+
+
+@pytest.mark.parametrize(("make", "said"), [
+    (lambda path: make_clip(path, pix_fmt="yuv420p10le", tags=(9, 16, 1)), "HDR (PQ)"),
+    (lambda path: make_clip(path, pix_fmt="yuv420p10le", tags=(9, 18, 1)), "HDR (HLG)"),
+    (lambda path: make_clip(path, **LOCKED), "encrypted"),
+    (lambda path: path.write_bytes(b""), "no clip"),
+    (lambda path: path.write_text("words" * 1000), "no clip"),
+    (lambda path: path.write_bytes(make_clip(path).read_bytes()[:700]), "no clip"),
+    (lambda path: make_clip(path, size=(64, 4000)), "too large"),
+])  # fmt: skip
+def test_what_cannot_be_dyed_is_one_line(make, said, tmp_path):
+    make(tmp_path / "a.mp4")
+    with pytest.raises(PictureError, match="a.mp4") as raised:
+        Clip(tmp_path / "a.mp4", 200_000)
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_sound_alone_is_no_clip(tmp_path):
+    with av.open(tmp_path / "a.mkv", "w") as output:
+        audio = output.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        output.mux(audio.encode(frame))
+        output.mux(audio.encode(None))
+    with pytest.raises(PictureError, match="no video stream"):
+        Clip(tmp_path / "a.mkv", LARGE)
+
+
+def test_damage_is_counted_or_told_and_never_hangs(tmp_path):
+    """Bytes set at random: each clip is copied with what can be decoded, or refused in a line."""
+    rng = np.random.default_rng(0)
+    whole = np.frombuffer(make_clip(tmp_path / "a.mkv", frames=30).read_bytes(), np.uint8)
+    copied = damaged = 0
+    for number in range(16):
+        bytes_ = whole.copy()
+        bytes_[rng.integers(0, len(bytes_), 1 + number)] = rng.integers(0, 256, 1 + number)
+        (tmp_path / "b.mkv").write_bytes(bytes_.tobytes())
+        try:
+            clip, _ = copy(tmp_path / "b.mkv", tmp_path / "c.mkv")
+        except PictureError:
+            assert not (tmp_path / "c.mkv").exists() or copied
+            continue
+        copied += 1
+        damaged += clip.damaged > 0
+        assert what_it_is(tmp_path / "c.mkv")["times"]
+    assert copied >= 8 and damaged >= 3
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path):
+    source = make_clip(tmp_path / "a.mp4")
+    clip = Clip(source, LARGE)
+    with pytest.raises(KeyboardInterrupt), clip.writer(tmp_path / "b.mp4", 75) as writer:
+        for frame in clip.frames():
+            writer.write(frame, frame.rgb(), frame.rgb(), None)
+            raise KeyboardInterrupt
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4"]
+    assert clip.writers == []
