@@ -40,7 +40,8 @@ def what_it_is(path: Path) -> dict:
             codec=video.codec.canonical_name, pix_fmt=video.pix_fmt, size=(first.width, first.height),
             times=[round(float(frame.pts * frame.time_base), 3) for frame in frames], rotation=first.rotation,
             tags=(first.colorspace, first.color_range, first.color_trc), shape=video.sample_aspect_ratio,
-            title=container.metadata.get("title"), streams=[one.type for one in container.streams if one.type != "data"],
+            title=container.metadata.get("title"),
+            streams=[one.type for one in container.streams if one.type != "data"],
             chapters=[(one["start"] * one["time_base"], one["metadata"]) for one in container.chapters()],
         )  # fmt: skip
 

@@ -1,0 +1,130 @@
+"""Masks that do not flicker, on made frames with a finder that errs."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pytest
+
+from ombre.heads import Head, People
+from ombre.recolour import prepare
+from ombre.steady import Motion, motions, places, small_grey, steady_masks
+from ombre.steady_heads import SteadyHeads
+from tests.made_clips import scene
+
+SIZE = 320, 240
+
+
+@dataclass
+class Made:
+    """A frame with a head of hair that is drawn."""
+
+    seconds: float
+    rgb: np.ndarray
+    hair: np.ndarray
+
+    def rgb8(self) -> np.ndarray:
+        return self.rgb
+
+
+class ErringFinder:
+    """Finds what is drawn, and 40 % more or less of it at random; sees no parts by themselves."""
+
+    def __init__(self, frames: list[Made]) -> None:
+        self.frames, self.looks, self.rng = frames, 0, np.random.default_rng(0)
+
+    def mask(self, rgb: np.ndarray) -> np.ndarray:
+        self.looks += 1
+        hair = next(frame.hair for frame in self.frames if frame.rgb is rgb)
+        noise = cv2.resize(self.rng.uniform(-100, 100, (6, 8)), hair.shape[::-1])
+        return np.uint8(np.clip(hair * 0.8 + noise, 0, 255))
+
+    def look(self, rgb: np.ndarray, part: object, mask: np.ndarray) -> None:
+        mask[part.slices] = self.mask(rgb)[part.slices]
+
+
+def walking(count: int, seed: int = 0, start: int = 0) -> list[Made]:
+    """A round head that moves to the right with the scene behind it."""
+    frames = []
+    for number in range(start, start + count):
+        hair = np.zeros(SIZE[::-1], np.uint8)
+        cv2.circle(hair, (90 + 2 * (number - start), 120), 50, 255, -1)
+        frames.append(Made(number / 30, scene(number, seed, SIZE), hair))
+    return frames
+
+
+def wrong(masks: list[np.ndarray], frames: list[Made]) -> float:
+    return float(np.mean([np.mean((mask > 127) != (frame.hair > 127)) for mask, frame in zip(masks, frames)]))
+
+
+def flicker(masks: list[np.ndarray]) -> float:
+    """Change from frame to frame, moved along by the 2 pixels."""
+    return float(
+        np.mean([np.abs(now[:, 2:] - np.float32(before[:, :-2])).mean() for before, now in zip(masks, masks[1:])])
+    )
+
+
+def test_masks_flicker_far_less_are_truer_and_need_fewer_looks():
+    frames = walking(30)
+    finder = ErringFinder(frames)
+    alone = [finder.mask(frame.rgb) for frame in frames]
+    finder.looks = 0
+    given, masks, _ = zip(*steady_masks(frames, finder))
+    assert list(given) == frames and masks[0].shape == SIZE[::-1]
+    assert flicker(masks) < 0.35 * flicker(alone)
+    assert wrong(masks, frames) < wrong(alone, frames)
+    assert finder.looks <= 20
+
+
+def test_nothing_is_left_after_a_cut_and_nothing_comes_before_it():
+    frames = walking(12) + walking(12, seed=5, start=12)
+    for frame in frames[12:]:
+        frame.hair = np.ascontiguousarray(frame.hair[:, ::-1])
+    masks = [mask for _, mask, _ in steady_masks(frames, ErringFinder(frames))]
+    assert wrong(masks[8:12], frames[8:12]) < 0.12 and wrong(masks[12:16], frames[12:16]) < 0.12
+
+
+def test_a_drawn_mask_holds_and_goes_with_the_motion():
+    frames = walking(12)
+    drawn = np.zeros(SIZE[::-1], np.uint8)
+    drawn[10:60, 200:260] = 255
+    masks = [
+        mask for _, mask, _ in steady_masks(frames, ErringFinder(frames), lambda f: drawn if f is frames[3] else None)
+    ]
+    later = np.roll(drawn, 2 * 6, axis=1) > 127
+    assert ((masks[9] > 127) & later).sum() > 0.9 * later.sum()
+    assert ((masks[9] > 127) & ~later).sum() < 0.15 * later.sum()
+
+
+def test_motion_is_known_where_both_ways_agree():
+    before, now = small_grey(scene(0, size=SIZE)), small_grey(scene(4, size=SIZE))
+    there, back = motions(before, now)
+    inner = np.s_[20:-20, 20:-20]
+    for motion, across in ((there, 4), (back, -4)):  # half of the 8 pixels
+        away = np.abs((motion.at - places(*before.shape))[inner] - np.float32([across, 0])).max(axis=2)
+        assert np.mean(away < 0.4) > 0.95
+    assert back.known[inner].mean() > 0.95
+    other = small_grey(scene(0, seed=9, size=SIZE))
+    assert not motions(before, other)[1].known.any(), "another scene"
+
+
+def hair_between(top: int, bottom: int) -> object:
+    mask = np.zeros(SIZE[::-1], np.uint8)
+    mask[top:bottom, 100:200] = 255
+    return prepare(scene(0, size=SIZE), mask, refine=False)
+
+
+def test_ends_of_hair_go_with_the_head_and_do_not_jump():
+    heads, still = SteadyHeads(), places(120, 160)
+    known = np.ones(still.shape[:2], np.float32)
+    first = heads.steadied(hair_between(40, 200), Motion(still, 0 * known), 0.0)
+    assert first.people.heads == [Head(0, 160)]
+    jumped = heads.steadied(hair_between(40, 230), Motion(still, known), 1 / 30)
+    top, bottom = np.float64(jumped.people.heads[0]) + jumped.rows.start
+    assert top == pytest.approx(40, abs=0.5) and 200 < bottom <= 200 + 0.015 * 160
+    moved = heads.steadied(hair_between(60, 220), Motion(still - np.float32([0, 10]), known), 1 / 30)
+    now = np.float64(moved.people.heads[0]) + moved.rows.start
+    assert now == pytest.approx([60, bottom + 20], abs=2.5), "20 pixels lower, as the head is"
+    other_scene = heads.steadied(hair_between(100, 150), Motion(still, 0 * known), 1 / 30)
+    assert other_scene.people.heads == [Head(0, 50)]
+    assert heads.counts == [1, 1, 1, 1] and isinstance(moved.people, People)
