@@ -22,7 +22,7 @@ LEAST = 0.5  # of the picture's shorter side is shown
 
 
 def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike]) -> list[Path]:
-    """Pages with a row for each picture of the inputs (files and folders) that ombre.csv has results of: as it was, then
+    """Pages with a row for each picture of the inputs (files, folders) that ombre.csv has results of: as it was, then
     each result, the hair large, with their names. Gives the pages' files, none where there is no result."""
     asked = {os.path.realpath(given) for given in inputs}
     results: dict[str, list[Row]] = {}
