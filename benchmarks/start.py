@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.markdown import markdown  # noqa: E402
 
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
-PICTURE = ROOT / "data" / "samples" / "grace_hopper.jpg"
+PICTURE = ROOT / "data" / "samples" / "astronaut.jpg"
 IN_A_FOLDER = 1000
 
 

@@ -31,7 +31,7 @@ from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"
 QUALITY = 75  # of clips
-SAMPLE_COLORS = ("platinum", "caramel", "copper", "burgundy", "lilac", "blue")
+SAMPLE_COLORS = ("platinum", "caramel", "burgundy", "lilac", "blue")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,7 +22,7 @@ SHADES = {
     "dark": (
         Shade("black", "블랙", "#1d1918"),
         Shade("blue black", "블루 블랙", "#1c1f2b"),
-        Shade("espresso", "에스프레소", "#35261f"),
+        Shade("espresso", "에스프레소", "#38271e"),
         Shade("chocolate", "초콜릿", "#4d352a"),
         Shade("chestnut", "체스트넛", "#663f2e"),
         Shade("brown", "브라운", "#725240"),
@@ -34,7 +34,7 @@ SHADES = {
         Shade("golden blond", "골든 블론드", "#d1a874"),
         Shade("strawberry blond", "스트로베리 블론드", "#cd9873"),
         Shade("beige blond", "베이지 블론드", "#c7ae92"),
-        Shade("ash blond", "애쉬 블론드", "#b8a793"),
+        Shade("ash blond", "애쉬 블론드", "#baa797"),
         Shade("champagne", "샴페인", "#d9c2a6"),
         Shade("platinum", "플래티넘", "#dfd3c2"),
         Shade("silver", "실버", "#b6b8bd"),

@@ -1,0 +1,109 @@
+"""The pictures of README.md, made of the samples with the shipped student.
+
+    python docs/make_pictures.py
+
+before_after.jpg: what the samples look like, dyed; shades.jpg: every shade on black, brown and blond hair; sweep.webp:
+a colour after the other, then the height.
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from common.pictures import Picture, read_picture, write_picture
+from common.profiles import in_srgb8
+from ombre.contact_sheet import changed_part, tile
+from ombre.recolour import Hair, dye_hair, prepare
+from ombre.shades import SHADES
+from segmentation.finding.hair_finder import HairFinder
+
+DOCS, SAMPLES = ROOT / "docs", ROOT / "data" / "samples"
+BEFORE_AFTER = {
+    "black_flying": ["platinum", "copper", "sky"],
+    "strawberry_straight": ["espresso", "rose gold", "violet"],
+    "brown_long": ["honey", "burgundy", "caramel>platinum"],
+    "ginger_wavy": ["ash blond", "mint", "plum>pink"],
+}
+BLACK_BROWN_BLOND = "black_flying", "brown_long", "strawberry_straight"
+SHADE_SIDE, SHADES_ACROSS = 150, 4
+SWEEP, SWEEP_SIDE = "brown_long", 400
+SWEEP_COLORS = ["platinum", "honey", "copper", "burgundy", "rose", "lilac", "blue", "turquoise"]
+
+
+def main() -> None:
+    finder = HairFinder()
+    hairs = {}
+    for name in (*BEFORE_AFTER, *BLACK_BROWN_BLOND, SWEEP):
+        rgb = in_srgb8(read_picture(SAMPLES / f"{name}.jpg"))
+        hairs[name] = prepare(rgb, finder.mask(rgb))
+    before_after = [strip(hairs[name], colors) for name, colors in BEFORE_AFTER.items()]
+    halves = [np.hstack(before_after[start : start + 2]) for start in (0, 2)]
+    save("before_after.jpg", np.vstack(halves), quality=85)
+    save("shades.jpg", shades([hairs[name] for name in BLACK_BROWN_BLOND]), quality=78)
+    frames = [Image.fromarray(frame) for frame in sweep(hairs[SWEEP])]
+    times = [80] * len(frames)
+    frames[0].save(DOCS / "sweep.webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=62)
+
+
+def save(name: str, rgb: np.ndarray, quality: int) -> None:
+    write_picture(DOCS / name, Picture(rgb, jpeg={"quality": quality}))
+
+
+def strip(hair: Hair, colors: list[str]) -> np.ndarray:
+    """A picture as it was and in these colours, names below."""
+    return np.hstack([tile(hair.rgb, "before"), *(tile(dye_hair(hair, color, 0.7, 0.6), color) for color in colors)])
+
+
+def shades(hairs: list[Hair]) -> np.ndarray:
+    """All shades in their groups, each on all of the heads."""
+    parts = [changed_part(hair.rgb, dye_hair(hair, "0.36", 0.9, 0.4)) for hair in hairs]
+    cells = []
+    for group, known in SHADES.items():
+        for shade in known:
+            heads = [small(dye_hair(hair, shade.name, 0.9, 0.4)[part]) for hair, part in zip(hairs, parts)]
+            cells.append(
+                np.vstack([caption(f"{shade.name}  {shade.rgb}  ({group})", 3 * SHADE_SIDE), np.hstack(heads)])
+            )
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % SHADES_ACROSS)
+    cells = [cv2.copyMakeBorder(cell, 0, 6, 4, 4, cv2.BORDER_CONSTANT, value=(255,) * 3) for cell in cells]
+    return np.vstack([np.hstack(cells[at : at + SHADES_ACROSS]) for at in range(0, len(cells), SHADES_ACROSS)])
+
+
+def small(rgb: np.ndarray) -> np.ndarray:
+    """The largest square about the middle, at the page's size."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    top, left = height - side, (width - side) // 2
+    return cv2.resize(rgb[top:, left : left + side], (SHADE_SIDE, SHADE_SIDE), interpolation=cv2.INTER_AREA)
+
+
+def caption(text: str, width: int) -> np.ndarray:
+    line = Image.new("RGB", (width, 20), "white")
+    ImageDraw.Draw(line).text((2, 2), text, "black", ImageFont.load_default(13))
+    return np.asarray(line)
+
+
+def sweep(hair: Hair) -> list[np.ndarray]:
+    """Each colour melts into the next; then the last one climbs from nothing to all of the hair, and back."""
+    size = (SWEEP_SIDE, round(SWEEP_SIDE * hair.rgb.shape[0] / hair.rgb.shape[1]))
+
+    def frame(color: str, height: float) -> np.ndarray:
+        return cv2.resize(dye_hair(hair, color, height, 0.5), size, interpolation=cv2.INTER_AREA)
+
+    looks = [frame(color, 0.7) for color in SWEEP_COLORS]
+    frames = []
+    for here, following in zip(looks, looks[1:]):
+        frames += [here] * 6 + [cv2.addWeighted(here, 1 - part, following, part, 0) for part in (0.25, 0.5, 0.75)]
+    heights = [0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 0.9, 0.8]
+    frames += [looks[-1]] * 4 + [frame(SWEEP_COLORS[-1], height) for height in heights]
+    return frames + [cv2.addWeighted(looks[-1], 1 - part, looks[0], part, 0) for part in (0.25, 0.5, 0.75)]
+
+
+if __name__ == "__main__":
+    main()
