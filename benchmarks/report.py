@@ -148,7 +148,7 @@ def torch_mask(network: EffiSegNet, rgb: np.ndarray) -> np.ndarray:
 def found_on_samples(finder: HairFinder, height: int = 400) -> np.ndarray:
     """The shipped samples side by side, found hair in sky blue."""
     tiles = []
-    for path in sorted(SAMPLES.iterdir()):
+    for path in sorted(SAMPLES.glob("*.jpg")):
         rgb = read_picture(path).rgb8
         mask = finder.mask(rgb)
         tile = overlay(rgb, mask, mask)
