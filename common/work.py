@@ -4,10 +4,11 @@ import errno
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -94,12 +95,14 @@ def _there(table: Table, name: object) -> bool:
 
 @dataclass
 class Tally:
-    """How many rows a run has done, skipped as done before, and failed at, and how many folders it could not read."""
+    """How many rows a run has done, skipped as done before, and failed at, how many folders it could not read, and how
+    many of its rows have which status."""
 
     done: int = 0
     skipped: int = 0
     failed: int = 0
     unreadable: int = 0
+    statuses: Counter = field(default_factory=Counter)
 
     @property
     def exit_code(self) -> int:
@@ -141,6 +144,7 @@ def work_through(
             say(complaint)
         tally.failed += len(failures)
         tally.done += len(rows) - len(failures)
+        tally.statuses.update(str(row["status"]) for row in rows)
         advance(1)
 
     with _sigterm_interrupts(), ThreadPoolExecutor(workers) as pool, progress(len(items)) as advance:

@@ -18,6 +18,7 @@ from common.progress import progress
 from common.table import Row
 from ombre.clips import Clip, Frame
 from ombre.look import NO_HAIR, Look
+from ombre.masks import Masks
 from ombre.moving_pictures import MovingPicture, is_moving_picture
 from ombre.recolour import Hair, dye_hair, prepare
 from ombre.steady import MOST_AHEAD, steady_masks
@@ -32,25 +33,23 @@ def dye_clip(
     output: Path,
     finder: HairFinder,
     rows: Sequence[Row],
+    masks: Masks,
     *,
     max_pixels: int,
     quality: int,
-    masks: Path | None = None,
-    save_masks: Path | None = None,
 ) -> list[Row]:
     """Dye one clip as every row says; the rows of the table, complete. Where no hair is found it is copied.
 
     Args:
+        masks: folders with masks 000001.png and on: of some or all frames, to dye by; for the share of hair in each.
         quality: how fine it is encoded, 0 to 100.
-        masks: a folder with masks 000001.png and on of some or all frames, which are taken as they are.
-        save_masks: a folder for the share of hair in each frame.
 
     Raises PictureError.
     """
     with one_at_a_time:
         started = time.perf_counter()
         clip = (MovingPicture if is_moving_picture(path) else Clip)(path, max_pixels)
-        drawn = drawn_masks(masks)
+        drawn = drawn_masks(masks.folder)
         heads, shares, seconds = SteadyHeads(), [], 0.0
         with ExitStack() as stack:
             writers = [stack.enter_context(clip.writer(output / str(row["output"]), quality)) for row in rows]
@@ -58,7 +57,7 @@ def dye_clip(
             for frame, mask, motion in steady_masks(clip.frames(), finder, drawn):
                 rgb, own = frame.rgb(), drawn(frame)
                 mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
-                hair = prepare(rgb, mask, refine=own is None)
+                hair = prepare(rgb, mask, refine=own is None or masks.refined)
                 hair = heads.steadied(hair, motion, frame.seconds - seconds)
                 seconds = frame.seconds
                 shares.append(cv2.mean(mask)[0] / 255)
@@ -68,8 +67,8 @@ def dye_clip(
                     else:
                         dyed = dye_hair(hair, **{field.name: row[field.name] for field in fields(Look)})
                         writer.write(frame, rgb, dyed, (hair.rows, hair.columns))
-                if save_masks:
-                    write_mask(save_masks / mask_name(frame.number), share_of_hair(hair, mask.shape))
+                if masks.save:
+                    write_mask(masks.save / mask_name(frame.number), share_of_hair(hair, mask.shape))
                 advance(1)
         status = "ok" if any(heads.counts) else NO_HAIR
         notes = [f"{clip.damaged} frames are damaged"] * (clip.damaged > 0)

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,9 +17,11 @@ from common.pictures import Picture, read_picture, write_picture
 from common.profiles import colour_ready
 from common.table import Row, Table
 from common.work import Tally, left_to_do, stamp, work_through
-from ombre.look import NO_HAIR, Look, looks_of
+from ombre.look import DYED, LITTLE, NO_HAIR, Look, looks_of
+from ombre.masks import Masks
 from ombre.moving_pictures import is_clip
 from ombre.recolour import dye_hair, prepare
+from ombre.shown import shows_little
 from segmentation.finding.hair_finder import HairFinder
 
 TABLE = "ombre.csv"
@@ -32,13 +35,16 @@ COLUMNS = [
     "seconds",
     "source",
     "weights",
+    "mask",
+    "saved_mask",
     "result_bytes",
     "note",
     "status",
     "error",
 ]
+SHOWN_BY = ("ombre_height", "ombre_grad_height", "reverse", "strength")
 
-MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
+ShareOf = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # see Masks.of
 
 
 def dye_pictures(
@@ -48,6 +54,7 @@ def dye_pictures(
     weights: str,
     looks: Sequence[Look],
     own_looks: dict[str, list[Look]],
+    masks: Masks,
     *,
     threads: int,
     suffix: str | None,
@@ -58,14 +65,16 @@ def dye_pictures(
     """Write `output`/<a picture's path, the look in its name> for each picture and look, and rows in ombre.csv.
 
     Each thread takes a picture from file to file, so that decoding, network, dye and encoding of several overlap.
-    Where no hair is found the picture is copied. What has a whole result and a row that says the same of the picture's
-    file, the weights and the settings is not dyed again.
+    Where no hair is found the picture is copied (status NO_HAIR); where much less of it is seen to be dyed than was
+    found and asked for the status is LITTLE. What has a whole result and a row that says the same of the picture's
+    file, the weights or the mask, and the settings is not dyed again.
 
     Args:
         find_hair: makes what finds the hair, which is called from `threads` threads; not asked where all is done.
         weights: what its weights are called in the table.
         looks: how the hair is to look; each gives a result.
         own_looks: those of single pictures instead, by where the picture really lies (see `read_looks`).
+        masks: folders of masks to dye by instead of finding hair, and to save those in that were dyed by.
         suffix: ".png" and the like, the format to write; None: that of each picture.
         overwrite: dye again what was dyed with the same settings.
         max_pixels: larger pictures are refused.
@@ -75,59 +84,72 @@ def dye_pictures(
         BatchError: an input is missing, there is no picture, a result would replace another picture's, or the output
             cannot be written.
     """
-    sources, unreadable = find_pictures(inputs, output, clips=True)
+    sources, unreadable = find_pictures(inputs, *filter(None, (output, masks.folder, masks.save)), clips=True)
     names = result_names(sources, suffix, clips=True)
+    mask_names = names_of_masks(sources) if masks.folder or masks.save else dict.fromkeys(names, "")
     asked = looks_of(sources, looks, own_looks)
 
     with Table(output / TABLE, COLUMNS, key="output") as table:
 
         def plan(source: Source) -> list[Row]:
-            known = dict(image=table.relative(source.path), source=stamp(source.path), weights=weights)
+            asks = not masks.folder or is_clip(Path(source.path))  # masks may be there for some of a clip's frames
+            known = dict(image=table.relative(source.path), source=stamp(source.path), weights=weights if asks else "")
+            known |= masks.row(mask_names[source.name])
             rows = [dict(output=look.name(names[source.name]), **known, **look.row()) for look in asked[source.name]]
             return [row for row in rows if row["output"] not in finished]
 
         def dye(source: Source) -> list[Row]:
-            path, rows = Path(source.path), plan(source)
+            path, rows, name = Path(source.path), plan(source), mask_names[source.name]
             if is_clip(path):
                 from ombre.dye_clip import dye_clip  # FFmpeg takes a while to load
 
-                return dye_clip(path, output, finder, rows, max_pixels=max_pixels, quality=quality)
-            return dye_picture(path, output, finder.mask, rows, max_pixels)
+                rows = dye_clip(path, output, finder, rows, masks.under(name), max_pixels=max_pixels, quality=quality)
+            else:
+                share_of = partial(masks.of, name=name, mask_of=finder and finder.mask)
+                rows = dye_picture(path, output, share_of, rows, max_pixels)
+            return [row | masks.saved(name) for row in rows]
 
         finished: set[str] = set()
         todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite)
-        if todo:
-            finder = find_hair()
+        asks = not masks.folder or any(is_clip(Path(source.path)) for source in todo)
+        finder = find_hair() if todo and asks else None
         if len(todo) > 1:
             cv2.setNumThreads(1)  # the pictures share out the cores already
         tally = work_through(todo, dye, table, workers=threads, plan=plan)
         return replace(tally, skipped=skipped, unreadable=unreadable)
 
 
-def dye_picture(path: Path, output: Path, mask_of: MaskOf, rows: list[Row], max_pixels: int) -> list[Row]:
+def names_of_masks(sources: list[Source]) -> dict[str, str]:
+    """A picture's name -> that of its mask, as `predict` gives it; a clip's -> that of its folder of masks."""
+    names = result_names(sources, ".png")
+    for source in sources:
+        if is_clip(Path(source.path)):
+            names[source.name] = os.path.splitext(names[source.name])[0]
+    return names
+
+
+def dye_picture(path: Path, output: Path, share_of: ShareOf, rows: list[Row], max_pixels: int) -> list[Row]:
     """Dye one picture in every look of its rows; the rows of the table, complete. Raises PictureError."""
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
     ready, space, note = colour_ready(picture)
-    mask = mask_of(space.to_srgb8(ready.rgb8))
-    hair = prepare(ready.rgb, mask, space=space)
-    sizes = []
+    found, share = share_of(ready.rgb, space.to_srgb8(ready.rgb8))
+    hair = prepare(ready.rgb, share, refine=False, space=space)
+    results = []
     for row in rows:
-        target = output / row["output"]
+        target, status = output / row["output"], DYED if hair else NO_HAIR
         if hair is None or row["ombre_height"] == 0:
             copy(path, picture, target)
         else:
-            rgb = dye_hair(hair, **{field.name: row[field.name] for field in fields(Look)})
+            look = {field.name: row[field.name] for field in fields(Look)}
+            rgb = dye_hair(hair, **look)
             write_picture(target, replace(ready, rgb=rgb))
-        sizes.append(target.stat().st_size)
+            if shows_little(hair, found, rgb, **{name: look[name] for name in SHOWN_BY}):
+                status = LITTLE
+        results.append(dict(result_bytes=target.stat().st_size, status=status))
     seconds = (time.perf_counter() - started) / len(rows)
-    result = dict(
-        hair_share=round(cv2.mean(mask)[0] / 255, 4),
-        seconds=round(seconds, 4),
-        note=note,
-        status="ok" if hair else NO_HAIR,
-    )
-    return [row | result | dict(result_bytes=size) for row, size in zip(rows, sizes)]
+    common = dict(hair_share=round(cv2.mean(share)[0] / 255, 4), seconds=round(seconds, 4), note=note)
+    return [row | common | result for row, result in zip(rows, results)]
 
 
 def copy(path: Path, picture: Picture, target: Path) -> None:

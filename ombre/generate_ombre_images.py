@@ -21,10 +21,12 @@ if __name__ == "__main__":
 from common.device import own_cores  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
+from common.table import BatchError  # noqa: E402
 from common.weights import short_hash  # noqa: E402
 from ombre.contact_sheet import write_contact_sheets  # noqa: E402
 from ombre.dyeing import TABLE, dye_pictures  # noqa: E402
-from ombre.look import Look, read_looks  # noqa: E402
+from ombre.look import DYED, LITTLE, NO_HAIR, Look, read_looks  # noqa: E402
+from ombre.masks import Masks  # noqa: E402
 from ombre.shades import list_of_shades, parse_color  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
@@ -116,6 +118,20 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the student's weights (models/hair_student.safetensors)",
     )
+    parser.add_argument(
+        "--masks",
+        type=place,
+        metavar="DIR",
+        help="dye by these masks as they are, instead of finding hair: DIR/<the picture's path>.png, 8 bits, the "
+        "picture's size, white where there is hair; as --save-masks and `predict` write them. Of a clip, a folder of "
+        "its name with 000001.png and on, for some frames or all",
+    )
+    parser.add_argument(
+        "--refine-masks", action="store_true", help="let the edges of --masks follow the strands, as those found do"
+    )
+    parser.add_argument(
+        "--save-masks", type=place, metavar="DIR", help="write the share of hair that each picture was dyed by"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     parser.add_argument(
         "--max-megapixels",
@@ -142,6 +158,7 @@ def dye(options: argparse.Namespace) -> int:
         short_hash(options.weights),
         looks,
         read_looks(options.settings, looks[0]) if options.settings else {},
+        masks_of(options),
         threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
         suffix=options.format and f".{options.format}",
         overwrite=options.overwrite,
@@ -153,11 +170,23 @@ def dye(options: argparse.Namespace) -> int:
             say(f"side by side: {page}", sys.stdout)
     pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
     say(
-        f"{options.output}: {tally.done} pictures dyed{pace}; {tally.skipped} were done before, "
-        f"{tally.failed} failed; {TABLE} has a row for each",
+        f"{options.output}: {tally.statuses[DYED]} pictures dyed{pace}, {tally.statuses[LITTLE]} {LITTLE}, "
+        f"{tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.skipped} were done before, {tally.failed} failed; "
+        f"{TABLE} has a row for each",
         sys.stdout,
     )
     return tally.exit_code
+
+
+def masks_of(options: argparse.Namespace) -> Masks:
+    """Where masks come from and go to. Raises BatchError where they cannot."""
+    if options.refine_masks and not options.masks:
+        raise BatchError("--refine-masks is for masks of --masks DIR; those that are found are refined anyway")
+    if options.masks and not options.masks.is_dir():
+        raise BatchError(f"{options.masks}: there is no such folder of masks")
+    if options.masks and options.save_masks and options.masks.resolve() == options.save_masks.resolve():
+        raise BatchError(f"{options.masks}: is the folder to read masks from and to save them in; choose another")
+    return Masks(options.masks, options.refine_masks, options.save_masks)
 
 
 def finder(weights: Path, device: str) -> HairFinder:

@@ -11,7 +11,7 @@ from common.progress import say
 from common.table import BatchError, Row
 from ombre.shades import file_name, parse_color
 
-NO_HAIR = "no hair"  # the status of a result with nothing to dye
+DYED, LITTLE, NO_HAIR = "ok", "little dyed", "no hair"  # statuses of results
 
 
 @dataclass(frozen=True)

@@ -11,28 +11,36 @@ import numpy as np
 
 from ombre import grid, strand
 
+FAR = (0.1, 0.9)  # probabilities up to which, and from which on, colours are not asked
 RAMP = (0.29, 0.66)  # probabilities taken as no hair and as hair where colours say nothing
-NEAR = (5, 5)  # cells: the window that must hold both for a cell to be near the edge
+LEAST_STEP = 2  # pixels a cell at least: a network's mask is coarser than its picture
+NEAR = (3, 3)  # cells: the window that must hold hair and its surroundings for a cell to be near the edge
 ROOM = 3  # cells around the mask in which strands are looked for
 ALIKE, NOISE = 0.7, 40.0  # how much of the colours' spread, and which variance at least, makes the two look alike
-FLOOR = 0.12  # place on the line up to which a pixel is what is behind
+FLOOR = 0.1  # place on the line up to which a pixel is what is behind
 TRUST = 0.9  # in the colours at most
 
-RAMPED = np.uint8(np.rint(255 * np.clip((np.arange(256) / 255 - RAMP[0]) / (RAMP[1] - RAMP[0]), 0, 1)))
+
+def _ramp(start: float, end: float) -> np.ndarray:
+    """What each value of a mask becomes: 0 up to the share `start`, 255 from `end` on."""
+    return np.uint8(np.rint(255 * np.clip((np.arange(256) / 255 - start) / (end - start), 0, 1)))
+
+
+SURE, RAMPED = _ramp(*FAR), _ramp(*RAMP)
 
 
 def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Share of hair x 255, (H, W) uint8, from a network's mask (H, W) uint8, probability of hair x 255, and its picture
     (H, W, 3) uint8 or uint16."""
-    whole = cv2.LUT(mask, RAMPED)
-    left, top, width, height = cv2.boundingRect(whole)
+    whole, doubtful = cv2.LUT(mask, RAMPED), cv2.LUT(mask, SURE)
+    left, top, width, height = cv2.boundingRect(doubtful)
     if width == 0:
         return whole
-    step = grid.step_for(height, width)
+    step = max(grid.step_for(height, width), LEAST_STEP)
     room = ROOM * step
     part = np.s_[max(top - room, 0) : top + height + room, max(left - room, 0) : left + width + room]
     rgb, alpha = rgb[part], whole[part]
-    lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(alpha, step)) / 255)
+    lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(doubtful[part], step)) / 255)
     for rows, columns in grid.tiles((0, alpha.shape[0]), alpha.shape[1]):
         told = grid.grow(trust, step, rows, columns)
         if told.max() > 0:

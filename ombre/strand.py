@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-WINDOW = (7, 7)  # cells from which the colours of hair and of its surroundings are taken
+WINDOW = (5, 5)  # cells from which the colours of hair and of its surroundings are taken
 
 
 class Beside(NamedTuple):

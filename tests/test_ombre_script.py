@@ -124,11 +124,77 @@ def test_bad_files_are_told_and_the_rest_goes_on(folder, tmp_path):
     assert (table.status == "ok").sum() == 2 and not (output / "cut_0.9.jpg").exists()
 
 
+def test_masks_go_out_are_mended_by_hand_and_come_in(folder, tmp_path):
+    """What was saved gives the same result again, and what a person mended is what is dyed."""
+    masks, predicted = tmp_path / "masks", tmp_path / "predicted"
+    found = run(folder, "--output", tmp_path / "found", "--save-masks", masks, "--format", "png")
+    assert found.returncode == 0, found.stderr
+    script = ROOT / "segmentation" / "run_seg_model_ohlora_v4.py"
+    subprocess.run([sys.executable, str(script), "predict", str(folder), "--output", str(predicted)], check=True)
+    names = {path.relative_to(masks) for path in masks.rglob("*.png")}
+    assert names == {path.relative_to(predicted) for path in predicted.rglob("*.png")} and len(names) == 2
+    mask = Image.open(masks / "a.png")
+    assert mask.mode == "L" and mask.size == Image.open(folder / "a.jpg").size
+
+    given = tmp_path / "given"
+    assert run(folder, "--output", given, "--masks", masks, "--format", "png").returncode == 0
+    for name in ("a_0.9.png", "deep/a_0.9.png"):
+        np.testing.assert_array_equal(pixels(given / name), pixels(tmp_path / "found" / name))
+
+    share = np.asarray(mask).copy()
+    share[:, : share.shape[1] // 2] = 0
+    Image.fromarray(share).save(masks / "a.png")
+    again = run(folder, "--output", given, "--masks", masks, "--format", "png")
+    assert "1 pictures dyed" in again.stdout and "1 were done before" in again.stdout
+    changed = (pixels(given / "a_0.9.png") != pixels(folder / "a.jpg")).any(axis=-1)
+    assert changed.any() and not changed[share == 0].any()
+    assert "2 pictures dyed" in run(folder, "--output", given, "--masks", predicted, "--refine-masks").stdout
+
+
+def test_a_saved_mask_that_is_gone_is_made_again(folder, tmp_path):
+    output, masks = tmp_path / "out", tmp_path / "masks"
+    run(folder, "--output", output)
+    assert "2 pictures dyed" in run(folder, "--output", output, "--save-masks", masks).stdout
+    assert "2 were done before" in run(folder, "--output", output, "--save-masks", masks).stdout
+    assert "2 were done before" in run(folder, "--output", output).stdout
+    (masks / "a.png").unlink()
+    assert "1 pictures dyed" in run(folder, "--output", output, "--save-masks", masks).stdout
+    assert (masks / "a.png").is_file()
+
+
+def test_masks_that_do_not_fit_are_told(folder, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    Image.new("L", (10, 20)).save(masks / "a.png")
+    result = run(folder, "--output", tmp_path / "out", "--masks", masks)
+    assert result.returncode == 1
+    assert "a.png: the mask has 10 x 20 pixels and its picture 512 x 512" in result.stderr
+    assert "there is no mask for this picture" in rows(tmp_path / "out").error["deep/a_0.9.png"]
+    for wrong in (["--masks", tmp_path / "none"], ["--refine-masks"], ["--masks", masks, "--save-masks", masks]):
+        result = run(folder, "--output", tmp_path / "out2", *wrong)
+        assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
+
+
+def test_little_dye_and_no_hair_are_counted_by_themselves(folder, tmp_path):
+    """Doubt in most of the hair: what is sure of it is dyed, and a person is told to look."""
+    masks = tmp_path / "masks"
+    doubt = np.full((512, 512), 70, np.uint8)
+    doubt[20:40, 200:240] = 255
+    for name, mask in (("a.png", doubt), ("deep/a.png", np.zeros((260, 200), np.uint8))):
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(masks / name)
+    result = run(folder, "--output", tmp_path / "out", "--masks", masks, "--refine-masks", "--ombre-height", "1")
+    assert result.returncode == 0 and set(rows(tmp_path / "out").status) == {"little dyed", "no hair"}
+    last = result.stdout.splitlines()[-1]
+    assert "0 pictures dyed" in last and "1 little dyed" in last and "1 no hair" in last
+
+
 def test_without_hair_the_picture_is_copied(tmp_path):
     source = tmp_path / "wall.jpg"
     Image.new("RGB", (200, 100), (180, 170, 150)).save(source)
     result = run(source, "--output", tmp_path / "out")
-    assert result.returncode == 0 and rows(tmp_path / "out").status.item() == "no hair"
+    assert result.returncode == 0 and "0 pictures dyed" in result.stdout and "1 no hair" in result.stdout
+    assert rows(tmp_path / "out").status.item() == "no hair"
     assert (tmp_path / "out" / "wall_0.9.jpg").read_bytes() == source.read_bytes()
 
 

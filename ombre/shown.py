@@ -1,0 +1,38 @@
+"""Whether the dye shows: in how much of the hair that was found and asked for a change can be seen."""
+
+import cv2
+import numpy as np
+
+from ombre import fade, grid
+from ombre.recolour import Hair
+
+SEEN = 12  # grey levels of some channel from which a change is seen, of a dye that takes in full
+MUCH_LESS = 0.4
+DOUBT = np.uint8(np.minimum(2 * np.arange(256), 255))  # hair of a probability of one half is hair; less is some hair
+
+
+def shows_little(
+    hair: Hair,
+    found: np.ndarray,
+    dyed: np.ndarray,
+    ombre_height: float,
+    ombre_grad_height: float,
+    *,
+    reverse: bool = False,
+    strength: float = 1.0,
+) -> bool:
+    """Whether the pixels that are seen to be dyed are much fewer than those that should be.
+
+    Args:
+        hair: what `prepare` gave.
+        found: (H, W) uint8, probability of hair x 255, before any of it was made a matte.
+        dyed: (H, W, 3), what `dye_hair` gave with these settings.
+    """
+    part = np.s_[hair.rows, hair.columns]
+    change = cv2.split(cv2.absdiff(dyed[part], hair.rgb[part]))
+    least = SEEN * strength * np.iinfo(dyed.dtype).max / 255
+    seen = cv2.countNonZero(cv2.compare(cv2.max(cv2.max(*change[:2]), change[2]), least, cv2.CMP_GT))
+    cells = grid.shrink(cv2.LUT(found[part], DOUBT), hair.step)
+    (plan,) = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, reverse=reverse)
+    asked = cv2.multiply(cells, fade.dye_share_of_cells(plan, hair.step, cells.shape), scale=1 / 255, dtype=cv2.CV_32F)
+    return seen < MUCH_LESS * asked.sum() * hair.step**2
