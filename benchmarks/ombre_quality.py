@@ -1,13 +1,15 @@
-"""The ombre's colouring measured beside two rivals, with drawn masks or with the student's own.
+"""The ombre measured: how far the dye reaches with the student's own masks, and the colouring beside two rivals.
 
-    python benchmarks/ombre_quality.py FOLDER                       FOLDER/images/NAME.jpg with FOLDER/masks/NAME.png
-    python benchmarks/ombre_quality.py FOLDER --masks student       the student's masks; the drawn ones say what is hair
+    python benchmarks/ombre_quality.py HAIR_MASKS      HAIR_MASKS/val/images/NAME.jpg with HAIR_MASKS/val/masks/NAME.png
 
-In the fully dyed part, mean over pictures and colours: hue error (degrees from the asked hue, weighted by LAB chroma),
-visibly dyed (% of pixels over LAB chroma 20), detail (correlation of L* less its blur of sigma 3 px, before and after),
-contrast (ratio of that detail's deviations), clipped (% of pixels with a channel newly at 0 or 255); in brackets the
-worst single picture and colour. Detail and contrast leave out a rim of RIM pixels, where the blur would reach outside
-the dyed part. Then the change outside the drawn hair, and the time for a picture of 1024 x 1024.
+Reach (reach.py says what the figures are): all pictures, by the script's own way and by the student's mask cut at one
+half, against the same dye with the drawn masks.
+
+Colouring, with the drawn masks, in the fully dyed part, mean over pictures and colours: hue error (degrees from the
+asked hue, weighted by LAB chroma), visibly dyed (% of pixels over LAB chroma 20), detail (correlation of L* less its
+blur of sigma 3 px, before and after), contrast (ratio of that detail's deviations), clipped (% of pixels with a channel
+newly at 0 or 255); in brackets the worst single picture and colour. Detail and contrast leave out a rim of RIM pixels,
+where the blur would reach outside the dyed part. Then the time for a picture of 1024 x 1024.
 """
 
 import argparse
@@ -21,9 +23,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.markdown import markdown
+from benchmarks.reach import reach_table
 from common.pictures import read_mask, read_picture
 from ombre import fade, heads, walks
 from ombre.recolour import ombre
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 RIM = 6  # pixels
 CONTRAST_AIM = 1.0
@@ -97,20 +102,12 @@ def measure(before: np.ndarray, after: np.ndarray, part: np.ndarray, color: floa
 
 def measure_rule(rule: Callable, pictures: list, colors: list[float], height: float, grad: float) -> str:
     """A rule's rows of the table."""
-    figures, shades, outside, touched = [], [], [], 0
-    for rgb, drawn, mask in pictures:
+    figures, shades = [], []
+    for rgb, mask in pictures:
         part = fully_dyed(mask, height, grad)
-        bare, hair = drawn == 0, (drawn >= heads.HAIR).sum()
-        for color in colors:
-            after = rule(rgb, mask, color, height, grad)
-            change = np.abs(np.float32(after) - rgb).mean(axis=2)
-            outside.append(
-                [(change * (drawn < heads.HAIR)).sum() / hair, 100 * (change[drawn < heads.HAIR] > 2).sum() / hair]
-            )
-            touched += int((change[bare] > 0).sum())
-            if part.sum() >= 200:
-                figures.append(measure(rgb, after, part, color))
-                shades.append(lab(rgb)[..., 0][part].mean())
+        for color in colors if part.sum() >= 200 else ():
+            figures.append(measure(rgb, rule(rgb, mask, color, height, grad), part, color))
+            shades.append(lab(rgb)[..., 0][part].mean())
     figures, shades = np.array(figures), np.array(shades)
     lines = []
     for group, (low, high) in GROUPS.items():
@@ -118,13 +115,7 @@ def measure_rule(rule: Callable, pictures: list, colors: list[float], height: fl
         if len(chosen):
             cells = [f"{values.mean():.3f} ({worst(name, values):.3f})" for name, values in zip(FIGURES, chosen.T)]
             lines.append(f"| {group}, {len(chosen)} | " + " | ".join(cells) + " |")
-    change, area = np.mean(outside, axis=0)
-    lines.append(
-        f"\nOutside the drawn hair: {touched} pixels where the drawn mask is 0; "
-        f"change {change:.3f} grey levels (summed there, divided by the hair's pixels); by over 2 levels on "
-        f"{area:.2f} % of the hair's area\n"
-    )
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def worst(name: str, values: np.ndarray) -> float:
@@ -147,40 +138,36 @@ def evenly(paths: list[Path], count: int) -> list[Path]:
     return [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int)]
 
 
-def read_all(folder: Path, count: int, masks: str, weights: Path | None) -> list:
-    """(picture, drawn mask, mask to dye by) of evenly chosen pictures."""
-    if masks == "student":
-        from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
-
-        finder = HairFinder(weights or SHIPPED_WEIGHTS)
-    read = []
-    for path in evenly(sorted((folder / "images").glob("*.jpg")), count):
-        rgb, drawn = read_picture(path).rgb8, read_mask(folder / "masks" / f"{path.stem}.png")
-        mask = finder.mask(rgb) if masks == "student" else drawn
-        if (mask >= heads.HAIR).any() and (drawn >= heads.HAIR).any():
-            read.append((rgb, drawn, mask))
-    return read
+def read_drawn(folder: Path, count: int) -> list:
+    """(picture, drawn mask) of evenly chosen pictures with hair."""
+    paths = evenly(sorted((folder / "images").glob("*.jpg")), count)
+    read = [(read_picture(path).rgb8, read_mask(folder / "masks" / f"{path.stem}.png")) for path in paths]
+    return [(rgb, drawn) for rgb, drawn in read if (drawn >= heads.HAIR).any()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=50)
+    parser.add_argument("masks", type=Path, metavar="HAIR_MASKS", help="folder with val/images and val/masks")
+    parser.add_argument("--pictures", type=int, default=50, help="to measure the colouring on (%(default)s)")
     parser.add_argument("--colors", type=float, nargs="+", default=[0.0, 0.1, 0.35, 0.5, 0.9])
-    parser.add_argument("--ombre-height", type=float, default=0.8)
-    parser.add_argument("--ombre-grad-height", type=float, default=0.3)
-    parser.add_argument("--masks", choices=["drawn", "student"], default="drawn")
-    parser.add_argument("--weights", type=Path, help="the student's (default: the shipped ones)")
+    parser.add_argument("--ombre-height", type=float, default=0.8, help="of the colouring (%(default)s)")
+    parser.add_argument("--ombre-grad-height", type=float, default=0.3, help="of the colouring (%(default)s)")
+    parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS, help="the student's")
+    parser.add_argument("--only", choices=["reach", "colouring"])
     asked = parser.parse_args()
     cv2.setNumThreads(1)
-    pictures = read_all(asked.folder, asked.pictures, asked.masks, asked.weights)
+    pictures = read_drawn(asked.masks / "val", asked.pictures)
     if not pictures:
-        parser.error(f"{asked.folder}: no images/NAME.jpg with hair in masks/NAME.png")
-    print(f"{len(pictures)} pictures, {len(asked.colors)} colours, {asked.masks} masks, {cv2.getNumThreads()} thread\n")
+        parser.error(f"{asked.masks}: no val/images/NAME.jpg with hair in val/masks/NAME.png")
+    if asked.only != "colouring":
+        print(markdown(reach_table(asked.masks / "val", HairFinder(asked.weights), asked.colors)), flush=True)
+    if asked.only == "reach":
+        return
+    print(f"{len(pictures)} pictures, {len(asked.colors)} colours, drawn masks\n")
     for name, rule in RULES.items():
         print(f"| {name} | " + " | ".join(FIGURES) + " |\n" + "| --- " * (len(FIGURES) + 1) + "|")
         print(measure_rule(rule, pictures, asked.colors, asked.ombre_height, asked.ombre_grad_height))
-        print(f"Time, 1024 x 1024: {milliseconds(rule, pictures[0][0], pictures[0][2]):.1f} ms\n", flush=True)
+        print(f"Time, 1024 x 1024: {milliseconds(rule, *pictures[0]):.1f} ms\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ def shows_little(
     change = cv2.split(cv2.absdiff(dyed[part], hair.rgb[part]))
     least = SEEN * strength * np.iinfo(dyed.dtype).max / 255
     seen = cv2.countNonZero(cv2.compare(cv2.max(cv2.max(*change[:2]), change[2]), least, cv2.CMP_GT))
-    cells = grid.shrink(cv2.LUT(found[part], DOUBT), hair.step)
+    found = cv2.LUT(found, DOUBT)
+    cells = np.float32(grid.shrink(found[part], hair.step))
     (plan,) = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, reverse=reverse)
-    asked = cv2.multiply(cells, fade.dye_share_of_cells(plan, hair.step, cells.shape), scale=1 / 255, dtype=cv2.CV_32F)
-    return seen < MUCH_LESS * asked.sum() * hair.step**2
+    share = fade.dye_share_of_cells(plan, hair.step, cells.shape)
+    asked = (cells * share).sum() / (cells.sum() + 1) * cv2.sumElems(found)[0] / 255  # elsewhere as here
+    return seen < MUCH_LESS * asked
