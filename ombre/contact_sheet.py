@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ GAP, CAPTION = 6, 22
 ROWS = 6  # pictures a page
 PLAIN = 40  # of 255: a change that JPEG alone does not make
 ROOM = 0.35  # of the changed part's size, shown around it
+FONTS = "NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "malgun.ttf", "AppleSDGothicNeo.ttc", "DejaVuSans.ttf"
 LEAST = 0.5  # of the picture's shorter side is shown
 
 
@@ -71,5 +73,13 @@ def tile(rgb: np.ndarray, name: str) -> np.ndarray:
     width = max(round(SIDE * rgb.shape[1] / rgb.shape[0]), 1)
     sized = cv2.resize(rgb, (width, SIDE), interpolation=cv2.INTER_AREA if rgb.shape[0] > SIDE else cv2.INTER_CUBIC)
     caption = Image.new("RGB", (width, CAPTION), "white")
-    ImageDraw.Draw(caption).text((0, 2), name, "black", ImageFont.load_default(15))
+    ImageDraw.Draw(caption).text((0, 2), name, "black", font_for(name))
     return np.pad(np.vstack([sized, caption]), ((GAP, 0), (GAP, GAP), (0, 0)), constant_values=255)
+
+
+def font_for(name: str) -> ImageFont.FreeTypeFont:
+    """Pillow's own, or, for what is not Latin, the first of FONTS that the system has."""
+    for font in () if name.isascii() else FONTS:
+        with suppress(OSError):
+            return ImageFont.truetype(font, 15)
+    return ImageFont.load_default(15)
