@@ -1,0 +1,209 @@
+#!/usr/bin/env python
+"""How steady, true and fast clips are dyed, against the same frame by frame.
+
+    python benchmarks/clips.py CLIPS HAIR_MASKS [--every 12] [--frames 20]
+
+CLIPS is a folder of clips, HAIR_MASKS one with `val` and `scenes_val`, of which every so many pictures are moved. What
+flickers is sum of abs(mask - the mask before, moved by the optical flow) over the sum of the masks, where a flow at the
+frame's full size (finer than the one that carries the masks) agrees forwards and backwards within a pixel. Where the
+fade begins is told against the hair's height, from frame to frame, where the head moves by less than half a pixel. The
+clip that is timed is the first, enlarged to 1280 x 720 and repeated.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.made_clips import KINDS, made_clip  # noqa: E402
+from benchmarks.markdown import markdown  # noqa: E402
+from benchmarks.ombre_speed import run_script  # noqa: E402
+from ombre.clips import Clip  # noqa: E402
+from ombre.moving_pictures import MovingPicture, is_clip, is_moving_picture  # noqa: E402
+from ombre.recolour import Hair, prepare  # noqa: E402
+from ombre.steady import steady_masks  # noqa: E402
+from ombre.steady_heads import SteadyHeads  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.training.metrics import measure  # noqa: E402
+from segmentation.training.pairs import find_pairs, read_pair  # noqa: E402
+
+HEIGHT = 0.6  # of the hair that is dyed, as the script's default
+MOST_PIXELS = 10**8
+QUALITY = 75
+HD = 1280, 720
+SECONDS = 10  # of the clip that is timed
+
+
+def main() -> None:
+    options = parser().parse_args()
+    cv2.setNumThreads(1)
+    finder = HairFinder(options.weights)
+    paths = sorted(path for path in options.clips.iterdir() if is_clip(path))
+    parts = {
+        "steady": ("Steady", lambda: [steadiness(path, finder) for path in paths]),
+        "true": ("True: mean IoU of a frame", lambda: truth(options.masks, finder, options.every, options.frames)),
+        "fast": (f"Fast: {SECONDS} s of {HD[0]} x {HD[1]}, 30 frames a second, H.264", lambda: speed(paths[0])),
+    }
+    for part in options.only or parts:
+        title, rows = parts[part]
+        print(f"{title}:\n\n{markdown(rows())}", flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", type=Path, metavar="CLIPS")
+    parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
+    parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS)
+    parser.add_argument("--every", type=int, default=12, metavar="N", help="every so many pictures are moved")
+    parser.add_argument("--frames", type=int, default=20, metavar="N", help="of each of those clips")
+    parser.add_argument("--only", nargs="+", choices=("steady", "true", "fast"), help="not all three")
+    return parser
+
+
+def clip_of(path: Path) -> Clip | MovingPicture:
+    return (MovingPicture if is_moving_picture(path) else Clip)(path, MOST_PIXELS)
+
+
+def steadiness(path: Path, finder: HairFinder) -> dict:
+    """A clip's row: what flickers, and how the fade's beginning moves."""
+    frames, masks, motions = zip(*steady_masks(clip_of(path).frames(), finder))
+    pictures = [frame.rgb8() for frame in frames]
+    masks = [cv2.resize(mask, rgb.shape[1::-1]) for mask, rgb in zip(masks, pictures)]
+    alone = [finder.mask(rgb) for rgb in pictures]
+    flows = [flow(before, now) for before, now in zip(pictures, pictures[1:])]
+    before, after = flicker(alone, flows), flicker(masks, flows)
+    heads, found, seconds = SteadyHeads(), [], 0.0
+    for rgb, mask, motion, frame in zip(pictures, masks, motions, frames):
+        found.append(heads.steadied(prepare(rgb, mask), motion, frame.seconds - seconds))
+        seconds = frame.seconds
+    by_itself = [prepare(rgb, mask) for rgb, mask in zip(pictures, alone)]
+    return {
+        "": path.name,
+        "flicker, frame by frame": before,
+        "here": after,
+        "ratio": after / before,
+        "fade moves, frame by frame, % of the hair": beginning_moves(by_itself, flows),
+        "here ": beginning_moves(found, flows),
+    }
+
+
+def flow(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of `now` lies in `before` (H, W, 2), and whether both ways agree."""
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    greys = [cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) for rgb in (before, now)]
+    there, back = search.calc(*greys, None), search.calc(*greys[::-1], None)
+    height, width = back.shape[:2]
+    at = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32) + back
+    home = cv2.remap(there, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e4, 1e4))
+    return at, np.linalg.norm(back + home, axis=2) <= 1
+
+
+def flicker(masks: list[np.ndarray], flows: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    changed = total = 0.0
+    for before, now, (at, agree) in zip(masks, masks[1:], flows):
+        moved = cv2.remap(np.float32(before), at, None, cv2.INTER_LINEAR)
+        changed += float(np.abs(now - moved)[agree].sum())
+        total += float(now[agree].sum())
+    return changed / max(total, 1.0)
+
+
+def beginning_moves(found: list[Hair | None], flows: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """95th percentile of how far the beginning of the tallest hair's fade moves, % of its height."""
+    moves = []
+    for before, now, (at, _) in zip(found, found[1:], flows):
+        if before is None or now is None:
+            continue
+        rows, columns = np.nonzero(now.alpha > 127)
+        rows, columns = rows + now.rows.start, columns + now.columns.start
+        away = at[rows, columns] - np.stack([columns, rows], axis=1)
+        if np.median(np.linalg.norm(away, axis=1)) < 0.5:
+            (first, height), (second, _) = beginning(before), beginning(now)
+            moves.append(100 * abs(second - first) / height)
+    return float(np.percentile(moves, 95)) if moves else float("nan")
+
+
+def beginning(hair: Hair) -> tuple[float, float]:
+    """The row in which the fade of the tallest hair begins, and that hair's height."""
+    top, bottom = max(hair.people.heads, key=lambda head: head.bottom - head.top)
+    return hair.rows.start + bottom - HEIGHT * (bottom - top), bottom - top
+
+
+def truth(masks: Path, finder: HairFinder, every: int, frames: int) -> list[dict]:
+    """A row a kind of motion."""
+    found = defaultdict(lambda: defaultdict(list))
+    for part in ("val", "scenes_val"):
+        for pair in find_pairs(masks / part)[0][::every]:
+            picture, drawn = read_pair(pair)
+            for kind in KINDS:
+                made = made_clip(picture, drawn, kind, frames)
+                steady = (mask for _, mask, _ in steady_masks(made, finder))
+                found[kind]["here"] += ious(steady, made)
+                found[kind]["frame by frame"] += ious((finder.mask(frame.rgb) for frame in made), made)
+    return [
+        {"": kind} | {name: float(np.mean(values)) for name, values in both.items()} for kind, both in found.items()
+    ]
+
+
+def ious(masks: Iterable[np.ndarray], made: list) -> list[float]:
+    return [
+        measure(cv2.resize(mask, frame.hair.shape[::-1]), frame.hair)["iou"]
+        for mask, frame in zip(masks, made)
+        if (frame.hair > 127).any()
+    ]
+
+
+def speed(path: Path) -> list[dict]:
+    """The script on a clip, and decoding and encoding alone."""
+    with TemporaryDirectory() as folder:
+        large = enlarged(path, Path(folder, "large.mp4"))
+        run_script(path, Path(folder, "first"))  # all that is made once
+        started = time.perf_counter()
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmarks.clips import recode; recode(*sys.argv[1:])"
+        )
+        subprocess.run([sys.executable, "-c", code, str(large), str(Path(folder, "alone.mp4"))], check=True)
+        alone = time.perf_counter() - started
+        _, dyed, memory = run_script(large, Path(folder, "out"))
+    return [
+        {"": name, "seconds": seconds, "frames a second": SECONDS * 30 / seconds, "times": seconds / alone, "MB": used}
+        for name, seconds, used in (("decoding and encoding alone", alone, ""), ("the script", dyed, memory))
+    ]
+
+
+def enlarged(path: Path, target: Path) -> Path:
+    """The clip at HD size, back and forth until it is long enough, as a telephone would write it."""
+    import av
+
+    frames = [frame.rgb8() for frame in clip_of(path).frames()]
+    frames = [cv2.resize(rgb, HD, interpolation=cv2.INTER_CUBIC) for rgb in frames]
+    with av.open(target, "w") as output:
+        stream = output.add_stream("libx264", rate=30, options={"crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = *HD, "yuv420p"
+        for number in range(SECONDS * 30):
+            place = number % (2 * len(frames) - 2)
+            frame = av.VideoFrame.from_ndarray(frames[min(place, 2 * len(frames) - 2 - place)], format="rgb24")
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return target
+
+
+def recode(source: str, target: str) -> None:
+    """Decode and encode a clip as the script does, with nothing between."""
+    clip = Clip(source, MOST_PIXELS)
+    with clip.writer(Path(target), QUALITY) as writer:
+        for frame in clip.frames():
+            writer.container.mux(writer.stream.encode(frame.raw))
+
+
+if __name__ == "__main__":
+    main()
