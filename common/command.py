@@ -23,9 +23,8 @@ def _leave(*_: object) -> None:
 
 def carry_out(command: Callable[[], int]) -> int:
     """The exit code of a script: what `command` gives, 2 where nothing could be done (said on stderr), or STOPPED."""
+    from common.errors import UserError
     from common.progress import say
-    from common.table import BatchError
-    from common.weights import WeightsError
 
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
@@ -35,7 +34,7 @@ def carry_out(command: Callable[[], int]) -> int:
         signal.signal(signal.SIGINT, _interrupt_once)
     try:
         return command()
-    except (BatchError, WeightsError, ValueError) as error:
+    except UserError as error:
         say(str(error))
         return 2
     except OSError as error:

@@ -3,13 +3,12 @@
 import ctypes
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+from common.errors import UserError
 
 if TYPE_CHECKING:
     import torch
-
-Item = TypeVar("Item")
 
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -20,7 +19,7 @@ def choose_device(asked: str = "auto") -> "torch.device":
 
     Under torchrun each rank of a machine gets a GPU of its own, unless `asked` names one.
 
-    Raises ValueError, with a line for the user, where the name is not a device or this machine does not have it.
+    Raises UserError, with a line for the user, where the name is not a device or this machine does not have it.
     """
     import torch  # here, since asking for the name of a device is not worth a second of start-up to other callers
 
@@ -32,22 +31,16 @@ def choose_device(asked: str = "auto") -> "torch.device":
     try:
         device = torch.device(asked)
     except RuntimeError:
-        raise ValueError(f"'{asked}' is not a device: say auto, cpu, cuda, cuda:1 or mps") from None
+        raise UserError(f"'{asked}' is not a device: say auto, cpu, cuda, cuda:1 or mps") from None
     beyond = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     if not there.get(device.type, False) or beyond:
-        raise ValueError(f"this machine has no device '{asked}', or torch cannot use it: say --device auto or cpu")
+        raise UserError(f"this machine has no device '{asked}', or torch cannot use it: say --device auto or cpu")
     return device
 
 
 def rank_and_size() -> tuple[int, int]:
     """This process's number and how many there are, as torchrun says in the environment; 0 and 1 without it."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
-def shard(items: Sequence[Item]) -> Sequence[Item]:
-    """This rank's part of the work: every WORLD_SIZE-th item, from RANK on."""
-    rank, size = rank_and_size()
-    return items[rank::size]
 
 
 def own_cores() -> int:
@@ -65,6 +58,13 @@ def fast_in_bfloat16(device: "torch.device") -> bool:
         able = torch.cpu.get_capabilities()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
+
+
+def fast_precision(device: "torch.device") -> str:
+    """The name of the dtype that networks train fastest in there without losing: bfloat16, float16 or float32."""
+    if fast_in_bfloat16(device):
+        return "bfloat16"
+    return "float16" if device.type == "cuda" else "float32"
 
 
 def keep_freed_memory() -> None:

@@ -23,7 +23,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     # processes and machines on a shared folder apart.
     part = path.with_name(f".{path.stem[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
     try:
+        part.touch()
+        mode = part.stat().st_mode  # as any new file's; some writers would keep theirs from other users
         yield part
+        os.chmod(part, mode)
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)

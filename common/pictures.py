@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from common import tiff
+from common.errors import UserError
 from common.files import replacing
 from common.metadata import Metadata, for_pillow, into_bmp, into_png, read_metadata, without_thumbnail
 from common.pixels import (
@@ -49,6 +50,7 @@ DEFAULT_MAX_PIXELS = 200_000_000  # the largest that telephones take today
 SEVERAL = ("MPO", "HEIF")  # photographs with previews or depths behind them: the first is the picture
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
+TINT = 16  # of the 255: by so much the channels of a grey mask may differ
 
 Image.MAX_IMAGE_PIXELS = None  # `read_picture` has a limit of its own, which its caller can set
 Image.core.set_blocks_max(4)  # memory that Pillow keeps for the next picture: decoding takes a quarter less time
@@ -56,7 +58,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # a picture is read or refus
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-class PictureError(Exception):
+class PictureError(UserError):
     """A picture that cannot be read or written; the message is one line for the user and names the file."""
 
 
@@ -237,12 +239,35 @@ def _one_line(error: Exception) -> str:
 # ---- masks ----
 
 
-def read_mask(path: str | os.PathLike) -> np.ndarray:
-    """(H, W) uint8 from a picture of one channel (of several: their luma). Raises PictureError as `read_picture`."""
+def read_mask(path: str | os.PathLike, hair_value: int | None = None) -> np.ndarray:
+    """(H, W) uint8, share of hair x 255, from a picture of greys.
+
+    Args:
+        hair_value: the file holds numbers of classes (as greys, or as indexes of a palette), and this one is hair.
+
+    Raises PictureError as `read_picture`, and where the picture is coloured or transparent: what it means is unknown.
+    """
     with _opened(Path(path)) as image:
         if image.mode not in MODES:
             raise UnsupportedError(f"masks of the kind '{image.mode}'")
-        return np.asarray(image if image.mode == "L" else image.convert("L"))
+        if hair_value is None:
+            return _greys(image, path)
+        classes = np.asarray(image) if image.mode in ("1", "P") else _greys(image, path)
+        return np.where(classes == hair_value, 255, 0).astype(np.uint8)
+
+
+def _greys(image: Image.Image, path: str | os.PathLike) -> np.ndarray:
+    """(H, W) uint8, the luma of a picture without colours; JPEG's rounding may tint it a little."""
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        raise PictureError(f"{path}: a mask with transparency, which may mean anything; save it as greys alone")
+    if image.mode not in ("1", "L", "LA"):
+        red, green, blue = cv2.split(np.asarray(image.convert("RGB")))
+        if max(cv2.absdiff(red, green).max(), cv2.absdiff(green, blue).max()) > TINT:
+            raise PictureError(
+                f"{path}: a coloured mask, as of several classes, where greys are expected (255 hair, 0 none); "
+                "of a palette's or classes' numbers, name the one that is hair by --hair-value"
+            )
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
 def write_mask(path: str | os.PathLike, mask: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from common.errors import UserError
 from common.files import replacing
 from common.progress import say
 
@@ -21,7 +22,7 @@ BETWEEN = "\0"  # the cells of a row that is kept in memory
 Row = dict[str, object]
 
 
-class BatchError(Exception):
+class BatchError(UserError):
     """There is nothing to do, or it cannot be begun; the message is one line for the user."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from common.errors import UserError
 from common.files import replacing
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ CHUNK = 1 << 20  # bytes
 TIMEOUT = 30  # seconds without a byte
 
 
-class WeightsError(Exception):
+class WeightsError(UserError):
     """Weights that cannot be had; the message is for the user, names the file and says what to do."""
 
 

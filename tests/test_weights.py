@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from common.device import choose_device
+from common.errors import UserError
 from common.weights import WeightsError, fetch, load_state_dict, load_strict, sha256
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -185,10 +186,10 @@ def test_devices():
     assert choose_device().type == (
         "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     )
-    with pytest.raises(ValueError, match="'toaster' is not a device"):
+    with pytest.raises(UserError, match="'toaster' is not a device"):
         choose_device("toaster")
     for name in ("cuda:99", "xpu"):
-        with pytest.raises(ValueError, match="this machine has no device"):
+        with pytest.raises(UserError, match="this machine has no device"):
             choose_device(name)
 
 
