@@ -3,9 +3,9 @@
 Either is a `Teacher`; the labelling knows nothing else of them.
 """
 
-import sys
+import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,8 @@ from filelock import FileLock
 from PIL import Image
 
 from common.device import choose_device, keep_freed_memory
-from common.weights import WeightsError, fetch, load_state_dict, load_strict, short_hash
+from common.progress import say
+from common.weights import WeightsError, fetch, load_state_dict, load_strict, sha256, short_hash
 
 if TYPE_CHECKING:
     from segmentation.facexformer.model import FaceXFormer
@@ -62,7 +63,7 @@ def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = 
         ValueError: this machine has no such device.
     """
     place = choose_device(device)
-    if weights == WEIGHTS:
+    if os.path.realpath(weights) == os.path.realpath(WEIGHTS):
         fetch_facexformer()
     if precision == "auto":
         precision = "float16" if place.type == "cuda" else "float32"
@@ -75,6 +76,7 @@ def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
     import torch
 
     from segmentation.facexformer.cpu import float32_by_onednn
+    from segmentation.facexformer.model import SIZE as SIDE
 
     place, dtype = torch.device(device), getattr(torch, precision)
     network = load_facexformer(weights).to(place)
@@ -98,6 +100,7 @@ def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
             raise WeightsError(f"{weights}: these weights give values that are not numbers; get them again")
         return hair.cpu().numpy()
 
+    find_hair(np.zeros((1, SIDE, SIDE, 3), np.uint8))  # bad weights end the run before it touches a picture
     return find_hair
 
 
@@ -132,15 +135,31 @@ def resize_as_published(rgb: np.ndarray) -> np.ndarray:
 def fetch_facexformer() -> None:
     """Download the official checkpoint to `WEIGHTS` unless it is there; of several ranks one does.
 
+    The sum of a file that was put there by hand is checked once, and again when it changes.
+
     Raises WeightsError with the address, the place, and the way to go on without it.
     """
-    if WEIGHTS.is_file():
+    checked = WEIGHTS.with_name(f".{WEIGHTS.name}.checked")
+    if WEIGHTS.is_file() and checked.is_file() and checked.read_text() == stamp_of(WEIGHTS):
         return
     WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(WEIGHTS.with_name(f".{WEIGHTS.name}.lock")):
         if not WEIGHTS.is_file():
-            print(f"fetching the teacher's weights, 1.1 GB, once: {ADDRESS}", file=sys.stderr)
+            say(f"fetching the teacher's weights, 1.1 GB, once: {ADDRESS}")
             fetch(ADDRESS, WEIGHTS, sha256=SUM, otherwise=WITHOUT)
+        elif (found := sha256(WEIGHTS)) != SUM:
+            raise WeightsError(
+                f"{WEIGHTS}: is not the official checkpoint, or not all of it (its SHA-256 is {found}, not {SUM}); "
+                f"get {ADDRESS} anew, or name weights of your own, elsewhere, by --weights. {WITHOUT}"
+            )
+        with suppress(OSError):  # a folder that cannot be written: it is checked every time
+            checked.write_text(stamp_of(WEIGHTS))
+
+
+def stamp_of(file: Path) -> str:
+    """What changes when a file does."""
+    status = file.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {SUM}"
 
 
 def load_facexformer(weights: Path) -> "FaceXFormer":
