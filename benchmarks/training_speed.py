@@ -23,16 +23,17 @@ from common.device import choose_device, keep_freed_memory  # noqa: E402
 from segmentation.student.frame import INPUT_SIZE  # noqa: E402
 from segmentation.student.network import EffiSegNet  # noqa: E402
 from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
-from segmentation.training.loop import logits_of, make_optimizer  # noqa: E402
 from segmentation.training.losses import make_loss  # noqa: E402
 from segmentation.training.recipe import Recipe  # noqa: E402
+from segmentation.training.schedule import make_optimizer  # noqa: E402
+from segmentation.training.validate import logits_of  # noqa: E402
 
 
 def main() -> None:
     options = parser().parse_args()
     device = choose_device(options.device)
     ways = {
-        f"{name}, {precision}": training_step(network(), precision == "bfloat16", device, options.batch_size)
+        f"{name}, {precision}": training_step(network(), getattr(torch, precision), device, options.batch_size)
         for name, network in {"published decoder": PublishedStudent, "here": EffiSegNet}.items()
         for precision in ("float32", "bfloat16")
     }
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def training_step(model: nn.Module, bfloat16: bool, device: torch.device, batch: int) -> Callable[[], float]:
+def training_step(model: nn.Module, dtype: torch.dtype, device: torch.device, batch: int) -> Callable[[], float]:
     """A function that does one step and waits for its end."""
     model.to(device, memory_format=torch.channels_last).train()
     optimizer, loss_of = make_optimizer(model, Recipe()), make_loss(Recipe.loss, Recipe.dice_weight)
@@ -75,7 +76,7 @@ def training_step(model: nn.Module, bfloat16: bool, device: torch.device, batch:
     labels = torch.rand(batch, 1, INPUT_SIZE, INPUT_SIZE, device=device)
 
     def step() -> float:
-        loss = loss_of(logits_of(model, x, bfloat16), labels)
+        loss = loss_of(logits_of(model, x, dtype), labels)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

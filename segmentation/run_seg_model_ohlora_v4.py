@@ -7,28 +7,31 @@ Without a word it trains on data/hair_labels and then measures the student on th
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import Field, asdict, replace
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import carry_out, leave_on_ctrl_c, place  # noqa: E402
+from common.command import carry_out, leave_on_ctrl_c, place, positive  # noqa: E402
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
 import numpy as np  # noqa: E402
 
-from common.device import choose_device, fast_in_bfloat16, keep_freed_memory, own_cores, rank_and_size  # noqa: E402
+from common.device import choose_device, fast_precision, keep_freed_memory, own_cores, rank_and_size  # noqa: E402
 from common.weights import short_hash  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.training.recipe import PRESETS, describe_settings  # noqa: E402
+from segmentation.training.recipe import IN_WORDS, PRESETS, settings, value_of  # noqa: E402
 
 LABELS = ROOT / "data" / "hair_labels"
 RUNS = ROOT / "data" / "runs"
 PREDICTED = ROOT / "data" / "hair_masks"
+EXPORTED = ROOT / "data" / "exported"
 SAMPLES = ROOT / "data" / "samples"
+PARTS = ("all", "train", "val", "test")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,34 +42,40 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = top.add_subparsers(metavar="{train,evaluate,predict,summary}")
-
-    train = commands.add_parser("train", help="train on picture-label pairs, then evaluate (the default)")
-    train.set_defaults(command=train_and_evaluate)
-    train.add_argument("--data", type=place, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs")
-    train.add_argument(
-        "--val",
-        type=place,
-        nargs="+",
-        metavar="DIR",
-        help="folders of pairs to validate and to evaluate on, instead of 10 %% each",
+    commands = top.add_subparsers(metavar="{train,evaluate,check,export,predict,summary}")
+    train = commands.add_parser(
+        "train", help="train on picture-label pairs, then evaluate (the default)", description=IN_WORDS
     )
-    train.add_argument("--output", type=place, default=RUNS / "student", metavar="DIR", help="the run's folder")
-    train.add_argument("--preset", choices=PRESETS, default="published", help="recipe to start from")
-    for name, kind, meaning, choices in describe_settings():
-        flag, default = "--" + name.replace("_", "-"), argparse.SUPPRESS
-        if kind is bool:
-            train.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=meaning)
-        else:
-            train.add_argument(flag, type=kind, choices=choices, default=default, help=meaning)
-    train.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
-    train.add_argument("--workers", type=int, default=2, help="processes that read pictures ahead")
-    train.add_argument("--overwrite", action="store_true", help="begin anew in a folder that holds a run")
+    add_train(train)
 
     evaluate = commands.add_parser("evaluate", help="measure a student on drawn masks")
     evaluate.set_defaults(command=evaluate_weights)
-    evaluate.add_argument("--data", type=place, default=LABELS, metavar="DIR", help="pairs to measure on")
+    evaluate.add_argument(
+        "--data", type=place, default=LABELS, metavar="DIR", help="pairs to measure on (data/hair_labels)"
+    )
+    evaluate.add_argument(
+        "--part",
+        choices=PARTS,
+        help="of these pairs; the default leaves out what the run of the weights has trained on",
+    )
+    evaluate.add_argument("--seed", type=whole, default=0, metavar="N", help="of the split, where no run says it (0)")
     evaluate.add_argument("--output", type=place, default=RUNS / "evaluation", metavar="DIR")
+
+    check = commands.add_parser(
+        "check", help="look through data folders: counts, codings, pictures that are there twice"
+    )
+    check.set_defaults(command=check_data)
+    check.add_argument("--data", type=place, nargs="+", default=[LABELS], metavar="DIR", help="folders to train on")
+    check.add_argument("--val", type=place, nargs="+", default=[], metavar="DIR", help="folders to validate on")
+    for command in (train, evaluate, check):
+        command.add_argument(
+            "--hair-value", type=whole, metavar="N",
+            help="the masks hold class numbers, and N is hair; without it they are shares of hair x 255",
+        )  # fmt: skip
+
+    export = commands.add_parser("export", help="write a student as ONNX and OpenVINO, with a model card")
+    export.set_defaults(command=export_weights)
+    export.add_argument("--output", type=place, default=EXPORTED, metavar="DIR", help="(data/exported)")
 
     predict = commands.add_parser("predict", help="write a soft hair mask for each picture")
     predict.set_defaults(command=predict_masks)
@@ -76,8 +85,10 @@ def parser() -> argparse.ArgumentParser:
 
     summary = commands.add_parser("summary", help="layers, parameters, multiply-adds and the time of a forward pass")
     summary.set_defaults(command=summarize)
-    summary.add_argument("--runs", type=int, default=100, help="forward passes to time, after a warm-up (%(default)s)")
-    for command in (evaluate, predict, summary):
+    summary.add_argument(
+        "--runs", type=positive, default=100, help="forward passes to time, after a warm-up (%(default)s)"
+    )
+    for command in (evaluate, export, predict, summary):
         command.add_argument("--weights", type=place, default=SHIPPED_WEIGHTS, metavar="FILE")
     for command in (train, evaluate, predict, summary):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
@@ -85,47 +96,123 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def add_train(train: argparse.ArgumentParser) -> None:
+    """The options of `train`."""
+    train.set_defaults(command=train_and_evaluate)
+    train.add_argument(
+        "--data", type=place, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs (data/hair_labels)"
+    )
+    train.add_argument(
+        "--val", type=place, nargs="+", metavar="DIR",
+        help="folders of pairs to validate and to evaluate on, instead of 10 %% each",
+    )  # fmt: skip
+    train.add_argument(
+        "--output", type=place, default=RUNS / "student", metavar="DIR", help="the run's folder (data/runs/student)"
+    )
+    train.add_argument("--preset", choices=PRESETS, default="published", help="recipe to start from (published)")
+    for item, strong in settings():
+        name, allowed = item.name, item.metadata["allowed"]
+        meaning = f"{item.metadata['meaning']} ({item.default}{strong})".replace("%", "%%")
+        kind = dict(metavar="N" if item.type is not str else "START", type=setting_type(item))
+        if item.type is bool:
+            kind = dict(action=argparse.BooleanOptionalAction)
+        elif item.type is str and allowed:
+            kind = dict(choices=allowed)
+        train.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=meaning, **kind)
+    train.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
+        help="auto: bfloat16 where it is fast, else float16 on a GPU, with its loss scaled, else float32",
+    )  # fmt: skip
+    train.add_argument(
+        "--workers", type=whole, default=2, metavar="N", help="processes that read pictures ahead (%(default)s)"
+    )
+    train.add_argument(
+        "--checkpoint-every", type=whole, default=1000, metavar="N",
+        help="steps between two checkpoints within an epoch, 0 for none (%(default)s); there is one after each epoch",
+    )  # fmt: skip
+    train.add_argument("--overwrite", action="store_true", help="begin anew in a folder that holds a run")
+
+
+def setting_type(item: Field) -> Callable[[str], object]:
+    """What reads a setting of a recipe from the command line."""
+
+    def read(text: str) -> object:
+        try:
+            return value_of(item, text)
+        except ValueError:
+            least, most = item.metadata["allowed"] or ("", "")
+            raise argparse.ArgumentTypeError(f"{text} is not {item.metadata['meaning']}, {least} to {most}") from None
+
+    return read
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 on")
+    return int(text)
+
+
 def train_and_evaluate(options: argparse.Namespace) -> int:
     """train: pairs -> the best weights of a run -> their figures on the pictures set aside."""
     import torch
 
-    from segmentation.training.loop import BEST, STATE, train
-    from segmentation.training.pairs import gather, split
+    from segmentation.training.loop import Way, train
+    from segmentation.training.manifest import write_manifest
+    from segmentation.training.pairs import parts_of
+    from segmentation.training.ranks import decided_by_the_first, together
+    from segmentation.training.state import TEST, clear, held
 
-    changes = {name: getattr(options, name) for name, *_ in describe_settings() if name in options}
+    changes = {item.name: getattr(options, item.name) for item, _ in settings() if item.name in options}
     recipe = replace(PRESETS[options.preset], **changes)
-    device = choose_device(options.device)
+    device, run = choose_device(options.device), options.output
     if device.type == "cpu":
         keep_freed_memory()
-    rank, size = rank_and_size()
-    if size > 1:
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-    if options.overwrite and rank == 0:
-        (options.output / STATE).unlink(missing_ok=True)
-    if size > 1:
-        torch.distributed.barrier()  # before a rank looks for a run to go on with
-    parts = split(gather(options.data), recipe.seed)
-    if options.val:
-        held_out = gather(options.val)
-        parts = {"train": [pair for part in parts.values() for pair in part], "val": held_out, "test": held_out}
-    bfloat16 = options.precision == "bfloat16" or (options.precision == "auto" and fast_in_bfloat16(device))
-    if rank == 0:
+    precision = fast_precision(device) if options.precision == "auto" else options.precision
+    way = Way(device, getattr(torch, precision), options.workers, options.checkpoint_every)
+
+    def prepare() -> dict:
+        parts = parts_of(options.data, options.val, options.hair_value, recipe.seed)
+        if options.overwrite:
+            clear(run)
         counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
-        print(f"{counts} pictures; {device}, {'bfloat16' if bfloat16 else 'float32'}; {recipe}")
-    train(options.output, parts["train"], parts["val"], recipe, device, bfloat16, options.workers)
-    if size > 1:
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
-    return 0 if rank else report_figures(options.output / BEST, parts["test"], options.output / "test", options.device)
+        print(f"{counts} pictures; {device}, {precision}; {recipe}", flush=True)
+        return parts
+
+    with held(run), together(device):
+        parts = decided_by_the_first(prepare)
+        note = partial(write_manifest, run, vars(options), asdict(recipe), parts, str(device))
+        weights = train(run, parts["train"], parts["val"], recipe, way, note)
+    return 0 if rank_and_size()[0] else report_figures(weights, parts["test"], run / TEST, options.device)
 
 
 def evaluate_weights(options: argparse.Namespace) -> int:
     """evaluate: weights and pairs -> figures."""
+    from segmentation.training.manifest import part_of
     from segmentation.training.pairs import gather
 
-    return report_figures(options.weights, gather([options.data]), options.output, options.device)
+    pairs = gather([options.data], options.hair_value)
+    chosen = part_of(pairs, options.weights, options.part, options.seed)
+    return report_figures(options.weights, chosen, options.output, options.device)
+
+
+def check_data(options: argparse.Namespace) -> int:
+    """check: data folders -> what is in them, and what is wrong."""
+    from segmentation.training.check import check
+
+    return check({"train": options.data, "val": options.val}, options.hair_value)
+
+
+def export_weights(options: argparse.Namespace) -> int:
+    """export: weights -> the forms that other programs run, and a card."""
+    from segmentation.finding.formats import write_forms
+    from segmentation.training.card import write_card
+
+    forms = write_forms(options.weights, options.output)
+    for form, (path, difference) in forms.items():
+        print(f"{form}: {path}, within {difference:.1g} of PyTorch's answers")
+    print(f"what they are: {write_card(options.weights, forms, options.output)}")
+    return 0
 
 
 def report_figures(weights: Path, pairs: list, output: Path, device: str) -> int:

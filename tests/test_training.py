@@ -1,6 +1,8 @@
 """Data folders, the training loop, resuming after a kill, and two processes."""
 
+import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -12,10 +14,19 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from segmentation import run_seg_model_ohlora_v4 as script
+from segmentation.student.network import EffiSegNet
 from segmentation.training.augment import far_away, warp
-from segmentation.training.pairs import DataError, PairDataset, epoch_batches, find_pairs, gather, split
+from segmentation.training.dataset import PairDataset, epoch_batches
+from segmentation.training.loop import Way
+from segmentation.training.losses import make_loss
+from segmentation.training.pairs import DataError, find_pairs, gather, parts_of, split
+from segmentation.training.recipe import Recipe
+from segmentation.training.state import held
+from segmentation.training.validate import Validation
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_seg_model_ohlora_v4.py"
 FAST = ["--size", "64", "--batch-size", "8", "--workers", "0", "--precision", "float32", "--augmented", "--ema", "0.9"]
@@ -50,6 +61,13 @@ def run(*arguments: str | Path, launcher: tuple[str, ...] = ()) -> subprocess.Co
     return subprocess.run(
         command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
+
+
+def train(folder: Path, run_folder: Path, *more: object, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    return run("train", "--data", folder, "--output", run_folder, *FAST, *more, launcher=launcher)
+
+
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
 def test_all_three_layouts_are_found(pairs_folder, tmp_path):
@@ -99,13 +117,10 @@ def test_the_split_does_not_move_when_pictures_are_added(pairs_folder):
     assert sum(map(len, many.values())) == 30
 
 
-def test_ranks_share_each_batch_of_an_epoch():
-    whole = list(epoch_batches(21, 8, seed=1, epoch=4, rank=0, world=1))
-    shares = [list(epoch_batches(21, 8, seed=1, epoch=4, rank=rank, world=2)) for rank in (0, 1)]
-    assert len(whole) == 2 and all(len(batch) == 8 for batch in whole)
-    for batch, first, second in zip(whole, *shares):
-        assert sorted(first + second) == sorted(batch) and len(first) == len(second)
-    assert whole != list(epoch_batches(21, 8, seed=1, epoch=5, rank=0, world=1))
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
+    whole = epoch_batches(21, 8, seed=1, epoch=4)
+    assert len(whole) == 2 and all(len(batch) == 8 for batch in whole) and len(set(sum(whole, []))) == 16
+    assert whole == epoch_batches(21, 8, seed=1, epoch=4) != epoch_batches(21, 8, seed=1, epoch=5)
 
 
 def test_labels_follow_the_pictures_through_every_change_of_place():
@@ -124,9 +139,8 @@ def test_a_picture_that_goes_far_away_takes_its_hair_along():
 
 def test_each_epoch_varies_the_pictures_and_a_repeated_one_does_not(pairs_folder):
     data = PairDataset(gather([pairs_folder]), 64, seed=1)
-    first, again = [np.stack([data[index][0] for index in range(8)]) for _ in range(2)]
-    data.epoch = 1
-    assert (first == again).all() and (first != np.stack([data[index][0] for index in range(8)])).any()
+    first, again, other = [np.stack([data[epoch, index][0] for index in range(8)]) for epoch in (0, 0, 1)]
+    assert (first == again).all() and (first != other).any()
 
 
 def test_without_labels_it_says_which_command_makes_them(tmp_path):
@@ -135,38 +149,210 @@ def test_without_labels_it_says_which_command_makes_them(tmp_path):
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been(pairs_folder, tmp_path):
-    arguments = ["train", "--data", pairs_folder, "--epochs", "4", *FAST, "--output"]
-    whole = run(*arguments, tmp_path / "whole")
+    """Killed within an epoch: there is a checkpoint at each step."""
+    more = ["--epochs", "3", "--checkpoint-every", "1"]
+    whole = train(pairs_folder, tmp_path / "whole", *more, "--workers", "2")
     assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, str(SCRIPT), *map(str, arguments), str(tmp_path / "killed")]
-    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "killed" / "state.pt").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
+    killed = tmp_path / "killed"
+    command = [sys.executable, SCRIPT, "train", "--data", pairs_folder, "--output", killed, *FAST, *more]
+    process = subprocess.Popen(list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=-3)
+    wait_for(lambda: (killed / "state.before.pt").exists(), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert len(pd.read_csv(tmp_path / "killed" / "history.csv")) < 4
-    again = run(*arguments, tmp_path / "killed")
+    left = killed / ".state.1-00.part.pt"
+    left.touch()
+    again = train(pairs_folder, killed, *more)
     assert again.returncode == 0, again.stderr
-    histories = [pd.read_csv(tmp_path / name / "history.csv") for name in ("whole", "killed")]
+    assert not left.exists()
+    same_runs(tmp_path / "whole", killed)
+    names = {path.name for path in killed.iterdir()} - {"tensorboard", ".exported"}
+    assert names == {
+        "best.safetensors", "history.csv", "history.png", "run.json", "split.csv", "state.before.pt", "state.pt",
+        "test", ".lock",
+    }  # fmt: skip
+    assert {path.name for path in (killed / "test").iterdir()} == {"metrics.csv", "pictures.csv", "overlays"}
+    manifest = json.loads((killed / "run.json").read_text())
+    assert len(manifest["starts"]) == 2 and manifest["recipe"]["epochs"] == 3
+    assert sum(part["pictures"] for part in manifest["data"].values()) == 30
+
+
+def wait_for(there, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 200
+    while not there():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def same_runs(*runs: Path) -> None:
+    """To the last bit."""
+    histories = [pd.read_csv(folder / "history.csv") for folder in runs]
     pd.testing.assert_frame_equal(*histories, check_exact=True)
-    weights = [load_file(tmp_path / name / "best.safetensors") for name in ("whole", "killed")]
-    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
-    files = {path.name for path in (tmp_path / "whole" / "test").iterdir()}
-    assert files == {"metrics.csv", "pictures.csv", "overlays"}
-    assert (tmp_path / "whole" / "history.png").is_file()
-    other = run(*arguments, tmp_path / "whole", "--loss", "mse")
-    assert other.returncode == 2 and "loss soft-bce" in other.stderr and "--overwrite" in other.stderr
+    first, second = (load_file(folder / "best.safetensors") for folder in runs)
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+@pytest.fixture(scope="module")
+def short_run(pairs_folder, tmp_path_factory) -> Path:
+    """A run of two epochs."""
+    folder = tmp_path_factory.mktemp("short") / "run"
+    assert train(pairs_folder, folder, "--epochs", "2").returncode == 0
+    return folder
+
+
+def test_more_epochs_go_on_as_if_asked_for_at_first(short_run, pairs_folder, tmp_path):
+    shutil.copytree(short_run, tmp_path / "run")
+    assert train(pairs_folder, tmp_path / "run", "--epochs", "3").returncode == 0
+    assert train(pairs_folder, tmp_path / "whole", "--epochs", "3").returncode == 0
+    same_runs(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (["--loss", "mse"], "loss soft-bce"),
+        (["--precision", "bfloat16"], "precision float32"),
+        (["--val", "OTHER"], "training data"),
+        (["--epochs", "1"], "epochs 2"),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_settings(short_run, pairs_folder, tmp_path, change, named):
+    other = tmp_path / "other"
+    shutil.copytree(pairs_folder, other)
+    change = [str(other) if word == "OTHER" else word for word in change]
+    before = (short_run / "run.json").read_bytes()
+    result = train(pairs_folder, short_run, "--epochs", "2", *change)
+    assert result.returncode == 2 and named in result.stderr and "--overwrite" in result.stderr
+    assert (short_run / "run.json").read_bytes() == before
+
+
+def test_a_run_notices_other_pictures(short_run, pairs_folder, tmp_path):
+    shutil.copytree(pairs_folder, tmp_path / "pairs")
+    picture, mask = draw(99)
+    cv2.imwrite(str(tmp_path / "pairs" / "images" / "p7.png"), picture)
+    result = train(tmp_path / "pairs", short_run, "--epochs", "2")
+    assert result.returncode == 2 and "data" in result.stderr
+
+
+def test_two_trainings_in_one_folder(short_run, pairs_folder):
+    with held(short_run):
+        result = train(pairs_folder, short_run, "--epochs", "2")
+    assert result.returncode == 2 and "another training is at work" in result.stderr
+
+
+def test_broken_and_hostile_states_are_a_line(short_run, pairs_folder, tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'pwned'}",)
+
+    run_folder = tmp_path / "run"
+    shutil.copytree(short_run, run_folder)
+    state = (run_folder / "state.pt").read_bytes()
+    (run_folder / "state.pt").write_bytes(state[: len(state) // 2])
+    again = train(pairs_folder, run_folder, "--epochs", "2")  # goes on from the one before
+    assert again.returncode == 0 and "state.pt: cannot be read" in again.stderr
+    same_runs(short_run, run_folder)
+    (run_folder / "state.before.pt").unlink()
+    with open(run_folder / "state.pt", "wb") as file:
+        pickle.dump(Hostile(), file)
+    hostile = train(pairs_folder, run_folder, "--epochs", "2")
+    assert hostile.returncode == 2 and "Traceback" not in hostile.stderr and "--overwrite" in hostile.stderr
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_run_that_diverges_says_so_and_keeps_no_figures(short_run, pairs_folder, tmp_path):
+    run_folder = tmp_path / "run"
+    shutil.copytree(short_run, run_folder)
+    wild = ["--overwrite", "--epochs", "3", "--learning-rate", "1", "--weight-decay", "1", "--encoder-rate", "100"]
+    shutil.copytree(pairs_folder, tmp_path / "pairs")
+    result = train(tmp_path / "pairs", run_folder, *wild, "--loss", "kl-one-sided", "--dice-weight", "100")
+    assert result.returncode == 2 and "diverged" in result.stderr and "learning-rate" in result.stderr
+    assert not (run_folder / "best.safetensors").exists() or len(pd.read_csv(run_folder / "history.csv")) >= 1
+    assert not (run_folder / "test" / "metrics.csv").exists()
+
+
+def test_weights_can_be_read_by_others(short_run):
+    assert (short_run / "best.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_masks_while_it_trains_are_on_the_board(short_run):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    board = event_accumulator.EventAccumulator(str(short_run / "tensorboard"))
+    board.Reload()
+    losses = [event.value for event in board.Scalars("val_loss")]
+    assert losses == pytest.approx(pd.read_csv(short_run / "history.csv").val_loss.tolist(), rel=1e-6)
+    assert board.Tags()["images"]
+
+
+def test_a_validation_keeps_its_pictures(pairs_folder, tmp_path):
+    few = tmp_path / "few"
+    for part in ("images", "masks"):
+        (few / part).mkdir(parents=True)
+        for seed in range(3):
+            shutil.copy(pairs_folder / part / f"p{seed}.png", few / part)
+    parts = parts_of([few], [pairs_folder], None, 0)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 3, "val": 30, "test": 30}
+    assert {name: len(part) for name, part in split(gather([few]), 0).items()} == {"train": 3, "val": 3, "test": 3}
+
+
+def test_pictures_trained_on_and_measured_on_are_counted(pairs_folder, capsys):
+    parts_of([pairs_folder], [pairs_folder], None, 0)
+    assert "30 of the 30 pictures to measure on are trained on" in capsys.readouterr().err
+
+
+def test_two_processes_validate_and_resume_like_one(pairs_folder, tmp_path):
+    """Batches of 7 over two processes: shares are uneven."""
+    more = ["--batch-size", "7", "--val", pairs_folder]
+    two = tmp_path / "two"
+    for epochs in ("1", "2"):
+        result = train(pairs_folder, two, *more, "--epochs", epochs, launcher=TWO)
+        assert result.returncode == 0, result.stderr
+    whole = train(pairs_folder, tmp_path / "whole", *more, "--epochs", "2", launcher=TWO)
+    assert whole.returncode == 0, whole.stderr
+    same_runs(two, tmp_path / "whole")
+    history = pd.read_csv(two / "history.csv")
+    state = torch.load(two / "state.pt", weights_only=True)["average"]
+    model = EffiSegNet()
+    model.load_state_dict(
+        {name.removeprefix("module."): value for name, value in state.items() if name != "n_averaged"}
+    )
+    recipe, way = Recipe(size=64, batch_size=7), Way(torch.device("cpu"), torch.float32, 0, 0)
+    model = model.to(memory_format=torch.channels_last)
+    one = Validation(gather([pairs_folder]), model, make_loss("soft-bce"), recipe, way).figures()
+    assert one["val_loss"] == pytest.approx(history.val_loss.iloc[-1], abs=1e-6)
+    assert one["val_iou"] == pytest.approx(history.val_iou.iloc[-1], abs=1e-6)
 
 
 def test_two_processes_give_the_loss_curve_of_one(pairs_folder, tmp_path):
-    arguments = ["train", "--data", pairs_folder, "--val", pairs_folder, "--epochs", "3", *FAST]
-    one = run(*arguments, "--output", tmp_path / "one")
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    two = run(*arguments, "--output", tmp_path / "two", launcher=launcher)
+    arguments = ["--val", pairs_folder, "--epochs", "2"]
+    one = train(pairs_folder, tmp_path / "one", *arguments)
+    two = train(pairs_folder, tmp_path / "two", *arguments, launcher=TWO)
     assert one.returncode == 0 and two.returncode == 0, one.stderr + two.stderr
     curves = [pd.read_csv(tmp_path / name / "history.csv") for name in ("one", "two")]
     # Four pictures a process instead of eight: batch norm's statistics are coarser, everything else is the same.
     assert np.allclose(curves[0].train_loss, curves[1].train_loss, rtol=0.1)
-    assert len(curves[1]) == 3
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(pairs_folder, tmp_path):
+    result = train(pairs_folder, tmp_path / "run", "--batch-size", "1", "--epochs", "1", launcher=TWO)
+    assert result.returncode != 0 and result.stderr.count("cannot be shared out over 2 processes") == 1
+    assert "IndexError" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--epochs", "0"], ["train", "--batch-size", "0"], ["train", "--seed", "-1"],
+        ["train", "--size", "100"],
+        ["train", "--learning-rate", "nan"], ["train", "--workers", "-1"], ["summary", "--runs", "0"],
+    ],
+)  # fmt: skip
+def test_bad_numbers_are_refused(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        script.main(words)
+    assert words[1] in capsys.readouterr().err

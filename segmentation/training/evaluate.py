@@ -42,16 +42,17 @@ def evaluate(pairs: Sequence[Pair], mask_of: MaskOf, output: Path, overlays: int
 
     with ThreadPoolExecutor(2) as pool:
         rows = pd.DataFrame(tqdm(pool.map(row_of, pairs), "evaluate", total=len(pairs), disable=None))
-    rows = rows.sort_values("iou", ignore_index=True)
+    rows = rows.sort_values("iou")
+    worst = [pairs[place] for place in rows.index[:overlays]]
     metrics = table_of(rows)
     for table, name in ((metrics.reset_index(), "metrics.csv"), (rows, "pictures.csv")):
         with replacing(output / name) as path:
             table.to_csv(path, index=False)
-    by_name = {pair.name: pair for pair in pairs}
-    for place, row in enumerate(rows.head(overlays).itertuples(), start=1):
-        picture = overlay(*look(by_name[row.name], mask_of))
-        file = f"{place:04d}_{row.name.replace('/', '-')}_iou{row.iou:.3f}.jpg"
-        write_picture(output / "overlays" / file, Picture(picture))
+    for left in (output / "overlays").glob("[0-9]*_iou*.jpg"):  # of an earlier measurement
+        left.unlink()
+    for place, (pair, iou) in enumerate(zip(worst, rows.iou), start=1):
+        file = f"{place:04d}_{pair.name.replace('/', '-')}_iou{iou:.3f}.jpg"
+        write_picture(output / "overlays" / file, Picture(overlay(*look(pair, mask_of))))
     return metrics
 
 

@@ -3,100 +3,172 @@
 import math
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from common.device import rank_and_size, shard
+from common.device import rank_and_size
 from common.files import replacing
+from common.progress import say
 from segmentation.student.network import EffiSegNet, load_student, save_student
-from segmentation.training.losses import Loss, make_loss
-from segmentation.training.pairs import Pair, PairDataset, epoch_batches, load
+from segmentation.training import ranks
+from segmentation.training.dataset import Batches, PairDataset, epoch_batches, load
+from segmentation.training.losses import make_loss
+from segmentation.training.pairs import Pair
 from segmentation.training.recipe import Recipe
+from segmentation.training.report import Board, Pace, plot
+from segmentation.training.schedule import (
+    make_optimizer,
+    norms_from_nothing,
+    set_momenta,
+    set_rates,
+    update_average,
+)  # fmt: skip
+from segmentation.training.state import (
+    BEST,
+    BOARD,
+    HISTORY,
+    PLOT,
+    Learner,
+    Progress,
+    RunError,
+    fingerprint,
+    keep_state,
+    resume,
+)  # fmt: skip
+from segmentation.training.validate import Validation, logits_of
 from segmentation.training.warm_start import start_from_imagenet, start_from_lite0
 
-BEST, STATE, HISTORY, PLOT = "best.safetensors", "state.pt", "history.csv", "history.png"
-WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
+
+@dataclass(frozen=True)
+class Way:
+    """How a training is computed."""
+
+    device: torch.device
+    dtype: torch.dtype  # of autocast; float32 is none
+    workers: int  # processes that read pictures ahead, 0: none
+    every: int  # steps between two checkpoints within an epoch, 0: none
 
 
-class RunError(ValueError):
-    """The run folder cannot be used as asked; the message says what to do."""
-
-
-def train(
-    run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, device: torch.device, bfloat16: bool, workers: int
-) -> Path:
+def train(run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, way: Way, note: Callable[[], None]) -> Path:
     """Train the student, or go on with the run in this folder, until the last epoch or out of patience.
 
-    Under torchrun each process takes its share of every batch; gradients are averaged (DistributedDataParallel). Batch
-    norm is the plain one: each process normalises by its own share's statistics, and rank 0's running statistics count.
+    Under torchrun each process takes its share of every batch, and gradients are averaged (DistributedDataParallel)
+    so that each picture counts alike. Batch norm is the plain one: each process normalises by its own share's
+    statistics, and the first one's running statistics count.
 
     Args:
-        run: folder of the run: `state.pt` (all that resuming needs), `best.safetensors`, `history.csv`.
+        run: folder of the run: `state.pt` (all that resuming needs), `best.safetensors`, `history.csv`, a curve of
+            it, TensorBoard's files.
         pairs, val: what to train on, what to choose the best epoch by.
+        note: called once it is known that the run can begin or go on, in the first process.
 
     Returns:
         The path of the best weights.
 
     Raises:
-        RunError: the folder holds a run by another recipe.
+        RunError: the folder holds a run with other settings, the loss is no number any more, or a batch is too small
+            to be shared out.
     """
     rank, size = rank_and_size()
+    if min(recipe.batch_size, len(pairs)) < size:
+        raise RunError(
+            f"a batch of {min(recipe.batch_size, len(pairs))} pictures cannot be shared out over {size} processes; "
+            "start fewer, or raise --batch-size"
+        )
+    settings = asdict(recipe) | dict(precision=str(way.dtype).removeprefix("torch."), processes=size)
+    settings |= {"training data": fingerprint(pairs), "validation data": fingerprint(val)}
     torch.manual_seed(recipe.seed)
-    model = start(recipe).to(device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, recipe)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
-    history = resume(run, recipe, model, average, optimizer, device)
-    measured = average.module if recipe.ema else model
-    if bfloat16 and device.type == "cpu":
-        keep_depthwise_in_float32(model)
-    parallel = DistributedDataParallel(model) if size > 1 else model
-
-    trained = PairDataset(pairs, recipe.size, recipe.seed if recipe.augmented else None, recipe.composed)
-    validated = load(PairDataset(val, recipe.size), share_of(len(val), recipe.batch_size), workers)
-    loss_of = make_loss(recipe.loss, recipe.dice_weight)
-    for epoch in tqdm(range(len(history), recipe.epochs), "epochs", disable=quiet()):
-        if out_of_patience(history, recipe.patience):
-            break
-        started = time.perf_counter()
-        torch.manual_seed(recipe.seed + 1000 * epoch + rank)  # for drop-connect: a resumed epoch is the same
-        trained.epoch = epoch
-        batches = list(epoch_batches(len(pairs), recipe.batch_size, recipe.seed, epoch, rank, size))
-        total = 0.0
-        parallel.train()
-        for step, (x, labels) in enumerate(
-            tqdm(load(trained, batches, workers), "batches", leave=False, disable=quiet())
-        ):
-            set_rates(optimizer, recipe, epoch + step / len(batches))
-            loss = loss_of(logits_of(parallel, x.to(device), bfloat16), labels.to(device))
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            if recipe.ema:
-                average.update_parameters(model)
-            total += loss.item()
-
-        train_loss = mean_over_ranks([total / len(batches)], device)[0]
-        val_loss, val_iou = validate(measured, validated, loss_of, device, bfloat16)
-        history.append(dict(epoch=epoch + 1, train_loss=train_loss, val_loss=val_loss, val_iou=val_iou))
-        if rank == 0:
-            keep(run, recipe, model, average, optimizer, history, measured)
-            tqdm.write(
-                f"epoch {epoch + 1}/{recipe.epochs}: train loss {train_loss:.4f}, val loss {val_loss:.4f}, "
-                f"val IoU {val_iou:.4f}, {time.perf_counter() - started:.0f} s"
-            )
-            sys.stdout.flush()
+    model = start(recipe).to(way.device, memory_format=torch.channels_last)
+    learner = Learner.of(model, make_optimizer(model, recipe), recipe, way.dtype)
+    progress = resume(run, settings, learner)
     if rank == 0:
-        plot(history, run / PLOT)
+        note()
+    if way.dtype == torch.bfloat16 and way.device.type == "cpu":
+        keep_depthwise_in_float32(model)
+    steps = Steps(pairs, learner, recipe, way)
+    validation = Validation(val, learner.measured, make_loss(recipe.loss, recipe.dice_weight), recipe, way)
+    board = Board(run / BOARD if rank == 0 else None, progress.epoch)
+    while progress.epoch < recipe.epochs and not out_of_patience(progress.history, recipe.patience):
+        started = time.perf_counter()
+        for progress in steps.of_epoch(progress):  # noqa: B020
+            if rank == 0 and progress.step < steps.count:
+                keep_state(run, settings, progress, learner)
+        ranks.from_the_first([*learner.model.buffers(), *learner.average.buffers()])
+        row = dict(epoch=progress.epoch + 1, train_loss=mean_loss(progress), **validation.figures())
+        demand_numbers(row.values(), progress)
+        progress = Progress(progress.epoch + 1, history=[*progress.history, row])
+        if rank == 0:
+            keep(run, settings, progress, learner)
+            board.show(row, *validation.shown())
+            tell(row, recipe.epochs, time.perf_counter() - started)
     return run / BEST
+
+
+class Steps:
+    """The steps of an epoch, taken one after another."""
+
+    def __init__(self, pairs: list[Pair], learner: Learner, recipe: Recipe, way: Way) -> None:
+        self.learner, self.recipe, self.way = learner, recipe, way
+        self.pictures = len(pairs)
+        self.count = len(epoch_batches(self.pictures, recipe.batch_size, recipe.seed, 0))
+        self.batches = Batches()
+        data = PairDataset(pairs, recipe.size, recipe.seed if recipe.augmented else None, recipe.composed)
+        self.loader = load(data, self.batches, way.workers)
+        self.loss_of = make_loss(recipe.loss, recipe.dice_weight)
+        self.network = DistributedDataParallel(learner.model) if rank_and_size()[1] > 1 else learner.model
+        self.norms = norms_from_nothing(learner.model, recipe.warm_start)
+        self.pace = Pace(recipe.epochs, self.count, recipe.batch_size)
+
+    def of_epoch(self, progress: Progress) -> Iterator[Progress]:
+        """Train from `progress` to the end of its epoch; yields how far it is at each checkpoint and at the end.
+
+        Raises RunError: the loss is no number any more.
+        """
+        rank, size = rank_and_size()
+        recipe, way, epoch = self.recipe, self.way, progress.epoch
+        batches = epoch_batches(self.pictures, recipe.batch_size, recipe.seed, epoch)
+        self.batches.keys = [[(epoch, index) for index in batch[rank::size]] for batch in batches[progress.step :]]
+        known = progress.losses[rank] if progress.losses else []
+        new: list[Tensor] = []  # stay on the device, so that no step waits for its loss
+        self.network.train()
+        bar = tqdm(self.loader, f"epoch {epoch + 1}/{recipe.epochs}", leave=False, disable=quiet())
+        for step, (x, labels) in enumerate(bar, start=progress.step + 1):
+            before = epoch * len(batches) + step - 1  # steps of the whole run
+            torch.manual_seed(seed_of(recipe.seed, before, rank))  # for drop-connect: a resumed step is the same
+            set_rates(self.learner.optimizer, recipe, before / len(batches))
+            set_momenta(self.norms, before)
+            share = len(x) * size / len(batches[step - 1])  # of a batch that cannot be shared out evenly
+            new.append(self.take(x.to(way.device, non_blocking=True), labels.to(way.device, non_blocking=True), share))
+            if recipe.ema:
+                update_average(self.learner.average, self.learner.model, recipe.ema, before)
+            self.pace.tell(epoch, step)
+            if step == len(batches) or way.every and step % way.every == 0:
+                known, new = [*known, *torch.stack(new).tolist()], []
+                progress = Progress(epoch, step, ranks.gathered(known), progress.history)
+                demand_numbers(sum(progress.losses, []), progress)
+                yield progress
+
+    def take(self, x: Tensor, labels: Tensor, share: float) -> Tensor:
+        """One step; its loss."""
+        optimizer, scaler = self.learner.optimizer, self.learner.scaler
+        loss = self.loss_of(logits_of(self.network, x, self.way.dtype), labels) * share
+        scaler.scale(loss).backward()
+        if self.recipe.clip:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(self.learner.model.parameters(), self.recipe.clip)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        return loss.detach()
 
 
 def start(recipe: Recipe) -> EffiSegNet:
@@ -109,27 +181,6 @@ def start(recipe: Recipe) -> EffiSegNet:
     elif recipe.warm_start != "none":
         model.load_state_dict(load_student(Path(recipe.warm_start)).state_dict())
     return model
-
-
-def make_optimizer(model: EffiSegNet, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over encoder and decoder; the rates themselves are set at every step."""
-    encoder = list(model.encoder.parameters())
-    decoder = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
-    groups = [dict(params=encoder, share=recipe.encoder_rate), dict(params=decoder, share=1.0)]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-
-
-def set_rates(optimizer: torch.optim.AdamW, recipe: Recipe, epoch: float) -> None:
-    """Learning rates at a moment of the run, in epochs and their parts; of that alone, so that they resume."""
-    if recipe.schedule == "exponential":
-        factor = recipe.decay ** int(epoch)
-    else:  # one-cycle (arXiv 1708.07120) with cosine branches
-        progress = epoch / recipe.epochs
-        rising = progress < WARM_UP
-        along = progress / WARM_UP if rising else (1 - progress) / (1 - WARM_UP)
-        factor = max(0.5 - 0.5 * math.cos(math.pi * along), 1e-3)
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * group["share"] * factor
 
 
 def keep_depthwise_in_float32(model: EffiSegNet) -> None:
@@ -145,33 +196,25 @@ def keep_depthwise_in_float32(model: EffiSegNet) -> None:
             layer.forward = partial(in_float32, layer)
 
 
-def logits_of(model: nn.Module, x: Tensor, bfloat16: bool) -> Tensor:
-    """Input (N, 3, H, W) -> logits (N, 1, H, W) float32."""
-    x = x.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-        return model(x).float()
+def seed_of(*numbers: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
-@torch.inference_mode()
-def validate(
-    model: nn.Module, loader: DataLoader, loss_of: Loss, device: torch.device, bfloat16: bool
-) -> tuple[float, float]:
-    """Mean loss over the pictures, and IoU at 0.5 with pixels pooled, over all ranks."""
-    model.eval()
-    sums = torch.zeros(4, dtype=torch.float64)  # loss, pictures, intersection, union
-    for x, labels in loader:
-        logits, labels = logits_of(model, x.to(device), bfloat16), labels.to(device)
-        found, hair = logits > 0, labels > 0.5
-        batch = [loss_of(logits, labels) * len(x), len(x), (found & hair).sum(), (found | hair).sum()]
-        sums += torch.tensor([float(value) for value in batch], dtype=torch.float64)
-    loss, pictures, intersection, union = mean_over_ranks(sums.tolist(), device)
-    return loss / pictures, intersection / max(union, 1e-9)
+def mean_loss(progress: Progress) -> float:
+    """The mean loss of an epoch's steps, over all processes."""
+    return math.fsum(sum(progress.losses, [])) / progress.step / len(progress.losses)
 
 
-def share_of(count: int, batch_size: int) -> list[list[int]]:
-    """This rank's indices out of `count`, in batches."""
-    own = list(shard(range(count)))
-    return [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
+def demand_numbers(values: Iterable[float], progress: Progress) -> None:
+    """Raise RunError where a loss is no number, or infinite."""
+    if all(map(math.isfinite, values)):
+        return
+    kept = f"what the run had after epoch {progress.epoch} is kept; " if progress.epoch else ""
+    raise RunError(
+        f"the training has diverged in epoch {progress.epoch + 1}: its loss is no number any more; {kept}"
+        "start over with --overwrite and a lower --learning-rate, or with --clip 1"
+    )
 
 
 def out_of_patience(history: list[dict], patience: int) -> bool:
@@ -182,58 +225,23 @@ def out_of_patience(history: list[dict], patience: int) -> bool:
     return len(history) - best["epoch"] >= patience
 
 
-def keep(run: Path, recipe: Recipe, model, average, optimizer, history: list[dict], measured: nn.Module) -> None:
-    """Write the best weights, the history and, last, the state from which a new start goes on."""
-    if history[-1]["val_loss"] <= min(row["val_loss"] for row in history):
-        save_student(measured, run / BEST)
+def keep(run: Path, settings: dict, progress: Progress, learner: Learner) -> None:
+    """Write the best weights, the history, its curve and, last, the state from which a new start goes on."""
+    if progress.history[-1]["val_loss"] <= min(row["val_loss"] for row in progress.history):
+        save_student(learner.measured, run / BEST)
     with replacing(run / HISTORY) as path:
-        pd.DataFrame(history).to_csv(path, index=False)
-    state = dict(
-        recipe=asdict(recipe), model=model.state_dict(), average=average.state_dict(),
-        optimizer=optimizer.state_dict(), history=history,
-    )  # fmt: skip
-    with replacing(run / STATE) as path:
-        torch.save(state, path)
+        pd.DataFrame(progress.history).to_csv(path, index=False)
+    plot(progress.history, run / PLOT)
+    keep_state(run, settings, progress, learner)
 
 
-def plot(history: list[dict], path: Path) -> None:
-    """Draw the losses and the validation IoU over the epochs."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    curves = pd.DataFrame(history).set_index("epoch")
-    axes = curves[["train_loss", "val_loss"]].plot(ax=figure.subplots(), secondary_y=False, ylabel="loss")
-    curves["val_iou"].plot(ax=axes, secondary_y=True, style="--", legend=True)
-    with replacing(path) as temporary:
-        figure.savefig(temporary)
-
-
-def resume(run: Path, recipe: Recipe, model, average, optimizer, device: torch.device) -> list[dict]:
-    """Put an interrupted run's state back into place; the history so far, empty where the run is new."""
-    if not (run / STATE).is_file():
-        return []
-    state = torch.load(run / STATE, weights_only=True, map_location=device)
-    others = {name: old for name, old in state["recipe"].items() if old != asdict(recipe)[name]}
-    if others:
-        raise RunError(
-            f"{run} holds a run with other settings ("
-            + ", ".join(f"{name} {old}" for name, old in others.items())
-            + "): go on with those, name another run, or start over with --overwrite"
-        )
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["history"]
-
-
-def mean_over_ranks(values: list[float], device: torch.device) -> list[float]:
-    """Each value's mean over the processes of this run."""
-    size = rank_and_size()[1]
-    if size == 1:
-        return values
-    tensor = torch.tensor(values, dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(tensor)
-    return (tensor / size).tolist()
+def tell(row: dict, epochs: int, seconds: float) -> None:
+    """One finished epoch, a line."""
+    say(
+        f"epoch {row['epoch']}/{epochs}: train loss {row['train_loss']:.4f}, val loss {row['val_loss']:.4f}, "
+        f"val IoU {row['val_iou']:.4f}, {seconds:.0f} s",
+        sys.stdout,
+    )
 
 
 def quiet() -> bool:

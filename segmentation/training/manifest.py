@@ -1,0 +1,126 @@
+"""What a run was made of: `run.json` for a person, and `split.csv`, from which its pictures are known again."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from common.files import replacing
+from common.progress import say
+from segmentation.training.pairs import DataError, Pair, split
+from segmentation.training.state import MANIFEST, SPLIT, fingerprint
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "opencv-python",
+    "pillow",
+    "efficientnet-pytorch",
+    "segmentation-models-pytorch",
+)
+PARTS = ("train", "val", "test")
+
+
+def write_manifest(run: Path, arguments: dict, recipe: dict, parts: dict[str, list[Pair]], device: str) -> None:
+    """Note this start of a run: what it was asked, its pictures, the code, the machine."""
+    path = run / MANIFEST
+    try:
+        starts = json.loads(path.read_text())["starts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        starts = []
+    now = dict(
+        time=datetime.now().astimezone().isoformat(timespec="seconds"),
+        arguments={name: str(value) for name, value in arguments.items()},
+        git_commit=commit(),
+        python=platform.python_version(),
+        packages={name: version_of(name) for name in PACKAGES},
+        machine=dict(
+            system=platform.platform(), processor=processor(), cores=os.cpu_count(), device=device,
+            processes=int(os.environ.get("WORLD_SIZE", 1)),
+        ),
+    )  # fmt: skip
+    data = {name: dict(pictures=len(part), hash=fingerprint(part)) for name, part in parts.items()}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(dict(recipe=recipe, data=data, starts=[*starts, now]), indent=2) + "\n")
+    rows = [(name, pair.name, os.path.realpath(pair.image)) for name, part in parts.items() for pair in part]
+    with replacing(run / SPLIT) as temporary:
+        pd.DataFrame(rows, columns=["part", "name", "image"]).to_csv(temporary, index=False, errors="surrogateescape")
+
+
+def commit() -> str:
+    """The commit of this code, with a + where files differ from it; empty where git does not know."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def part_of(pairs: Sequence[Pair], weights: Path, wanted: str | None, seed: int) -> list[Pair]:
+    """Those of `pairs` that a student is to be measured on.
+
+    Args:
+        wanted: "all"; "train", "val" or "test": this part of the run that the weights lie in, else of a split by
+            `seed`; None: all but what the run has trained on or chosen its weights by, which is said on stderr.
+
+    Raises DataError: there are none.
+    """
+    if wanted == "all":
+        return list(pairs)
+    known = split_beside(weights)
+    places = [os.path.realpath(pair.image) for pair in pairs]
+    if wanted is None:
+        chosen = [pair for pair, place in zip(pairs, places) if known.get(place, {"test"}) & {"test"}]
+        if left := len(pairs) - len(chosen):
+            say(
+                f"{left} of {len(pairs)} pictures were trained on or chose these weights, and are left out; "
+                "--part all takes them"
+            )
+    elif known:
+        chosen = [pair for pair, place in zip(pairs, places) if wanted in known.get(place, ())]
+    else:
+        chosen = split(pairs, seed)[wanted]
+    if not chosen:
+        raise DataError(f"of these {len(pairs)} pictures none is left to measure on; --part all takes them all")
+    return chosen
+
+
+def split_beside(weights: Path) -> dict[str, set[str]]:
+    """Picture -> the parts it was in, of the run in whose folder the weights lie; nothing where there is none."""
+    try:
+        rows = pd.read_csv(weights.parent / SPLIT, dtype=str, keep_default_na=False)
+        known: dict[str, set[str]] = {}
+        for part, image in zip(rows["part"], rows["image"]):
+            known.setdefault(image, set()).add(part)
+        return known
+    except (OSError, ValueError, KeyError):
+        return {}

@@ -1,0 +1,175 @@
+"""Masks in other codings, names that are there twice, the listing, and pictures that are in two parts."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from segmentation.training import listing
+from segmentation.training.check import check, find_doubles
+from segmentation.training.manifest import part_of
+from segmentation.training.metrics import pooled
+from segmentation.training.pairs import DataError, Pair, find_pairs, gather, read_pair
+from tests.test_training import draw
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four pairs, the masks black and white."""
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    for seed in range(4):
+        picture, mask = smooth(seed)
+        cv2.imwrite(str(tmp_path / "images" / f"p{seed}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 97])
+        cv2.imwrite(str(tmp_path / "masks" / f"p{seed}.png"), mask)
+    return tmp_path
+
+
+def smooth(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture with forms as large as a photograph's."""
+    _, mask = draw(seed)
+    rng = np.random.default_rng(seed)
+    return cv2.resize(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8), (64, 64)), mask
+
+
+def recode(folder, change) -> None:
+    for path in (folder / "masks").iterdir():
+        change(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)).save(path)
+
+
+def as_classes(mask: np.ndarray) -> Image.Image:
+    """Hair is class 13, a palette gives the classes colours."""
+    image = Image.fromarray(np.where(mask > 127, 13, 4).astype(np.uint8), "P")
+    image.putpalette(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes())
+    return image
+
+
+def test_masks_of_zero_and_one(folder):
+    wanted = {pair.name: read_pair(pair)[1] for pair in gather([folder])}
+    recode(folder, lambda mask: Image.fromarray(mask // 255))
+    with pytest.raises(DataError, match="masks of 0 and 1.*--hair-value"):
+        gather([folder])
+    for pair in gather([folder], hair_value=1):
+        assert (read_pair(pair)[1] == wanted[pair.name]).all()
+    with pytest.raises(DataError, match="no mask has the value 7"):
+        gather([folder], hair_value=7)
+
+
+def test_masks_of_classes_with_a_palette(folder, capsys):
+    wanted = {pair.name: read_pair(pair)[1] for pair in gather([folder])}
+    recode(folder, as_classes)
+    with pytest.raises(DataError):
+        gather([folder])
+    said = capsys.readouterr().err
+    assert "p0.png: a coloured mask" in said and "--hair-value" in said
+    for pair in gather([folder], hair_value=13):
+        assert (read_pair(pair)[1] == wanted[pair.name]).all()
+
+
+def test_white_masks_with_transparency_are_named(folder, capsys):
+    recode(folder, lambda mask: Image.merge("LA", [Image.new("L", mask.shape[::-1], 255), Image.fromarray(mask)]))
+    with pytest.raises(DataError):
+        gather([folder])
+    assert "p0.png: a mask with transparency" in capsys.readouterr().err
+
+
+def test_greys_in_three_channels_are_greys(folder):
+    wanted = {pair.name: read_pair(pair)[1] for pair in gather([folder])}
+    recode(folder, lambda mask: Image.fromarray(np.dstack([mask] * 3)))
+    for pair in gather([folder]):
+        assert (read_pair(pair)[1] == wanted[pair.name]).all()
+
+
+def test_half_the_size_is_the_same_shape(folder, capsys):
+    recode(folder, lambda mask: Image.fromarray(mask[::2, ::2]))
+    assert len(gather([folder])) == 4
+    recode(folder, lambda mask: Image.fromarray(mask[:20]))
+    with pytest.raises(DataError):
+        gather([folder])
+    assert "32 x 20 pixels, its picture 64 x 64" in capsys.readouterr().err
+
+
+def test_two_pictures_of_one_name_are_named(folder):
+    cv2.imwrite(str(folder / "images" / "p1.png"), smooth(9)[0])
+    pairs, problems = find_pairs(folder)
+    assert [pair.name for pair in pairs] == ["p0", "p2", "p3"]
+    assert len(problems) == 1 and "p1.jpg" in problems[0] and "p1.png" in problems[0]
+
+
+def test_the_flat_folder_takes_any_format(tmp_path):
+    picture, mask = smooth(0)
+    cv2.imwrite(str(tmp_path / "face_7.jpg"), picture)
+    cv2.imwrite(str(tmp_path / "parsing_hair_label_7.png"), mask)
+    assert [pair.name for pair in gather([tmp_path])] == ["7"]
+
+
+def test_pairs_are_looked_through_once(folder, monkeypatch):
+    assert len(gather([folder])) == 4
+
+    def looked(place):
+        raise AssertionError(f"{place} is decoded again")
+
+    monkeypatch.setattr("segmentation.training.pairs.facts_of", looked)
+    assert len(gather([folder])) == 4
+    monkeypatch.undo()
+    (folder / "images" / "p2.jpg").write_bytes(b"broken")
+    assert len(gather([folder])) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_listed_in_the_cache(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(listing, "NAME", "images/p0.jpg/.pairs.csv")  # below a file: nothing can be written there
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert len(gather([folder])) == 4
+    assert len(pd.read_csv(listing.cache_of(folder))) == 4
+
+
+def test_copies_and_mirror_images_are_found(folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    for part in ("images", "masks"):
+        (other / part).mkdir(parents=True)
+    picture = cv2.imread(str(folder / "images" / "p1.jpg"))
+    copies = {"mirror": picture[:, ::-1], "small": cv2.resize(cv2.imread(str(folder / "images" / "p2.jpg")), (40, 40))}
+    for name, copy in copies.items():
+        cv2.imwrite(str(other / "images" / f"{name}.jpg"), copy, [cv2.IMWRITE_JPEG_QUALITY, 60])
+        cv2.imwrite(str(other / "masks" / f"{name}.png"), np.full(copy.shape[:2], 255, np.uint8))
+    pairs = gather([folder, other])
+    found = {(double.second.name, double.first.name, double.mirrored) for double in find_doubles(pairs, ["a"] * 6)}
+    assert found == {("mirror", "p1", True), ("small", "p2", False)}
+    assert check({"train": [folder], "val": [other]}, None) == 1
+    said = capsys.readouterr()
+    assert "mirror.jpg (val): the mirror image of" in said.err and "2 of them in two parts" in said.out
+    assert check({"train": [folder], "val": []}, None) == 0
+
+
+def test_plain_pictures_are_no_copies_of_each_other(tmp_path):
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), np.full((64, 64, 3), 200, np.uint8))
+        cv2.imwrite(str(tmp_path / "masks" / f"{name}.png"), np.full((64, 64), 255, np.uint8))
+    assert find_doubles(gather([tmp_path]), ["train", "train"]) == []
+
+
+def test_figures_of_a_set_without_hair_are_numbers():
+    bald = dict(name="a", tp=0, fp=0, fn=0, tn=100, mse=0.0, iou=1.0, boundary_f1=1.0)
+    figures = pooled(pd.DataFrame([bald]))
+    assert figures["iou"] == figures["dice"] == figures["recall"] == figures["precision"] == 1
+    wrong = pooled(pd.DataFrame([bald | dict(fp=10, tn=90, iou=0.0)]))
+    assert wrong["iou"] == wrong["dice"] == wrong["precision"] == 0 and wrong["recall"] == 1
+
+
+def test_what_a_run_has_trained_on_is_left_out_of_its_figures(tmp_path, capsys):
+    pairs = [Pair(f"p{n}", tmp_path / f"{n}.png", tmp_path / f"{n}.png") for n in range(6)]
+    weights = tmp_path / "run" / "best.safetensors"
+    weights.parent.mkdir()
+    assert part_of(pairs, weights, None, 0) == pairs
+    rows = [("train", 0), ("train", 1), ("val", 2), ("test", 3), ("val", 4), ("test", 4)]
+    rows = [dict(part=part, name=f"p{n}", image=tmp_path.resolve() / f"{n}.png") for part, n in rows]
+    pd.DataFrame(rows).to_csv(weights.parent / "split.csv", index=False)
+    assert [pair.name for pair in part_of(pairs, weights, None, 0)] == ["p3", "p4", "p5"]
+    assert "3 of 6 pictures were trained on" in capsys.readouterr().err
+    assert [pair.name for pair in part_of(pairs, weights, "test", 0)] == ["p3", "p4"]
+    assert part_of(pairs, weights, "all", 0) == pairs
+    with pytest.raises(DataError, match="--part all"):
+        part_of(pairs[:2], weights, None, 0)
