@@ -1,6 +1,6 @@
 """Every shade on hair of every colour, measured with drawn masks.
 
-    python benchmarks/shades.py FOLDER          FOLDER/images/NAME.jpg with FOLDER/masks/NAME.png
+    python benchmarks/shades.py HAIR_MASKS          HAIR_MASKS/val/images/NAME.jpg with HAIR_MASKS/val/masks/NAME.png
 
 In the fully dyed part, over the pictures: dE2000 between the mean colour and the shade, and the share of pictures where
 it is at most CLOSE; the same where the hair's own light and shade allow the shade; then strand detail, contrast and
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.ciede2000 import ciede2000
 from benchmarks.markdown import markdown
-from benchmarks.ombre_quality import fully_dyed, lab, measure, read_all
+from benchmarks.ombre_quality import fully_dyed, lab, measure, read_drawn
 from ombre.recolour import dye_hair, prepare
 from ombre.shades import SHADES, Shade
 from ombre.walks import rgb_of
@@ -68,7 +68,7 @@ def summary(group: str, shade: Shade, figures: np.ndarray) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("masks", type=Path, metavar="HAIR_MASKS", help="folder with val/images and val/masks")
     parser.add_argument("--pictures", type=int, default=50)
     parser.add_argument("--ombre-height", type=float, default=0.8)
     parser.add_argument("--ombre-grad-height", type=float, default=0.3)
@@ -76,8 +76,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     height, grad = asked.ombre_height, asked.ombre_grad_height
     pictures = [
-        (rgb, fully_dyed(drawn, height, grad), prepare(rgb, drawn))
-        for rgb, drawn, _ in read_all(asked.folder, asked.pictures, "drawn", None)
+        (rgb, fully_dyed(drawn, height, grad), prepare(rgb, drawn, refine=False))
+        for rgb, drawn in read_drawn(asked.masks / "val", asked.pictures)
     ]
     pictures = [picture for picture in pictures if picture[1].sum() >= 200 and picture[2] is not None]
     print(f"{len(pictures)} pictures, height {height}, fade {grad}\n")

@@ -1,6 +1,6 @@
 """The same picture in four colour profiles, dyed, and brought back to sRGB: how far are they apart?
 
-    python benchmarks/true_colours.py FOLDER          FOLDER/images/NAME.jpg with FOLDER/masks/NAME.png
+    python benchmarks/true_colours.py HAIR_MASKS        HAIR_MASKS/val/images/NAME.jpg, HAIR_MASKS/val/masks/NAME.png
 
 dE2000 against the picture dyed in sRGB, in the dyed hair, over pictures and shades: the mean, the 95th percentile of
 the pixels, and the mean colour of the fully dyed part, in 8 bits; beside it the same where the numbers are taken for
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.ciede2000 import ciede2000
 from benchmarks.icc import SPACES, rgb_profile
 from benchmarks.markdown import markdown
-from benchmarks.ombre_quality import lab, read_all
+from benchmarks.ombre_quality import lab, read_drawn
 from common.profiles import SRGB, Space, space_of
 from ombre.recolour import ombre
 
@@ -60,11 +60,11 @@ def milliseconds(rgb: np.ndarray, mask: np.ndarray, space: Space) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("masks", type=Path, metavar="HAIR_MASKS", help="folder with val/images and val/masks")
     parser.add_argument("--pictures", type=int, default=20)
     asked = parser.parse_args()
     cv2.setNumThreads(1)
-    pictures = read_all(asked.folder, asked.pictures, "drawn", None)
+    pictures = read_drawn(asked.masks / "val", asked.pictures)
     rows = []
     for name in SPACES:
         icc = rgb_profile(name)
@@ -72,11 +72,11 @@ def main() -> None:
         for way, used in {"": space, ", taken for sRGB": SRGB}.items():
             if used is SRGB and way and space is SRGB:
                 continue
-            figures = np.array([apart(rgb, mask, color, icc, used) for rgb, mask, _ in pictures for color in COLORS])
+            figures = np.array([apart(rgb, mask, color, icc, used) for rgb, mask in pictures for color in COLORS])
             rows.append(
                 {"": name + way}
                 | dict(zip(("mean", "95 % of pixels", "mean colour"), figures.mean(axis=0)))
-                | {"worst picture's mean": figures[:, 0].max(), "ms": milliseconds(*pictures[0][:2], used)}
+                | {"worst picture's mean": figures[:, 0].max(), "ms": milliseconds(*pictures[0], used)}
             )
     print(f"{len(pictures)} pictures, {len(COLORS)} colours, dE2000\n\n" + markdown(rows))
 

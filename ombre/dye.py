@@ -19,9 +19,9 @@ TURN = 1.7  # hue leads colour in the fade, so that half-way between brown and b
 UP_TO = 130.0  # degrees a shade's fade turns upwards, over yellow to green; bluer shades go the other way, over red
 LIGHTNESS_STEPS = {np.dtype(np.uint8): 1024, np.dtype(np.uint16): 4096}
 FADE_STEPS, FADE_HUES = 128, 16  # rows of the table for a colour; hues worked out among them
-KNEE, SHADE_KNEE = 3.0, 2.0  # L* over which the ends of the usable lightness are approached
+KNEE, SHADE_KNEE = 3.0, 1.5  # L* over which the ends of the usable lightness are approached
 VISIBLE_CHROMA = 22.0  # below this LAB chroma one sees grey; a hue's usable lightness ends there
-SHADE_ENDS = 1.5, 98.5  # the usable lightness of a shade
+SHADE_ENDS = 1.5, 99.0  # the usable lightness of a shade
 HUE_PULL = 0.55  # a hue meets the hair's own lightness half-way; a shade has its own
 
 

@@ -18,7 +18,7 @@ AREA = (13, 13)  # cells: the area over which hair's own light is judged
 GAIN = (0.4, 1.6)  # how much that light's differences may shrink or grow to fit the colour's range
 FULLY = 0.98  # of the fade: hair that is as good as fully dyed
 LEAST_SIDE = 6.0  # L* between the middle of dyed hair and the ends of a colour's range
-ROOM = (5.0, 16.0)  # L* kept free at the ends of a colour's range for light and shade of strands: least, most
+ROOM = (5.0, 21.0)  # L* kept free at the ends of a colour's range for light and shade of strands: least, most
 
 
 class Hair(NamedTuple):

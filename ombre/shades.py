@@ -20,8 +20,8 @@ class Shade(NamedTuple):
 
 SHADES = {
     "dark": (
-        Shade("black", "블랙", "#1d1918"),
-        Shade("blue black", "블루 블랙", "#1c1f2b"),
+        Shade("black", "블랙", "#221d1b"),
+        Shade("blue black", "블루 블랙", "#20232f"),
         Shade("espresso", "에스프레소", "#38271e"),
         Shade("chocolate", "초콜릿", "#4d352a"),
         Shade("chestnut", "체스트넛", "#663f2e"),
@@ -36,7 +36,7 @@ SHADES = {
         Shade("beige blond", "베이지 블론드", "#c7ae92"),
         Shade("ash blond", "애쉬 블론드", "#baa797"),
         Shade("champagne", "샴페인", "#d9c2a6"),
-        Shade("platinum", "플래티넘", "#dfd3c2"),
+        Shade("platinum", "플래티넘", "#dacfbe"),
         Shade("silver", "실버", "#b6b8bd"),
         Shade("graphite", "그래파이트", "#5b5d63"),
     ),

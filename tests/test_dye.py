@@ -95,7 +95,7 @@ def test_two_colours_go_from_one_to_the_other():
         ("pink", "pink", ("#e4749d",)),
         (" Rose-Gold ", "rose gold", ("#d9a08f",)),
         ("rosegold", "rose gold", ("#d9a08f",)),
-        ("플래티넘", "platinum", ("#dfd3c2",)),
+        ("플래티넘", "platinum", ("#dacfbe",)),
         ("애쉬브라운", "ash brown", ("#6d5f56",)),
         ("#C0FFEE", "#c0ffee", ("#c0ffee",)),
         ("0.25", "0.25", (0.25,)),
