@@ -75,7 +75,7 @@ def test_sides_that_are_no_multiples_of_32_are_refused():
 def test_the_processors_engine_agrees_with_pytorch(published, golden, tmp_path):
     weights = tmp_path / "student.pth"
     weights.write_bytes(published.read_bytes())
-    found = HairFinder(weights, "cpu").probability(golden["rgb"])
+    found = HairFinder(weights, "cpu", precision="float32").probability(golden["rgb"])
     assert np.abs(found - golden["ohlora_hair"]).max() < 1e-4
     before = {path.name for path in (tmp_path / ".exported").iterdir()}
     HairFinder(weights, "cpu")
@@ -142,6 +142,6 @@ def test_a_driver_without_a_usable_gpu_means_the_processor(published, golden, mo
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     weights = tmp_path / "student.pth"
     weights.write_bytes(published.read_bytes())
-    found = HairFinder(weights).probability(golden["rgb"])
+    found = HairFinder(weights, precision="float32").probability(golden["rgb"])
     assert np.abs(found - golden["ohlora_hair"]).max() < 1e-3
     assert (tmp_path / ".exported").is_dir(), "the processor's own engine was chosen"

@@ -28,12 +28,15 @@ class HairFinder:
         weights: our safetensors or the published `segmentation_model_ohlora_v4.pth`.
         device: "auto" (a CUDA GPU where there is one, else the processor), "cpu", "cuda", "mps".
         streams: how many threads will ask at once; the processor's cores are shared out among them.
+        precision: of the processor's engine: "auto", "float32", "bfloat16".
 
     Raises:
         WeightsError: the weights are missing, broken, or of another network.
     """
 
-    def __init__(self, weights: Path = SHIPPED_WEIGHTS, device: str = "auto", streams: int = 1):
+    def __init__(
+        self, weights: Path = SHIPPED_WEIGHTS, device: str = "auto", streams: int = 1, precision: str = "auto"
+    ):
         weights = Path(weights)
         if not weights.is_file():
             raise WeightsError(f"{weights}: no such weights; models/README.md says what goes where")
@@ -41,7 +44,10 @@ class HairFinder:
             device = "cpu"  # known without importing torch
         if device != "cpu":
             device = str(choose_device(device))
-        self.engine = openvino_engine(exported(weights), streams) if device == "cpu" else torch_engine(weights, device)
+        if device == "cpu":
+            self.engine = openvino_engine(exported(weights), streams, precision)
+        else:
+            self.engine = torch_engine(weights, device)
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it."""
