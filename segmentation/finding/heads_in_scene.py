@@ -12,8 +12,10 @@ TOUCHING = 2.5  # width / height of hair from which it is taken for several head
 HAIR = 0.4  # probability from which a place is worth a closer look; a doubtful one is decided by that look
 SPECK, LEAST = 0.02, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
 GAP = 0.3  # of the larger one's size: pieces of hair that are nearer belong to one head
-ROOM = 0.5  # of the hair's height or width that a closer look sees around it
+ROOM = 0.4  # of the hair's height or width that a closer look sees around it
 CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
+FAR = 0.3  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
+QUARTER = 0.58  # of the picture's side
 MOST = 8  # closer looks, the largest heads first
 
 
@@ -51,6 +53,19 @@ def pieces(part: Part, longest: float = LONGEST) -> list[Part]:
     if width > height:
         return [part._replace(left=part.left + start, right=part.left + start + extent) for start in starts.tolist()]
     return [part._replace(top=part.top + start, bottom=part.top + start + extent) for start in starts.tolist()]
+
+
+def is_far_away(probability: np.ndarray, height: int, width: int) -> bool:
+    """Whether heads as large as the largest one, in a picture (height, width), are so small that others may have been
+    overlooked, or nobody is seen, and nearer looks would show more."""
+    sizes = [max(across, down) for _, _, across, down in boxes_of_hair(probability)]
+    return max(sizes, default=0) < FAR * len(probability) and min(height, width) > 1.5 * len(probability)
+
+
+def quarters(height: int, width: int) -> list[Part]:
+    """Four parts that cover a picture and overlap in its middle."""
+    down, across = round(QUARTER * height), round(QUARTER * width)
+    return [Part(top, left, top + down, left + across) for top in (0, height - down) for left in (0, width - across)]
 
 
 def closer_looks(probability: np.ndarray, height: int, width: int) -> list[Part]:
