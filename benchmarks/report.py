@@ -28,7 +28,6 @@ from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa
 from segmentation.student.frame import INPUT_SIZE, to_mask  # noqa: E402
 from segmentation.student.network import load_student  # noqa: E402
 from segmentation.summary import time_table  # noqa: E402
-from segmentation.training.dataset import to_input  # noqa: E402
 from segmentation.training.evaluate import evaluate, overlay  # noqa: E402
 from segmentation.training.pairs import gather  # noqa: E402
 
