@@ -41,7 +41,7 @@ HEIGHT = 0.6  # of the hair that is dyed, as the script's default
 MOST_PIXELS = 10**8
 QUALITY = 75
 HD = 1280, 720
-SECONDS = 10  # of the clip that is timed
+SECONDS = 4  # of the clip that is timed
 
 
 def main() -> None:
@@ -202,7 +202,7 @@ def recode(source: str, target: str) -> None:
     clip = Clip(source, MOST_PIXELS)
     with clip.writer(Path(target), QUALITY) as writer:
         for frame in clip.frames():
-            writer.container.mux(writer.stream.encode(frame.raw))
+            writer.encode(frame.raw)
 
 
 if __name__ == "__main__":

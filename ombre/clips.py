@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 
 import av
 import cv2
@@ -108,7 +109,7 @@ class Clip:
                 self.writers.append(writer)
                 try:
                     yield writer
-                    writer.finish()
+                    writer.encode(None)
                 finally:
                     self.writers.remove(writer)
 
@@ -166,6 +167,7 @@ class Writer:
         self, clip: Clip, source: av.container.InputContainer, container: av.container.OutputContainer, quality: int
     ) -> None:
         self.container, self.notes, self.copies = container, [], {}
+        self.muxing = Lock()  # sound comes from the thread that reads, frames from the one that dyes
         self.container.metadata.update(source.metadata)
         self.container.set_chapters(source.chapters())
         video = video_of(source, clip.path)
@@ -214,16 +216,20 @@ class Writer:
         """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone; None:
         nowhere."""
         raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt)
-        self.container.mux(self.stream.encode(changed(raw, before, after, box, quarters_of(frame.raw))))
+        self.encode(changed(raw, before, after, box, quarters_of(frame.raw)))
+
+    def encode(self, raw: av.VideoFrame | None) -> None:
+        """A frame as it is; None: there are no more."""
+        for packet in self.stream.encode(raw):
+            with self.muxing:
+                self.container.mux_one(packet)
 
     def copy(self, packet: av.Packet) -> None:
         """A packet of another stream, as it is."""
         if packet.stream.index in self.copies and packet.dts is not None:
             packet.stream = self.copies[packet.stream.index]
-            self.container.mux_one(packet)
-
-    def finish(self) -> None:
-        self.container.mux(self.stream.encode(None))
+            with self.muxing:
+                self.container.mux_one(packet)
 
 
 def video_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:

@@ -3,11 +3,14 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -24,6 +27,8 @@ from ombre.recolour import Hair, dye_hair, prepare
 from ombre.steady import MOST_AHEAD, steady_masks
 from ombre.steady_heads import SteadyHeads
 from segmentation.finding.hair_finder import HairFinder
+
+Item = TypeVar("Item")
 
 one_at_a_time = threading.Lock()  # a clip keeps all cores busy by itself, and several would need their memory together
 
@@ -54,7 +59,7 @@ def dye_clip(
         with ExitStack() as stack:
             writers = [stack.enter_context(clip.writer(output / str(row["output"]), quality)) for row in rows]
             advance = stack.enter_context(progress(clip.expected))
-            for frame, mask, motion in steady_masks(clip.frames(), finder, drawn):
+            for frame, mask, motion in ahead(steady_masks(clip.frames(), finder, drawn)):
                 rgb, own = frame.rgb(), drawn(frame)
                 mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
                 hair = prepare(rgb, mask, refine=own is None or masks.refined)
@@ -87,6 +92,18 @@ def dye_clip(
             own = dict(note="; ".join(notes + writer.notes), result_bytes=target.stat().st_size)
             results.append(row | common | own)
         return results
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, worked out in another thread while those before them are used."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        coming = deque(pool.submit(next, items, None) for _ in range(MOST_AHEAD))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, items, None))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def copy(path: Path, target: Path) -> None:

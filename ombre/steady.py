@@ -19,7 +19,7 @@ import numpy as np
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.finding.heads_in_scene import closer_looks
 
-SIDE = 640  # cells of a mask on the frame's longer side
+SIDE = 480  # cells of a mask on the frame's longer side
 DISAGREE = 1.5  # cells of the motion's grid by which forwards and backwards may differ
 CHANGED = 40  # grey levels by which a carried place may differ
 CUT = 0.4  # share of the frame; where less of it is known from the frame before, it is another scene
@@ -38,8 +38,8 @@ class Frame(Protocol):
 
 
 class Motion(NamedTuple):
-    """Where a frame's cells lie in another: `at` (h, w, 2) float32 x and y there; `known` (h, w) float32 0..1, whether
-    they are to be seen there."""
+    """Where a frame's cells, half as many as a mask has, lie in another: `at` (h, w, 2) float32 x and y there; `known`
+    (h, w) float32 0..1, whether they are to be seen there."""
 
     at: np.ndarray
     known: np.ndarray
@@ -53,19 +53,21 @@ class Seen(NamedTuple):
 
     def carried(self, motion: Motion, seconds: float) -> "Seen":
         """The same at the cells of the frame that the motion is of, so many seconds away."""
-        height, width = self.hair.shape
-        grid = motion.known.shape
-        at = cv2.resize(motion.at + 0.5, (width, height)) * np.float32([width / grid[1], height / grid[0]]) - 0.5
+        size = self.hair.shape[::-1]
+        double = np.float32([size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]])
+        at = cv2.resize(motion.at * double + (double - 1) / 2, size)
         both = cv2.remap(cv2.merge(self), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         hair, count = cv2.split(both)
-        return Seen(hair, count * cv2.resize(motion.known, (width, height)) * np.float32(np.exp(-seconds / LASTING)))
+        known = cv2.resize(motion.known * np.float32(np.exp(-seconds / LASTING)), size)
+        return Seen(hair, cv2.multiply(count, known))
 
     def joined(self, other: "Seen | None") -> "Seen":
         """Both, each as much as its looks."""
         if other is None:
             return self
-        count = self.count + other.count
-        return Seen(self.hair + other.count / np.maximum(count, 1e-3) * (other.hair - self.hair), count)
+        count = cv2.add(self.count, other.count)
+        weight = cv2.divide(other.count, cv2.max(count, 1e-3))
+        return Seen(cv2.blendLinear(other.hair, self.hair, weight, 1 - weight), count)
 
 
 @dataclass
@@ -150,12 +152,12 @@ def look(finder: HairFinder, rgb: np.ndarray, hair: np.ndarray | None) -> Seen:
     if not parts:
         mask = finder.mask(rgb)
         return Seen(in_cells(mask), np.ones_like(in_cells(mask)))
-    mask = cv2.resize(cv2.convertScaleAbs(hair), rgb.shape[1::-1])
-    count = np.zeros(mask.shape, np.float32)
+    mask, count = cv2.resize(cv2.convertScaleAbs(hair), rgb.shape[1::-1]), np.zeros_like(hair)
+    scale = len(hair) / len(rgb)
     for part in parts:
         finder.look(rgb, part, mask)
-        count[part.slices] = 1
-    return Seen(in_cells(mask), in_cells(count))
+        count[tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part.slices)] = 1
+    return Seen(in_cells(mask), count)
 
 
 def in_cells(plane: np.ndarray) -> np.ndarray:
@@ -178,7 +180,7 @@ def motion(there: np.ndarray, back: np.ndarray, of: np.ndarray, to: np.ndarray) 
     home = cv2.remap(back, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e4, 1e4))
     seen = cv2.remap(to, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     same = cv2.blur(cv2.absdiff(seen, of), (3, 3)) < CHANGED
-    known = np.float32(np.linalg.norm(there + home, axis=2) <= DISAGREE) * same
+    known = np.float32(cv2.magnitude(*cv2.split(there + home)) <= DISAGREE) * same
     return Motion(at, np.float32(known if known.mean() >= CUT else np.zeros_like(known)))
 
 
