@@ -471,3 +471,45 @@ def facexformer_or_stub(complaint, *arguments):
     if "folder" in complaint:
         return made_teacher("t", lambda rgb: rgb[..., 0] / 255)
     return teachers.facexformer(*arguments)
+
+
+# ---- the teacher's weights as they lie ----
+
+
+def test_a_checkpoint_put_there_by_hand_is_checked_once(tmp_path, monkeypatch):
+    place = tmp_path / "facexformer.pt"
+    monkeypatch.setattr(teachers, "WEIGHTS", place)
+    place.write_bytes(b"cut short")
+    with pytest.raises(WeightsError, match="is not the official checkpoint"):
+        teachers.fetch_facexformer()
+    monkeypatch.setattr(teachers, "SUM", sha256(place))
+    teachers.fetch_facexformer()
+    monkeypatch.setattr(teachers, "sha256", lambda path: pytest.fail("it is read again"))
+    teachers.fetch_facexformer()
+    place.write_bytes(b"changed since")
+    monkeypatch.undo()
+    monkeypatch.setattr(teachers, "WEIGHTS", place)
+    with pytest.raises(WeightsError, match="is not the official checkpoint"):
+        teachers.fetch_facexformer()
+
+
+def test_the_checkpoint_is_fetched_however_its_place_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(teachers, "WEIGHTS", tmp_path / "models" / "facexformer.pt")
+    monkeypatch.setattr(teachers, "fetch_facexformer", lambda: pytest.fail("fetched"))
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(pytest.fail.Exception, match="fetched"):
+        teachers.facexformer(Path("models/../models/facexformer.pt"), "cpu")
+
+
+def test_weights_that_give_no_numbers_end_the_run_before_the_first_picture(tmp_path, monkeypatch):
+    class Nan:
+        def to(self, place):
+            return self
+
+        def hair(self, x, dtype):
+            return torch.full(x.shape[:3], float("nan"))
+
+    monkeypatch.setattr(teachers, "load_facexformer", lambda weights: Nan())
+    with pytest.raises(WeightsError, match="not numbers"):
+        teachers.ready_facexformer(tmp_path / "bad.pt", "cpu", "float32")
