@@ -173,13 +173,15 @@ class Steps:
 
 def start(recipe: Recipe) -> EffiSegNet:
     """The student at the start of its training."""
-    model = EffiSegNet(upsampling=recipe.upsampling)
-    if recipe.warm_start == "lite0":
+    before = None if recipe.warm_start in ("none", "lite0", "imagenet") else load_student(Path(recipe.warm_start))
+    own = before.upsampling if before else "nearest"
+    model = EffiSegNet(upsampling=own if recipe.upsampling == "auto" else recipe.upsampling)
+    if before:
+        model.load_state_dict(before.state_dict())
+    elif recipe.warm_start == "lite0":
         start_from_lite0(model.encoder)
     elif recipe.warm_start == "imagenet":
         start_from_imagenet(model.encoder)
-    elif recipe.warm_start != "none":
-        model.load_state_dict(load_student(Path(recipe.warm_start)).state_dict())
     return model
 
 

@@ -30,7 +30,11 @@ class Recipe:
     warm_start: str = setting(
         "none", "none, lite0, imagenet (encoders trained on ImageNet) or a student's weights file"
     )
-    upsampling: str = setting("nearest", "of the decoder; bilinear masks show no grid", ("nearest", "bilinear"))
+    upsampling: str = setting(
+        "auto",
+        "of the decoder: bilinear masks show no grid; auto is that of the weights to start from, else nearest",
+        ("auto", "nearest", "bilinear"),
+    )
     ema: float = setting(
         0.0, "decay a step of the weights' exponential moving average; 0 takes the weights themselves", (0.0, 0.999999)
     )
