@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from common.pictures import read_picture
-from segmentation.finding.hair_finder import HairFinder, fading
-from segmentation.finding.heads_in_scene import MOST, Part, closer_looks, pieces
+from segmentation.finding.hair_finder import FINE, HairFinder, fading
+from segmentation.finding.heads_in_scene import MOST, Part, closer_looks, is_far_away, pieces
 from segmentation.student.frame import to_mask
 from segmentation.training.metrics import measure
 
@@ -28,15 +28,41 @@ def finder() -> HairFinder:
     return HairFinder(device="cpu")
 
 
-def test_a_far_away_head_is_seen_better_by_a_closer_look(finder):
+def in_a_scene(finder, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A portrait of 230 x 230 on a wall (side, side + 200), and the hair that is found in the portrait alone."""
     portrait = read_picture(SAMPLE).rgb8[:230, 100:330]
-    wanted = np.zeros((700, 900), np.uint8)
-    wanted[150:380, 300:530] = finder.mask(portrait)
-    scene = np.full((700, 900, 3), (150, 170, 190), np.uint8)
-    scene[150:380, 300:530] = portrait
+    place = np.s_[side // 3 : side // 3 + 230, side // 2 : side // 2 + 230]
+    scene, wanted = np.full((side, side + 200, 3), (150, 170, 190), np.uint8), np.zeros((side, side + 200), np.uint8)
+    scene[place], wanted[place] = portrait, finder.mask(portrait)
+    return scene, wanted
+
+
+@pytest.mark.parametrize("side", [700, 1000])
+def test_a_far_away_head_is_seen_better_by_a_closer_look(finder, side):
+    scene, wanted = in_a_scene(finder, side)
     one_look = to_mask(finder.probability(scene), *scene.shape[:2])
-    plain, closer = (measure(found, wanted)["boundary_f1"] for found in (one_look, finder.mask(scene)))
-    assert closer > plain and closer > 0.8
+    plain, closer = (measure(found, wanted)["iou"] for found in (one_look, finder.mask(scene)))
+    assert closer > plain + 0.1 and closer > 0.9
+
+
+def test_a_head_that_one_look_overlooks_is_found_by_a_search(finder):
+    scene, wanted = in_a_scene(finder, 700)
+    wide, hair = np.full((1500, 2600, 3), (150, 170, 190), np.uint8), np.zeros((1500, 2600), np.uint8)
+    wide[:700, :900], hair[:700, :900] = scene, wanted
+    assert is_far_away(finder.probability(wide), *wide.shape[:2])
+    assert finder.search(wide)[wanted_cells(hair)].mean() > 0.3
+    assert measure(finder.mask(wide), hair)["iou"] > 0.9
+
+
+def wanted_cells(hair: np.ndarray) -> np.ndarray:
+    """Where a search should see the hair: (FINE, FINE) bool."""
+    return cv2.resize(hair, (FINE, FINE), interpolation=cv2.INTER_AREA) > 127
+
+
+def test_portraits_are_not_searched_and_scenes_are():
+    assert not is_far_away(probability_of((60, 60, 100, 100)), 1000, 1000)
+    assert is_far_away(probability_of((60, 60, 30, 30)), 1000, 1000) and is_far_away(probability_of(), 1000, 1000)
+    assert not is_far_away(probability_of(), 300, 300), "nearer looks would show no more"
 
 
 def test_in_a_row_of_eight_every_head_is_found(finder):
@@ -48,7 +74,7 @@ def test_in_a_row_of_eight_every_head_is_found(finder):
 
 def test_a_look_is_square_has_room_and_stays_in_the_picture():
     (look,) = closer_looks(probability_of((100, 0, 24, 16)), 448, 672)  # 72 x 32 pixels around (16, 336)
-    assert look == Part(0, 264, 88, 408)
+    assert look == Part(0, 271, 81, 401)
 
 
 def test_hair_that_fills_the_picture_or_is_not_there_needs_no_closer_look():
