@@ -35,24 +35,9 @@ def main() -> None:
     rows = {}
     for loss in LOSSES:
         run = OUTPUT / loss
-        code = student(
-            [
-                "train",
-                "--data",
-                str(options.data),
-                "--val",
-                str(options.val),
-                "--loss",
-                loss,
-                "--output",
-                str(run),
-                "--epochs",
-                str(options.epochs),
-                "--size",
-                str(options.size),
-                *recipe,
-            ]
-        )
+        where = ["--data", options.data, "--val", options.val, "--output", run]
+        short = ["--loss", loss, "--epochs", options.epochs, "--size", options.size, *recipe]
+        code = student(["train", *map(str, [*where, *short])])
         if code:
             sys.exit(code)
         rows[loss] = pd.read_csv(run / "test" / "metrics.csv", index_col="set").loc["all", FIGURES]

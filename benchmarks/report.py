@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import any_photograph  # noqa: E402
 from benchmarks.losses import OUTPUT as LOSSES  # noqa: E402
+from benchmarks.markdown import of_frame as markdown  # noqa: E402
 from common.files import replacing  # noqa: E402
 from common.pictures import Picture, read_picture, write_picture  # noqa: E402
 from segmentation.facexformer.model import FaceXFormer  # noqa: E402
@@ -174,14 +175,6 @@ def found_on_samples(finder: HairFinder, height: int = 400) -> np.ndarray:
             cv2.resize(tile, (round(height * tile.shape[1] / tile.shape[0]), height), interpolation=cv2.INTER_AREA)
         )
     return np.hstack(tiles)
-
-
-def markdown(table: pd.DataFrame, digits: int = 4) -> str:
-    """A table with its index, as Markdown."""
-    head = [table.index.name, *table.columns]
-    rows = [[index, *row] for index, row in zip(table.index, table.astype(object).itertuples(index=False))]
-    lines = [[f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in [head, ["---"] * len(head), *lines])
 
 
 if __name__ == "__main__":

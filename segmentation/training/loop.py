@@ -18,7 +18,7 @@ from tqdm import tqdm
 from common.device import rank_and_size
 from common.files import replacing
 from common.progress import say
-from segmentation.student.network import EffiSegNet, load_student, save_student
+from segmentation.student.network import EffiSegNet, save_student
 from segmentation.training import ranks
 from segmentation.training.dataset import Batches, PairDataset, epoch_batches, load
 from segmentation.training.losses import make_loss
@@ -45,7 +45,7 @@ from segmentation.training.state import (
     resume,
 )  # fmt: skip
 from segmentation.training.validate import Validation, logits_of
-from segmentation.training.warm_start import start_from_imagenet, start_from_lite0
+from segmentation.training.warm_start import start
 
 
 @dataclass(frozen=True)
@@ -169,20 +169,6 @@ class Steps:
         scaler.update()
         optimizer.zero_grad()
         return loss.detach()
-
-
-def start(recipe: Recipe) -> EffiSegNet:
-    """The student at the start of its training."""
-    before = None if recipe.warm_start in ("none", "lite0", "imagenet") else load_student(Path(recipe.warm_start))
-    own = before.upsampling if before else "nearest"
-    model = EffiSegNet(upsampling=own if recipe.upsampling == "auto" else recipe.upsampling)
-    if before:
-        model.load_state_dict(before.state_dict())
-    elif recipe.warm_start == "lite0":
-        start_from_lite0(model.encoder)
-    elif recipe.warm_start == "imagenet":
-        start_from_imagenet(model.encoder)
-    return model
 
 
 def keep_depthwise_in_float32(model: EffiSegNet) -> None:

@@ -1,13 +1,31 @@
-"""ImageNet weights to start the encoder from."""
+"""The student at the start of a training: from nothing, from ImageNet's weights, or from another student's."""
+
+from pathlib import Path
 
 import torch
 from efficientnet_pytorch import EfficientNet
 from torch import Tensor
 
 from common.weights import WeightsError, load_state_dict
+from segmentation.student.network import EffiSegNet, load_student
+from segmentation.training.recipe import Recipe
 
 # The gates of squeeze-excitation start at sigmoid(4) = 0.98: a network that was trained without them hardly notices.
 OPEN_GATE = 4.0
+
+
+def start(recipe: Recipe) -> EffiSegNet:
+    """The student at the start of its training. Raises WeightsError: the weights to start from cannot be had."""
+    before = None if recipe.warm_start in ("none", "lite0", "imagenet") else load_student(Path(recipe.warm_start))
+    own = before.upsampling if before else "nearest"
+    model = EffiSegNet(upsampling=own if recipe.upsampling == "auto" else recipe.upsampling)
+    if before:
+        model.load_state_dict(before.state_dict())
+    elif recipe.warm_start == "lite0":
+        start_from_lite0(model.encoder)
+    elif recipe.warm_start == "imagenet":
+        start_from_imagenet(model.encoder)
+    return model
 
 
 def start_from_lite0(encoder: EfficientNet) -> None:
