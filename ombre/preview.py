@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
 def serve(options: argparse.Namespace) -> int:
     """Serve the page until the process is asked to stop. Raises ValueError, WeightsError."""
     remove_leftovers()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
     with TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))  # read when Gradio is imported
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -84,7 +85,6 @@ def serve(options: argparse.Namespace) -> int:
             print(f"{address}  (Ctrl-C ends it)", flush=True)
             if not options.no_browser:
                 webbrowser.open(address)  # it waits at the door until the server answers
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
             with suppress(KeyboardInterrupt):
                 server.run(sockets=[door])
     return 0

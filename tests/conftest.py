@@ -10,6 +10,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="DIR", help="write pictures of the page in the browser there")
+
+
 @pytest.fixture(scope="session")
 def published(tmp_path_factory) -> Path:
     """The published student checkpoint's names and shapes, filled as the golden values were."""

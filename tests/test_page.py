@@ -127,8 +127,11 @@ def test_language_of_a_browser(accepted, language):
 
 def test_changes_of_one_control_are_undone_together(visitor):
     for height in (0.5, 0.4, 0.3):
-        visitor.change("ombre_height", height)
+        visitor.change("ombre_height", height, moving=True)
+    visitor.change("upper", "blue")
     visitor.change("upper", "platinum")
+    visitor.undo()
+    assert visitor.step.look.color == "blue"
     visitor.undo()
     assert visitor.step.look == Look("pink", 0.3)
     visitor.undo()

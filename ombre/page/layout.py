@@ -100,9 +100,14 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
 
         latest, each = {"trigger_mode": "always_last"}, {"trigger_mode": "multiple"}
         for name, control in controls.items():
-            on(control.input, lambda visitor, _, value, name=name: visitor.change(name, value), [control], **latest)
-        on(upper.choose, lambda visitor, data: visitor.change("upper", data["key"]), **latest)
-        on(lower.choose, lambda visitor, data: visitor.change("lower", data["key"]), **latest)
+            on(
+                control.input,
+                lambda visitor, _, value, name=name: visitor.change(name, value, True),
+                [control],
+                **latest,
+            )
+        on(upper.choose, lambda visitor, data: visitor.change("upper", data["key"], data["moving"]), **latest)
+        on(lower.choose, lambda visitor, data: visitor.change("lower", data["key"], data["moving"]), **latest)
         on(gallery.choose, lambda visitor, data: visitor.choose(data["key"]), **each)
         on(viewer.paint, lambda visitor, data: visitor.paint(stroke_from(data)), **each)
         on(viewer.clear, lambda visitor, _: visitor.paint(None), **each)

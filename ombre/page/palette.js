@@ -1,10 +1,10 @@
 // A colour to choose: swatches, a hue bar, any colour of one's own.
 // props.shades = [[{key, label, color}]] in groups; props.none: the label of "no colour", "" where there has to be one;
-// props.value = the colour chosen, as a text. Triggers 'choose' with {key}.
+// props.value = the colour chosen, as a text. Triggers 'choose' with {key, moving}.
 const swatches = element.querySelector(".swatches");
 const hue = element.querySelector(".hue");
 const own = element.querySelector(".own");
-const choose = (key) => trigger("choose", { key });
+const choose = (key, moving) => trigger("choose", { key, moving });
 
 function swatch({ key, label, color }) {
 	const button = document.createElement("button");
@@ -14,7 +14,7 @@ function swatch({ key, label, color }) {
 	button.setAttribute("aria-label", label);
 	button.style.background = color;
 	if (!key) button.classList.add("none");
-	button.addEventListener("click", () => choose(key));
+	button.addEventListener("click", () => choose(key, false));
 	return button;
 }
 
@@ -39,7 +39,7 @@ swatches.replaceChildren(
 		return group;
 	}),
 );
-hue.addEventListener("input", () => choose(hue.value));
-own.addEventListener("input", () => choose(own.value));
+hue.addEventListener("input", () => choose(hue.value, true));
+own.addEventListener("input", () => choose(own.value, true));
 watch("value", show);
 show();

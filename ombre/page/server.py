@@ -43,8 +43,8 @@ HOSTS = ["127.0.0.1", "localhost"]
 def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> FastAPI:
     """The whole application; a page for each language, and / that leads to the browser's own."""
     app = FastAPI(openapi_url=None)
-    app.add_middleware(_WithHeaders)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+    app.add_middleware(_WithHeaders)
 
     @app.get("/")
     def start(request: Request) -> Response:

@@ -18,7 +18,7 @@ from ombre.recolour import Hair
 
 MOST_PICTURES = 200  # of a visitor, at a time
 MOST_STEPS = 300  # that can be undone
-ONE_MOVE = 1.0  # seconds: changes of one control that follow each other within it are undone together
+ONE_MOVE = 1.0  # seconds: places of a moving control that follow each other within it are undone together
 MANY = 2  # pictures whose hair is looked for at a time: a large one takes memory
 
 
@@ -105,14 +105,15 @@ class Visitor:
                 self.version += 1
                 self.choose(next(reversed(self.pictures), 0))
 
-    def change(self, name: str, value: object) -> None:
-        """Set one thing of the look. Raises ValueError for a value that it cannot have."""
+    def change(self, name: str, value: object, moving: bool = False) -> None:
+        """Set one thing of the look, by a control that is `moving` maybe. Raises ValueError for a value that it cannot
+        have."""
         with self.lock:
             look = changed(self.step.look, name, value)
             before, when = self._last
             now = time.monotonic()
-            self._go_to(replace(self.step, look=look), again=before == name and now - when < ONE_MOVE)
-            self._last = (name, now)
+            self._go_to(replace(self.step, look=look), again=moving and before == name and now - when < ONE_MOVE)
+            self._last = (name if moving else "", now)
 
     def paint(self, stroke: Stroke | None) -> None:
         """Lay a stroke over the mask of the picture that is shown; None takes all of them away."""

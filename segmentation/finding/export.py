@@ -5,10 +5,10 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from unittest.mock import patch
 
 from common.progress import say
 from common.weights import WeightsError, sha256
+from segmentation.finding.engines import untold
 from segmentation.student.frame import INPUT_SIZE
 
 NETWORK = Path(__file__).parents[1] / "student" / "network.py"
@@ -56,7 +56,8 @@ def sums(folder: Path) -> str:
 
 def export(weights: Path, folder: Path) -> None:
     """Write the student as `model.xml` and `model.bin` for OpenVINO, their checksums beside them."""
-    import openvino as ov
+    with untold():
+        import openvino as ov
     import torch
 
     from segmentation.student.network import HairProbability, load_student
@@ -64,8 +65,7 @@ def export(weights: Path, folder: Path) -> None:
     say(f"preparing {weights.name} for this processor, once")
     network = HairProbability(load_student(weights)).eval()
     example = torch.zeros(1, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
-    # The converter would tell its makers that it is used, but not from tests.
-    with warnings.catch_warnings(), patch.dict(os.environ, CI="true"):
+    with warnings.catch_warnings(), untold():
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
         model = ov.convert_model(network, example_input=example, input=[ov.PartialShape(example.shape)])
     folder.mkdir()

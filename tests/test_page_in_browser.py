@@ -1,0 +1,366 @@
+"""The page in a real browser: headless Chromium, driven by Playwright.
+
+With `--screenshots docs` it writes the pictures that README shows.
+"""
+
+import http.client
+import io
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from common.pictures import Picture, read_mask, read_picture, write_picture
+
+pytest.importorskip("gradio", reason="the page's packages are not installed: requirements-preview.txt")
+driver = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "data" / "samples" / "astronaut.jpg"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream"]
+FLAGS += ["--use-fake-device-for-media-stream"]
+SLIDERS = ["ombre_height", "ombre_grad_height", "strength", "lightness"]
+# The script, in a process that names every address beyond this machine that it asks for.
+WATCHED = """
+import runpy, sys
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        host = arguments[1][0] if event == "socket.connect" and isinstance(arguments[1], tuple) else arguments[0]
+        if isinstance(host, str) and host not in ("127.0.0.1", "localhost", "::1"):
+            print("OUTSIDE", event, host, file=sys.stderr, flush=True)
+sys.addaudithook(watch)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+class Server:
+    """A running page; its visitors' files lie in `folder`, what it says on stderr in `log`."""
+
+    def __init__(self, folder: Path, *options: str):
+        self.folder, self.log = folder, folder / "stderr.txt"
+        command = [
+            sys.executable,
+            "-c",
+            WATCHED,
+            ROOT / "ombre" / "preview.py",
+            "--no-browser",
+            "--port",
+            "0",
+            *options,
+        ]
+        with open(self.log, "w") as log:
+            environment = os.environ | {"TMPDIR": str(folder)}
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        self.address = self.process.stdout.readline().split()[0]
+
+    def visitors(self) -> list[Path]:
+        return list(self.folder.glob("ombre-page-*/visitors/*"))
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(30) == 0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("page"), "--max-megapixels", "4", "--max-megabytes", "20")
+    yield server
+    server.stop()
+    assert not list(server.folder.glob("ombre-page-*"))
+    assert "OUTSIDE" not in server.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with driver.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Person:
+    """Somebody who has the page open."""
+
+    def __init__(self, browser, server: Server, **how):
+        how = {"viewport": {"width": 1280, "height": 1000}, "locale": "en-US"} | how
+        self.context = browser.new_context(**how)
+        self.context.set_default_timeout(30_000)
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(server.address)
+        self.page.wait_for_selector("#samples .strip button")
+        # the page has its start from the server when the sliders have
+        self.page.wait_for_function("document.querySelector('#ombre_height input').value === '0.6'")
+
+    def version(self) -> str | None:
+        stage = self.page.locator(".stage")
+        return stage.get_attribute("data-version") if stage.count() else None
+
+    def seen(self, after: str | None = None) -> bytes:
+        """The dyed picture on the page, as a JPEG, once it is another than that of the version `after`."""
+        self.page.wait_for_function("v => (document.querySelector('.stage')?.dataset.version ?? null) !== v", arg=after)
+        read = "fetch(document.querySelector('.after').src).then(answer => answer.arrayBuffer())"
+        return bytes(self.page.evaluate(f"async () => [...new Uint8Array(await {read})]"))
+
+    def does(self, act) -> bytes:
+        """What is seen after something that changes the picture."""
+        before = self.version()
+        act()
+        return self.seen(before)
+
+    def upload(self, *files: Path) -> bytes:
+        return self.does(lambda: self.page.set_input_files("#upload input[type=file]", files))
+
+    def set_slider(self, place: str, value: float) -> bytes:
+        return self.does(lambda: self.page.locator(f"{place} input[type=range]").first.fill(str(value)))
+
+    def presses(self, place: str, key: str) -> bytes:
+        def press() -> None:
+            self.page.locator(place).first.focus()
+            self.page.keyboard.press(key)
+
+        return self.does(press)
+
+    def download(self, link: str) -> tuple[str, Path]:
+        with self.page.expect_download() as waiting:
+            self.page.click(f".downloads {link}")
+        return waiting.value.suggested_filename, Path(waiting.value.path())
+
+    def leaves(self) -> None:
+        self.context.close()
+        assert not self.errors
+        beyond = [url for url in self.requests if urlsplit(url).scheme not in ("data", "blob")]
+        assert {urlsplit(url).hostname for url in beyond} == {"127.0.0.1"}
+
+
+@pytest.fixture
+def person(browser, server):
+    person = Person(browser, server)
+    yield person
+    person.leaves()
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "a photo.png"
+    write_picture(path, Picture(read_picture(SAMPLE).rgb))
+    return path
+
+
+def dyed_by_the_command(person: Person, photo: Path, tmp_path: Path) -> np.ndarray:
+    """Pixels that the command shown on the page gives."""
+    words = shlex.split(person.page.input_value("#command textarea"))
+    assert words[0] == "python" and photo.name in words
+    words = [sys.executable, ROOT / words[1], *(str(photo) if word == photo.name else word for word in words[2:])]
+    subprocess.run([*words, "--output", tmp_path / "dyed"], check=True, capture_output=True)
+    (result,) = (tmp_path / "dyed").glob("*.png")
+    return read_picture(result).rgb
+
+
+def test_each_control_changes_the_picture_and_the_download_is_that_of_the_command(person, photo, tmp_path):
+    seen = [person.upload(photo)]
+    for slider in SLIDERS:
+        seen.append(person.set_slider(f"#{slider}", 0.35))
+    seen.append(person.does(lambda: person.page.click("#upper button[aria-label=platinum]")))
+    seen.append(person.set_slider("#upper", 0.4))
+    seen.append(person.does(lambda: person.page.fill("#upper input[type=color]", "#804020")))
+    person.page.click("text=Second colour, at the lower end >> nth=0")
+    seen.append(person.does(lambda: person.page.click("#lower button[aria-label=mint]")))
+    seen.append(person.does(lambda: person.page.check("#reverse input")))
+    assert len(set(seen)) == len(seen)
+    assert "#804020>mint" in person.page.input_value("#command textarea")
+
+    name, file = person.download(".dyed")
+    assert name == "a photo_804020_to_mint_h0.35_g0.35_s0.35_l0.35_roots.png"
+    rgb = read_picture(file).rgb
+    assert (rgb != read_picture(photo).rgb).any()
+    assert (rgb == dyed_by_the_command(person, photo, tmp_path)).all()
+
+    for before in reversed(seen[:-1]):
+        assert person.does(lambda: person.page.click("#undo")) == before
+    assert person.page.input_value("#ombre_height input[type=number]") == "0.6"
+
+
+def test_before_and_after_and_a_jpeg_with_its_metadata(person):
+    person.does(lambda: person.page.click("#samples .strip button >> nth=0"))
+    clip = "getComputedStyle(document.querySelector('.before')).clipPath"
+    assert "70%" in person.page.evaluate(clip)
+    person.page.locator(".cut-at").fill("80")
+    assert "20%" in person.page.evaluate(clip)
+    name, file = person.download(".dyed")
+    assert name == f"{SAMPLE.stem}_pink.jpg"
+    made, original = read_picture(file), read_picture(SAMPLE)
+    assert made.jpeg and (made.icc, made.metadata) == (original.icc, original.metadata)
+
+
+def test_paint_by_pointer_and_keys_goes_into_the_mask_and_is_undone(person, photo):
+    plain = person.upload(photo)
+    person.page.check("[name=paint][value=add]")
+    person.page.wait_for_function("document.querySelector('.found').naturalWidth > 0")
+    box = person.page.locator(".stage").bounding_box()
+
+    def stroke() -> None:
+        person.page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.3 * box["height"])
+        person.page.mouse.down()
+        person.page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.7 * box["height"], steps=4)
+        person.page.mouse.up()
+
+    painted = person.does(stroke)
+    mask = read_mask(person.download(".mask")[1])
+    assert mask[256, 51] == 255 and mask[10, 10] < 20
+    person.page.check("[name=paint][value=out]")
+    out = person.presses(".stage", " ")  # the brush is where the pointer left it
+    mask = read_mask(person.download(".mask")[1])
+    assert mask[int(0.7 * 512), 51] == 0 and mask[int(0.4 * 512), 51] == 255
+    assert len({plain, painted, out}) == 3
+    assert person.presses(".stage", "Control+z") == painted
+    assert person.presses(".stage", "Control+z") == plain
+    person.does(stroke)
+    assert person.does(lambda: person.page.click(".clear")) == plain
+
+
+def test_every_control_is_reached_and_moved_by_keys(person):
+    names = set()
+    person.does(lambda: person.page.click("#samples .strip button >> nth=0"))
+    around = """() => {
+        let part = document.activeElement, names = [];
+        for (; part; part = part.parentElement) names.push(part.id, ...part.classList);
+        return names;
+    }"""
+    person.page.locator(".cut-at").focus()
+    for _ in range(120):
+        person.page.keyboard.press("Tab")
+        names.update(person.page.evaluate(around))
+    assert names >= {
+        "samples",
+        "upper",
+        "hue",
+        "own",
+        *SLIDERS,
+        "reverse",
+        "undo",
+        "remove",
+        "show-found",
+        "dyed",
+        "mask",
+    }
+    assert person.presses("#ombre_height input[type=range]", "ArrowLeft")
+    assert "--ombre-height 0.59" in person.page.input_value("#command textarea")
+    assert person.presses("#upper .swatches button >> nth=3", "Enter")
+
+
+def test_what_is_no_picture_or_too_large_is_a_sentence(person, tmp_path):
+    broken, huge, heavy = tmp_path / "broken.jpg", tmp_path / "huge.png", tmp_path / "heavy.bmp"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
+    write_picture(huge, Picture(np.zeros((2100, 2100, 3), np.uint8)))
+    heavy.write_bytes(bytes(21_000_000))
+    for file, words in ((broken, "cannot be used: broken.jpg"), (huge, "over the limit of 4"), (heavy, "size")):
+        person.page.set_input_files("#upload input[type=file]", file)
+        toast = person.page.locator(".toast-wrap", has_text=words)
+        toast.wait_for()
+        assert "Traceback" not in toast.inner_text() and str(tmp_path) not in toast.inner_text()
+    assert person.upload(SAMPLE)
+
+
+def test_several_pictures_share_the_look_and_come_home_together(person, photo):
+    first = person.upload(photo)
+    person.upload(SAMPLE)
+    person.page.wait_for_function("document.querySelectorAll('#gallery img').length === 2")
+    small = "[...document.querySelectorAll('#gallery img')].map(i => i.naturalWidth)"
+    person.page.wait_for_function(f"{small}.every(width => width === 240)")
+    assert person.does(lambda: person.page.click("#gallery button >> nth=0")) == first
+    person.does(lambda: person.page.click("#upper button[aria-label=blue]"))
+    name, file = person.download(".all")
+    archive = zipfile.ZipFile(io.BytesIO(file.read_bytes()))
+    assert name == "ombre.zip"
+    assert archive.namelist() == ["a photo_blue.png", f"{SAMPLE.stem}_blue.jpg", "command.txt"]
+    person.does(lambda: person.page.click("#remove"))
+    assert person.page.locator(".downloads .all").is_hidden()
+
+
+def test_the_camera(person):
+    person.page.click("#camera button >> nth=0")
+    person.page.click("#camera button:has-text('Access Webcam'), #camera [title*='webcam' i]")
+    person.does(lambda: person.page.locator("#camera button[aria-label='capture photo']").click())
+    assert "No hair was found" in person.page.inner_text(".note")  # on a test card
+
+
+def test_visitors_are_apart_and_their_pictures_go(browser, server, photo):
+    others = len(server.visitors())
+    people = [Person(browser, server) for _ in range(4)]
+    for person in people:  # all at once: none waits for another's picture
+        person.page.set_input_files("#upload input[type=file]", photo)
+    plain = {person.seen() for person in people}
+    assert len(plain) == 1 and len(server.visitors()) == others + 4
+    changed = people[0].set_slider("#ombre_height", 0.2)
+    assert changed not in plain and people[1].seen() in plain
+    for person in people:
+        person.leaves()
+    deadline = time.monotonic() + 20
+    while len(server.visitors()) > others and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(server.visitors()) == others
+    assert not [path for path in server.folder.rglob("a photo.png") if "visitors" not in path.parts]
+
+
+def test_only_this_machine_is_served(server):
+    port = urlsplit(server.address).port
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.2", port), timeout=5)
+    for host, status in (("127.0.0.1", 307), ("elsewhere.example", 400)):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/", headers={"Host": host})
+        answer = connection.getresponse()
+        assert answer.status == status
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        connection.close()
+
+
+def test_on_a_telephone_in_korean_and_in_the_dark(browser, server, request):
+    how = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+    person = Person(browser, server, locale="ko-KR", color_scheme="dark", **how)
+    person.does(lambda: person.page.tap("#samples .strip button >> nth=0"))
+    assert person.page.evaluate("document.documentElement.lang") == "ko"
+    assert "머리" in person.page.inner_text(".tools")
+    assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert person.page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    person.page.locator("#ombre_height").scroll_into_view_if_needed()
+    person.page.evaluate("document.querySelector('#ombre_height').scrollIntoView({block: 'center'})")
+    assert person.page.evaluate("document.querySelector('.stage').getBoundingClientRect().top >= 0")  # still in sight
+    assert person.set_slider("#ombre_height", 0.9)
+    take_screenshot(person, request, "page_telephone.jpg")
+    person.leaves()
+
+
+def test_a_view_for_the_readme(browser, server, request):
+    person = Person(browser, server, viewport={"width": 1280, "height": 960})
+    person.does(lambda: person.page.click("#samples .strip button >> nth=0"))
+    person.does(lambda: person.page.click("#upper button[aria-label='rose gold']"))
+    assert person.set_slider("#ombre_height", 0.8)
+    take_screenshot(person, request, "page_desktop.jpg")
+    person.leaves()
+
+
+def take_screenshot(person: Person, request, name: str) -> None:
+    folder = request.config.getoption("--screenshots")
+    if folder:
+        person.page.wait_for_timeout(500)
+        person.page.screenshot(path=Path(folder) / name, type="jpeg", quality=85)
