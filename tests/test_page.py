@@ -15,7 +15,7 @@ from common.pictures import Picture, PictureError, read_mask, read_picture, writ
 from ombre.look import Look
 from ombre.page import results
 from ombre.page.choosing import START, changed, command
-from ombre.page.shown import VIEW_PIXELS
+from ombre.page.picture import VIEW_PIXELS
 from ombre.page.strokes import Stroke, paint, stroke_from
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitors
@@ -181,8 +181,14 @@ def test_all_in_one_file(visitors, visitor, photo):
     assert len(pieces) >= 3  # it comes as it is made
     archive = zipfile.ZipFile(BytesIO(b"".join(pieces)))
     assert archive.testzip() is None
-    assert archive.namelist() == ["anna_pink.png", "masks/anna.png", "anna_pink_2.png", "command.txt"]
-    assert "--color pink" in archive.read("command.txt").decode()
+    assert archive.namelist() == [
+        "anna_pink.png",
+        "masks/anna.png",
+        "anna_pink_2.png",
+        "masks/anna_2.png",
+        "command.txt",
+    ]
+    assert "--masks masks --refine-masks --color pink" in archive.read("command.txt").decode()
 
 
 def test_a_broken_picture_leaves_nothing(visitors, visitor, tmp_path):

@@ -166,11 +166,11 @@ def photo(tmp_path):
 
 
 def dyed_by_the_command(person: Person, photo: Path, tmp_path: Path) -> np.ndarray:
-    """Pixels that the command shown on the page gives."""
+    """Pixels that the command shown on the page gives, started where the picture lies."""
     words = shlex.split(person.page.input_value("#command textarea"))
     assert words[0] == "python" and photo.name in words
-    words = [sys.executable, ROOT / words[1], *(str(photo) if word == photo.name else word for word in words[2:])]
-    subprocess.run([*words, "--output", tmp_path / "dyed"], check=True, capture_output=True)
+    command = [sys.executable, ROOT / words[1], *words[2:], "--output", tmp_path / "dyed"]
+    subprocess.run(command, check=True, capture_output=True, cwd=photo.parent)
     (result,) = (tmp_path / "dyed").glob("*.png")
     return read_picture(result).rgb
 
@@ -211,7 +211,7 @@ def test_before_and_after_and_a_jpeg_with_its_metadata(person):
     assert made.jpeg and (made.icc, made.metadata) == (original.icc, original.metadata)
 
 
-def test_paint_by_pointer_and_keys_goes_into_the_mask_and_is_undone(person, photo):
+def test_paint_by_pointer_and_keys_goes_into_the_mask_and_is_undone(person, photo, tmp_path):
     plain = person.upload(photo)
     person.page.check("[name=paint][value=add]")
     person.page.wait_for_function("document.querySelector('.found').naturalWidth > 0")
@@ -231,6 +231,11 @@ def test_paint_by_pointer_and_keys_goes_into_the_mask_and_is_undone(person, phot
     mask = read_mask(person.download(".mask")[1])
     assert mask[int(0.7 * 512), 51] == 0 and mask[int(0.4 * 512), 51] == 255
     assert len({plain, painted, out}) == 3
+    (photo.parent / "masks").mkdir()
+    name, file = person.download(".mask")
+    shutil.copyfile(file, photo.parent / "masks" / name)
+    rgb = read_picture(person.download(".dyed")[1]).rgb
+    assert (rgb == dyed_by_the_command(person, photo, tmp_path)).all()
     assert person.presses(".stage", "Control+z") == painted
     assert person.presses(".stage", "Control+z") == plain
     person.does(stroke)
@@ -352,7 +357,7 @@ def test_on_a_telephone_in_korean_and_in_the_dark(browser, server, request):
 
 def test_a_view_for_the_readme(browser, server, request):
     person = Person(browser, server, viewport={"width": 1280, "height": 960})
-    person.does(lambda: person.page.click("#samples .strip button >> nth=0"))
+    person.does(lambda: person.page.click("#samples button[aria-label='black flying']"))
     person.does(lambda: person.page.click("#upper button[aria-label='rose gold']"))
     assert person.set_slider("#ombre_height", 0.8)
     take_screenshot(person, request, "page_desktop.jpg")

@@ -9,8 +9,8 @@ import gradio as gr
 from common.pictures import read_picture
 from common.profiles import in_srgb8
 from ombre.page.choosing import colors_of
+from ombre.page.picture import jpeg
 from ombre.page.results import command_of
-from ombre.page.shown import jpeg
 from ombre.page.visitors import Visitor
 from ombre.shades import SHADES
 

@@ -6,50 +6,64 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from common.folder import Source, result_names
 from common.pictures import PictureError, write_mask
-from ombre.dyeing import dye_picture
+from ombre.dyeing import dye_picture, names_of_masks
 from ombre.look import Look
+from ombre.matte import refine
 from ombre.page.choosing import command
-from ombre.page.shown import Shown
+from ombre.page.picture import Shown
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
 
-FOLDER = "PICTURES"  # what the command calls a folder of pictures
+FOLDER, MASKS = "PICTURES", "masks"  # what the command calls the folders of pictures and of masks
 
 
 def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Path, suffix: str | None) -> Path:
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
     ".png" and the like; None: that of the picture. Raises PictureError."""
+
+    def share_of(rgb: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = shown.mask(strokes)
+        return found, refine(rgb, found)
+
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
     row = {"output": look.name(name), **look.row()}
-    dye_picture(shown.file, folder, lambda rgb: shown.mask(strokes), [row], shown.width * shown.height)
+    dye_picture(shown.file, folder, share_of, [row], shown.width * shown.height)
     return folder / row["output"]
 
 
 def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path) -> Path:
-    """The mask with what was painted, (H, W) 8 bit, as `<name>.png`."""
-    path = folder / Path(shown.name).with_suffix(".png")
+    """The mask with what was painted, (H, W) 8 bit, under the name that `--masks` looks for."""
+    path = folder / names_of_masks([Source(str(shown.file), shown.name)])[shown.name]
     write_mask(path, shown.mask(strokes))
     return path
 
 
 def command_of(visitor: Visitor) -> str:
     """The command that makes the visitor's pictures."""
-    return command(visitor.step.look, visitor.shown.name if len(visitor.pictures) == 1 else FOLDER)
+    words = (visitor.shown.name if len(visitor.pictures) == 1 else FOLDER,)
+    return command(visitor.step.look, *words, *(("--masks", MASKS, "--refine-masks") if is_painted(visitor) else ()))
+
+
+def is_painted(visitor: Visitor) -> bool:
+    """Whether a mask of the visitor's was mended: then the command needs the masks."""
+    return any(visitor.step.painted(number) for number in visitor.pictures)
 
 
 def zipped(visitor: Visitor) -> Iterator[bytes]:
-    """A ZIP of all pictures dyed, the masks that were painted, and the command, piece by piece as they are made."""
-    step, used = visitor.step, set()
+    """A ZIP of all pictures dyed, their masks where one was painted, and the command, piece by piece as it is made."""
+    step, used, with_masks = visitor.step, set(), is_painted(visitor)
     stream = _Stream()
     with zipfile.ZipFile(stream, "w") as archive, TemporaryDirectory(dir=visitor.folder) as folder:
         for shown in list(visitor.pictures.values()):
             strokes = step.painted(shown.number)
             try:
                 files = {"": write_dyed(shown, step.look, strokes, Path(folder), None)}
-                if strokes:
-                    files["masks/"] = write_used_mask(shown, strokes, Path(folder) / "masks")
+                if with_masks:
+                    files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS)
             except (PictureError, OSError) as error:
                 archive.writestr(_unused(f"{shown.name}.failed.txt", used), f"{error}\n")
                 continue

@@ -19,8 +19,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from common.pictures import SUFFIXES, PictureError
 from ombre.page.layout import THEME, build
 from ombre.page.parts import CSS
+from ombre.page.picture import Shown, jpeg, overlay
 from ombre.page.results import write_dyed, write_used_mask, zipped
-from ombre.page.shown import Shown, jpeg, overlay
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import Visitor, Visitors
 

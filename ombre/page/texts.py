@@ -5,7 +5,7 @@ ENGLISH = {
     "title": "Ombre hair",
     "privacy": "Your pictures stay on this machine: nothing is sent anywhere, and they are removed when you close "
     "this page.",
-    "upload": "Drop pictures here, or choose them (JPEG, PNG, WebP, BMP, TIFF)",
+    "upload": "Drop pictures here, or choose them (JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF)",
     "samples": "Or try one of these",
     "camera": "Take a picture with the camera",
     "gallery": "Your pictures, all with the same settings",
@@ -56,7 +56,7 @@ KOREAN = {
     "language": "ko",
     "title": "옴브레 헤어",
     "privacy": "사진은 이 컴퓨터 밖으로 나가지 않습니다. 어디에도 전송되지 않으며, 이 페이지를 닫으면 삭제됩니다.",
-    "upload": "사진을 여기에 놓거나 선택하세요 (JPEG, PNG, WebP, BMP, TIFF)",
+    "upload": "사진을 여기에 놓거나 선택하세요 (JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF)",
     "samples": "또는 예시 사진으로 해 보세요",
     "camera": "카메라로 찍기",
     "gallery": "내 사진 (모두 같은 설정)",

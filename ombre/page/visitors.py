@@ -9,10 +9,10 @@ from secrets import token_urlsafe
 
 import numpy as np
 
-from ombre.dyeing import MaskOf
 from ombre.look import Look
+from ombre.masks import MaskOf
 from ombre.page.choosing import START, changed
-from ombre.page.shown import Shown, dyed, jpeg, prepared, take_in
+from ombre.page.picture import Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.recolour import Hair
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from common.pictures import read_mask, read_picture, write_mask
 from common.profiles import in_srgb8
-from ombre.dyeing import MaskOf
 from ombre.look import Look
+from ombre.masks import MaskOf
 from ombre.page.strokes import Stroke, paint
 from ombre.recolour import Hair, dye_hair, prepare
 
