@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from common.command import carry_out, positive  # noqa: E402
 from common.device import own_cores  # noqa: E402
+from common.errors import UserError  # noqa: E402
 from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve the page until the process is asked to stop. Raises ValueError, WeightsError."""
+    """Serve the page until the process is asked to stop. Raises UserError."""
     remove_leftovers()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
     with TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as folder:
@@ -72,7 +73,7 @@ def serve(options: argparse.Namespace) -> int:
 
             from ombre.page.server import make_app
         except ImportError as error:
-            raise ValueError(f"{error}: the page needs pip install -r {ROOT / 'requirements-preview.txt'}") from None
+            raise UserError(f"{error}: the page needs pip install -r {ROOT / 'requirements-preview.txt'}") from None
         from ombre.page.visitors import Visitors
 
         finder = HairFinder(options.weights, options.device, own_cores())
@@ -91,11 +92,11 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def listening(port: int) -> socket.socket:
-    """A socket that listens to this machine alone; `port` 0: a free one. Raises ValueError."""
+    """A socket that listens to this machine alone; `port` 0: a free one. Raises UserError."""
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise ValueError(f"{HOST}:{port} cannot be used: {error.strerror}; say another --port") from None
+        raise UserError(f"{HOST}:{port} cannot be used: {os.strerror(error.errno)}; say another --port") from None
 
 
 def remove_leftovers() -> None:
