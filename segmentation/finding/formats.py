@@ -9,6 +9,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import replacing
+from segmentation.finding.engines import untold
 from segmentation.student.frame import INPUT_SIZE
 
 TOLERANCE = 1e-4  # of the probabilities
@@ -32,7 +33,8 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
         ExportError: the package `onnx` is missing, or a form's answers differ by more than TOLERANCE; what was written
             before stays as it was.
     """
-    import openvino as ov
+    with untold():
+        import openvino as ov
     import torch
 
     from segmentation.student.network import HairProbability, load_student
@@ -67,7 +69,8 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
 
 def demand_alike(network, form: Path, name: str) -> float:
     """The greatest difference of a form's answers from the network's. Raises ExportError: more than TOLERANCE."""
-    import openvino as ov
+    with untold():
+        import openvino as ov
     import torch
 
     compiled = ov.Core().compile_model(str(form), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
