@@ -1,0 +1,107 @@
+"""Clips dyed by the script, beside pictures."""
+
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ombre.clips import Clip
+from ombre.moving_pictures import MovingPicture, is_clip, is_moving_picture
+from tests.made_clips import make_clip, scene
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "data" / "samples" / "learn.mkv"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "ombre" / "generate_ombre_images.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with av.open(path) as container:
+        return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory) -> Path:
+    """The first frames of the sample."""
+    path = tmp_path_factory.mktemp("clips") / "short.mkv"
+    clip = Clip(SAMPLE, 10**7)
+    with clip.writer(path, 95) as writer:
+        for frame in islice(clip.frames(), 8):
+            writer.encode(frame.raw)
+    return path
+
+
+def test_a_folder_of_pictures_and_clips(short, tmp_path):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "short.mkv").write_bytes(short.read_bytes())
+    make_clip(folder / "nobody.mp4", frames=8)
+    Image.fromarray(scene(0)).save(folder / "wall.png")
+    (folder / "broken.mp4").write_bytes(b"nothing")
+    result = run(folder, "--output", output, "--color", "lilac", "--format", "png", "--save-masks", tmp_path / "masks")
+    assert result.returncode == 1 and "broken.mp4" in result.stderr
+    rows = pd.read_csv(output / "ombre.csv", keep_default_na=False).set_index("output")
+    assert sorted(rows.index) == ["broken_lilac.mp4", "nobody_lilac.mp4", "short_lilac.mkv", "wall_lilac.png"]
+    assert list(rows.status) == ["failed", "no hair", "ok", "no hair"]
+    assert (output / "nobody_lilac.mp4").read_bytes() == (folder / "nobody.mp4").read_bytes()
+    before, after = frames_of(short), frames_of(output / "short_lilac.mkv")
+    assert len(after) == len(before) == int(rows.frames["short_lilac.mkv"]) and int(rows.people["short_lilac.mkv"]) >= 1
+    changed = np.abs(after[5] - before[5]).max(axis=2) > 40
+    assert 0.002 < changed.mean() < 0.1, "a head's hair, and little else"
+    masks = sorted((tmp_path / "masks").rglob("0*.png"))
+    assert f"{len(before):06}.png" in {path.name for path in masks}
+    assert "0 pictures dyed" in run(folder, "--output", output, "--color", "lilac", "--format", "png").stdout
+
+
+def test_a_drawn_mask_is_dyed_by(short, tmp_path):
+    drawn = np.zeros(frames_of(short)[0].shape[:2], np.uint8)
+    drawn[300:420, 450:600] = 255  # no hair there
+    first = run(short, "--output", tmp_path / "a", "--save-masks", tmp_path / "masks")
+    assert first.returncode == 0, first.stderr
+    folder = next((tmp_path / "masks").rglob("000001.png")).parent
+    for path in folder.iterdir():
+        path.unlink()
+    Image.fromarray(drawn).save(folder / "000004.png")
+    assert run(short, "--output", tmp_path / "b", "--masks", tmp_path / "masks").returncode == 0
+    before, after = frames_of(short), frames_of(next((tmp_path / "b").glob("*.mkv")))
+    for number in (3, 5):  # the drawn frame, and one that follows
+        assert (np.abs(after[number] - before[number])[380:415, 460:590].max(axis=2) > 20).mean() > 0.8
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_moving_pictures_keep_delays_loops_and_transparency(suffix, tmp_path):
+    images = [Image.fromarray(scene(number)).convert("RGBA") for number in range(0, 16, 4)]
+    for image in images:
+        image.paste((0, 0, 0, 0), (0, 0, 40, 30))
+    source, target = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    delays = [40, 80, 120, 200]
+    settings = dict(lossless=True) if suffix == "webp" else dict(disposal=2) if suffix == "gif" else {}
+    images[0].save(source, save_all=True, append_images=images[1:], duration=delays, loop=3, **settings)
+    assert is_moving_picture(source) and is_clip(source)
+    moving = MovingPicture(source, 10**6)
+    with moving.writer(target, 95) as writer:
+        for frame in moving.frames():
+            writer.write(frame, frame.rgb(), frame.rgb(), None)
+    before, after = (list(MovingPicture(path, 10**6).frames()) for path in (source, target))
+    assert [frame.delay for frame in after] == delays
+    with Image.open(source) as one, Image.open(target) as other:
+        assert one.info["loop"] == other.info["loop"] and one.format == other.format
+    for old, new in zip(before, after):
+        assert np.array_equal(old.rgba[..., 3], new.rgba[..., 3])
+        seen = old.rgba[..., 3] > 0
+        assert np.abs(old.rgb()[seen].astype(int) - new.rgb()[seen]).mean() < 4
+
+
+def test_a_still_picture_is_no_clip(tmp_path):
+    Image.fromarray(scene(0)).save(tmp_path / "a.webp")
+    (tmp_path / "b.webp").write_bytes(b"nothing")
+    assert not is_clip(tmp_path / "a.webp") and not is_clip(tmp_path / "b.webp") and is_clip(tmp_path / "c.mov")
