@@ -1,9 +1,9 @@
 """A soft hair mask becomes an alpha matte that follows the strands.
 
-Near the mask's edge the colour of a pixel tells how much of it is hair: the place on the line between the colours of
-the hair and of what is behind it (strand.py). Where these two look alike the mask is believed, and away from its edge
-always. What changes slowly is worked out on a coarse grid (grid.py) and applied at full size, so that strands are found
-however large the photograph is.
+Where the mask is not sure, the colour of a pixel tells how much of it is hair: the place on the line between the
+colours of the hair and of what is behind it (strand.py). Where these two look alike the mask is believed, and where it
+is sure always. What changes slowly is worked out on a coarse grid (grid.py) and applied at full size, so that strands
+are found however large the photograph is.
 """
 
 import cv2
@@ -12,13 +12,14 @@ import numpy as np
 from ombre import grid, strand
 
 FAR = (0.1, 0.9)  # probabilities up to which, and from which on, colours are not asked
-RAMP = (0.29, 0.66)  # probabilities taken as no hair and as hair where colours say nothing
-LEAST_STEP = 2  # pixels a cell at least: a network's mask is coarser than its picture
-NEAR = (3, 3)  # cells: the window that must hold hair and its surroundings for a cell to be near the edge
+RAMP = (0.345, 0.645)  # probabilities taken as no hair and as hair where colours say nothing
+LEAST, MOST = (0.375, 0.825), (0.085, 0.505)  # the same for the least and the most that colours may say
+COARSER, LEAST_STEP = 2, 4  # times the step of hair's own grid; pixels: a network's mask is coarser than its picture
+WINDOW = 3  # cells across, from which the colours of hair and of what is behind it are taken
 ROOM = 3  # cells around the mask in which strands are looked for
-ALIKE, NOISE = 0.7, 40.0  # how much of the colours' spread, and which variance at least, makes the two look alike
-FLOOR = 0.1  # place on the line up to which a pixel is what is behind
-TRUST = 0.9  # in the colours at most
+ALIKE, NOISE = 0.9, 40.0  # how much of the colours' spread, and which variance at least, makes the two look alike
+FLOOR = 0.08  # place on the line up to which a pixel is what is behind
+TRUST = 0.95  # in the colours at most
 
 
 def _ramp(start: float, end: float) -> np.ndarray:
@@ -26,7 +27,7 @@ def _ramp(start: float, end: float) -> np.ndarray:
     return np.uint8(np.rint(255 * np.clip((np.arange(256) / 255 - start) / (end - start), 0, 1)))
 
 
-SURE, RAMPED = _ramp(*FAR), _ramp(*RAMP)
+SURE, RAMPED, LOWEST, HIGHEST = (_ramp(*limits) for limits in (FAR, RAMP, LEAST, MOST))
 
 
 def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -36,19 +37,19 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     left, top, width, height = cv2.boundingRect(doubtful)
     if width == 0:
         return whole
-    step = max(grid.step_for(height, width), LEAST_STEP)
+    step = max(COARSER * grid.step_for(height, width), LEAST_STEP)
     room = ROOM * step
     part = np.s_[max(top - room, 0) : top + height + room, max(left - room, 0) : left + width + room]
-    rgb, alpha = rgb[part], whole[part]
+    rgb, mask, alpha = rgb[part], mask[part], whole[part]
     lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(doubtful[part], step)) / 255)
     for rows, columns in grid.tiles((0, alpha.shape[0]), alpha.shape[1]):
         told = grid.grow(trust, step, rows, columns)
         if told.max() > 0:
             tile = np.s_[slice(*rows), slice(*columns)]
             seen = _along(grid.grow(lines, step, rows, columns), rgb[tile])
-            alpha[tile] = cv2.add(
-                cv2.multiply(seen, told, scale=1 / 255), cv2.multiply(alpha[tile], 255 - told, scale=1 / 255)
-            )
+            known = cv2.multiply(alpha[tile], 255 - told, scale=1 / 255)
+            shares = cv2.add(cv2.multiply(seen, told, scale=1 / 255), known)
+            alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
     return whole
 
 
@@ -56,14 +57,13 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Colours (rows, columns, 3) and share of hair (rows, columns), float32 -> a pixel's share of hair x 255 as a line
     in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
     x 255, (rows, columns) uint8."""
-    beside = strand.colours_beside(cells, share)
+    beside = strand.colours_beside(cells, share, WINDOW)
     contrast = beside.contrast()
     apart = strand.squares(contrast)
     gain = 255 / (1 - FLOOR) / (apart + NOISE)
     slopes = [plane * gain for plane in contrast]
     offset = -255 * FLOOR / (1 - FLOOR) - sum(slope * plane for slope, plane in zip(slopes, beside.behind))
-    around = cv2.blur(share, NEAR)
-    near = np.clip(8 * np.minimum(around, 1 - around), 0, 1)
+    near = np.clip(8 * np.minimum(share, 1 - share), 0, 1)
     trust = TRUST * near * apart / (apart + ALIKE * beside.spread + NOISE)
     return cv2.merge([*slopes, offset / 255]), np.uint8(np.rint(255 * trust))
 

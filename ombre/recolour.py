@@ -14,6 +14,7 @@ from common.profiles import SRGB, Space
 from ombre import dye, fade, grid, heads, matte, strand
 
 FAINT = 4  # mask values below this are not hair at all
+BESIDE = 5  # cells across, in which the colours of hair and of what is behind it are looked for
 AREA = (13, 13)  # cells: the area over which hair's own light is judged
 GAIN = (0.4, 1.6)  # how much that light's differences may shrink or grow to fit the colour's range
 FULLY = 0.98  # of the fade: hair that is as good as fully dyed
@@ -92,7 +93,7 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Sp
     if not people.heads:
         return None
     seen = grid.colours(rgb[rows, columns], step)
-    contrast = cv2.merge(strand.colours_beside(seen, np.float32(cells) / 255).contrast())
+    contrast = cv2.merge(strand.colours_beside(seen, np.float32(cells) / 255, BESIDE).contrast())
     own = strand.unmix(np.uint8(np.rint(seen)), cells, contrast)
     lightness = np.take(_lightness_of_greys(own.dtype, space), space.grey(own))
     weight = np.float32(cells) / 255 + 1e-4

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-WINDOW = (5, 5)  # cells from which the colours of hair and of its surroundings are taken
-
 
 class Beside(NamedTuple):
     """On the grid, float32, in grey levels: `hair` and `behind`, the colours of surely hair and of surely none near by,
@@ -26,20 +24,21 @@ class Beside(NamedTuple):
         return [hair - behind for hair, behind in zip(self.hair, self.behind)]
 
 
-def colours_beside(cells: np.ndarray, share: np.ndarray) -> Beside:
+def colours_beside(cells: np.ndarray, share: np.ndarray, window: int) -> Beside:
     """What hair and its surroundings look like around each cell.
 
     Args:
         cells: (rows, columns, 3) float32, colours in grey levels.
         share: (rows, columns) float32, share of hair in 0..1.
+        window: cells across, from which the colours are taken.
     """
     planes, power = cv2.split(cells), squares(cv2.split(cells))
-    colours, spread = [], 0
+    colours, spread, window = [], 0, (window, window)
     for part in (share, 1 - share):
         weight = part * part * part + 1e-4  # what is surely one of the two counts the most
-        scale = 1 / cv2.blur(weight, WINDOW)
-        colours.append([cv2.blur(plane * weight, WINDOW) * scale for plane in planes])
-        spread = spread + np.maximum(cv2.blur(power * weight, WINDOW) * scale - squares(colours[-1]), 0)
+        scale = 1 / cv2.blur(weight, window)
+        colours.append([cv2.blur(plane * weight, window) * scale for plane in planes])
+        spread = spread + np.maximum(cv2.blur(power * weight, window) * scale - squares(colours[-1]), 0)
     return Beside(*colours, spread)
 
 

@@ -72,7 +72,7 @@ def test_a_mixed_pixel_gives_up_the_colour_of_its_hair():
     """Black hair before a white wall: what the wall adds is no light of the hair."""
     rgb, share = strands_before((245, 245, 245), (20, 20, 20))
     cells = np.float32(rgb)
-    contrast = cv2.merge(strand.colours_beside(cells, share).contrast())
+    contrast = cv2.merge(strand.colours_beside(cells, share, 5).contrast())
     own = strand.unmix(rgb, np.uint8(255 * share), contrast)
     mixed = (share > 0.3) & (share < 1)
     assert rgb[mixed].mean() > 80 and np.abs(np.float32(own[mixed]) - 20).mean() < 14
