@@ -93,7 +93,7 @@ the research pictures are not ours to publish.
 
 ## Losses compared
 
-Four students, trained alike on the 2,402 portraits of `train` but for the loss: 4 epochs of 96 x 96 pictures, AdamW 1e-3 falling by
+Four students, trained alike but for the loss, when `train` held 1,435 portraits: 4 epochs of 96 x 96 pictures, AdamW 1e-3 falling by
 0.7 an epoch, from EfficientNet-Lite0's weights. That is short and small, so read the rows against each other and not against
 the table above. `kl-one-sided` is the published comparison's KL, `kl` has both Bernoulli terms.
 

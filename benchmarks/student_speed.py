@@ -4,8 +4,9 @@
     python benchmarks/student_speed.py [--runs 100] [--compiled] [PICTURE...]
 
 All take turns, so that a busy machine burdens all alike. Agreement is the share of pixels whose probability is within
-1/255 of our network's in PyTorch, float32, over the pictures (data/samples) and their mirror images. Then what the
-engines cost otherwise: seconds to the first result, imports not counted, and megabytes installed.
+1/255 of our network's in PyTorch, float32, over the pictures (data/samples) and their mirror images. Then the looks and
+the time that each picture's mask takes. Then what the engines cost otherwise: seconds to the first result, imports not
+counted, and megabytes installed.
 """
 
 import argparse
@@ -29,8 +30,8 @@ from common.pictures import read_picture  # noqa: E402
 from segmentation.facexformer.model import FaceXFormer  # noqa: E402
 from segmentation.finding.engines import Engine, openvino_engine  # noqa: E402
 from segmentation.finding.export import exported  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS  # noqa: E402
-from segmentation.student.frame import squash  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.student.frame import squash, to_mask  # noqa: E402
 from segmentation.student.network import HairProbability, load_student  # noqa: E402
 from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
 
@@ -47,6 +48,7 @@ def main() -> None:
     engines, starts = all_engines(options.compiled)
     print(f"{torch.get_num_threads()} threads, {options.runs} runs in turn, agreement on {len(rgb)} pictures\n")
     print(markdown(speed(engines, rgb, options.runs)))
+    print(markdown(looks(options.pictures or SAMPLES, options.runs // 10 or 1)))
     print(markdown([{"to the first result": name, "s": seconds} for name, seconds in starts.items()]))
     print(markdown([{"installed": name, "MB": size} for name in PACKAGES if (size := megabytes(name))]))
 
@@ -112,6 +114,26 @@ def speed(engines: dict[str, Engine], rgb: np.ndarray, runs: int) -> list[dict]:
                 "pixels within 1/255": "" if name == TEACHER else f"{100 * within.mean():.2f} %",
             }
         )
+    return rows
+
+
+def looks(paths: list[Path], runs: int) -> list[dict]:
+    """A row a picture: looks that its mask takes, milliseconds of the mask in both precisions, and of one look in
+    float32, which was all that a portrait took before heads in scenes were searched for."""
+    used, exact = HairFinder(), HairFinder(precision="float32")
+    rows = []
+    for path in paths:
+        rgb, counted, engine = read_picture(path).rgb8, [], used.engine
+        used.engine = lambda x: counted.append(len(x)) or engine(x)  # noqa: B023
+        used.mask(rgb)
+        used.engine = engine
+        calls = {
+            "ms": lambda: used.mask(rgb),  # noqa: B023
+            "ms in float32": lambda: exact.mask(rgb),  # noqa: B023
+            "ms of one look in float32": lambda: to_mask(exact.probability(rgb), *rgb.shape[:2]),  # noqa: B023
+        }
+        times = {name: statistics_of(values)["median"] for name, values in time_in_turn(calls, runs).items()}
+        rows.append({"mask of": path.name, "looks": sum(counted)} | times)
     return rows
 
 
