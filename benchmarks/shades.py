@@ -47,23 +47,6 @@ def measure_shade(shade: Shade, pictures: list, height: float, grad: float) -> n
     return np.array(rows)
 
 
-def in_group(group: str, figures: list[np.ndarray]) -> dict[str, object]:
-    """A row for all shades of a group: means over shades and pictures, and the worst shade's mean."""
-    _, _, allowed, away, detail, contrast, clipped = np.concatenate(figures).T
-    allowed, means = allowed > 0, np.array([shade.mean(axis=0) for shade in figures])
-    return {
-        "": f"{group}, {len(figures)} shades",
-        "dE2000": away.mean(),
-        f"at most {CLOSE:g}": f"{100 * (away <= CLOSE).mean():.1f} %",
-        "allowed": f"{100 * allowed.mean():.0f} %",
-        f"at most {CLOSE:g} there": f"{100 * (away[allowed] <= CLOSE).mean():.1f} %",
-        "worst there": away[allowed].max(),
-        "strand detail": f"{detail.mean():.3f} ({means[:, 4].min():.3f})",
-        "contrast": f"{contrast.mean():.2f} ({means[:, 5].min():.2f} to {means[:, 5].max():.2f})",
-        "clipped": f"{clipped.mean():.2f} % ({means[:, 6].max():.2f} %)",
-    }
-
-
 def summary(group: str, shade: Shade, figures: np.ndarray) -> dict[str, object]:
     before, after, allowed, away, detail, contrast, clipped = figures.T
     allowed = allowed > 0
@@ -98,13 +81,15 @@ def main() -> None:
     ]
     pictures = [picture for picture in pictures if picture[1].sum() >= 200 and picture[2] is not None]
     print(f"{len(pictures)} pictures, height {height}, fade {grad}\n")
-    groups, single = [], []
-    for group, shades in SHADES.items():
-        figures = [measure_shade(shade, pictures, height, grad) for shade in shades]
-        groups.append(in_group(group, figures))
-        single += [summary(group, shade, measured) for shade, measured in zip(shades, figures)]
-    print(markdown(groups))
-    print(markdown(single))
+    print(
+        markdown(
+            [
+                summary(group, shade, measure_shade(shade, pictures, height, grad))
+                for group, shades in SHADES.items()
+                for shade in shades
+            ]
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 STOPPED = 130  # the exit code of a program that Ctrl-C has ended
@@ -52,11 +54,56 @@ def _interrupt_once(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def place(text: str) -> Path:
-    """A file or folder, for argparse: "" would be the current folder, which hardly anybody means."""
+def place(text: str) -> Path | str:
+    """A file or folder, or an address as it is, for argparse: "" would be the current folder, which nobody means."""
     if not text:
         raise argparse.ArgumentTypeError("a file or folder is named by an empty text; is a variable not set?")
-    return Path(text)
+    return text if "://" in text else Path(text)
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """The option --cluster of the two stages that a cluster can do."""
+    parser.add_argument(
+        "--cluster",
+        type=cluster_address,
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="share out the pictures of one folder, here or in an object store (s3://bucket/folder), over a Ray "
+        "cluster; without an address one is started on this machine (docs/cluster.md)",
+    )
+
+
+def cluster_address(text: str) -> str:
+    """The address of a Ray cluster, for argparse, which takes what follows --cluster for one."""
+    if text not in ("auto", "local") and not re.fullmatch(r"(ray://)?[\w.-]+:\d+", text):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no address such as 'auto' or 'host:6379'; put the folder before --cluster, or write "
+            "--cluster=local"
+        )
+    return text
+
+
+def demand_one_folder(given: list[Path | str], **others: object) -> Path | str:
+    """The one folder that a cluster works through. Raises BatchError: there are several, Ray is missing, or one of the
+    other options is given, which a cluster does not know."""
+    from common.table import BatchError
+
+    if name := next((name for name, value in others.items() if value), None):
+        raise BatchError(f"--{name.replace('_', '-')} does not go together with --cluster")
+    if len(given) != 1:
+        raise BatchError("--cluster takes one folder of pictures; put them together, or start once for each")
+    if not find_spec("ray"):
+        raise BatchError("--cluster needs Ray: pip install -r requirements-cluster.txt")
+    return given[0]
+
+
+def demand_here(*places: Path | str) -> None:
+    """Raise BatchError where a place is an address."""
+    from common.table import BatchError
+
+    if address := next((place for place in places if isinstance(place, str)), None):
+        raise BatchError(f"{address}: folders elsewhere are worked through with --cluster")
 
 
 def demand_one_process() -> None:

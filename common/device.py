@@ -44,8 +44,13 @@ def rank_and_size() -> tuple[int, int]:
 
 
 def own_cores() -> int:
-    """This process's part of the processor's cores, at least 1: torchrun's processes on one machine share them out."""
-    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    """This process's part of the processor's cores, at least 1.
+
+    OMP_NUM_THREADS limits it, which Ray sets for its actors; torchrun's processes on one machine share the cores out.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return max(1, min(cores, int(limit)) if limit.isdecimal() else cores)
 
 
 def fast_in_bfloat16(device: "torch.device") -> bool:

@@ -88,6 +88,7 @@ class _Search:
                 say(f"{folder}: is left out: {error.strerror}")
                 continue
             tables = [name for name in names if name.endswith(".csv") and is_table(os.path.join(folder, name))]
+            tables += [name for name in folders if name.endswith(".parquet")]  # of a cluster
             if tables and prefix:
                 say(f"{folder}: is left out: it holds the results of an earlier run ({tables[0]})")
                 continue
@@ -109,8 +110,20 @@ def _listed_folder(folder: str) -> tuple[list[str], list[str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith("."):
-                (folders if os.path.isdir(entry) else names).append(entry.name)
+                (folders if _is_folder(entry) else names).append(entry.name)
     return sorted(names), sorted(folders)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere, or round in a circle
+        return False
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name in a folder is taken for a picture."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def _told_apart(files: list[tuple[str, str]]) -> list[Source]:

@@ -30,8 +30,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[int], object]]:
-    """Yield what is to be told how many more are done: a bar on a terminal, elsewhere a line every half minute."""
+def progress(total: int | None) -> Iterator[Callable[[int], object]]:
+    """Yield what is to be told how many more are done: a bar on a terminal, elsewhere a line every half minute.
+
+    None: nobody knows yet how many there are.
+    """
     if sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -48,7 +51,7 @@ def progress(total: int) -> Iterator[Callable[[int], object]]:
         if now - said >= PAUSE:
             said = now
             pace = done / (now - started)
-            left = f"about {(total - done) / pace / 60:.0f} minutes left" if done else "none yet"
-            say(f"{done} of {total} done, {pace:.1f} a second, {left}")
+            left = f", about {(total - done) / pace / 60:.0f} minutes left" if total and done else ""
+            say(f"{done}{f' of {total}' if total else ''} done, {pace:.1f} a second{left}")
 
     yield update

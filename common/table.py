@@ -96,7 +96,7 @@ class Table:
     def relative(self, path: str | os.PathLike) -> str:
         """How the table names a file: relative to its own folder, with forward slashes; whole on another drive."""
         folder, name = os.path.split(path)
-        return _relative_folder(os.path.join(os.getcwd(), folder), str(self.path.parent)) + name
+        return relative_folder(os.path.join(os.getcwd(), folder), str(self.path.parent)) + name
 
     def close(self) -> None:
         """Put what was noted in order, and let the next run in."""
@@ -142,9 +142,14 @@ def is_table(path: str | os.PathLike) -> bool:
     """Whether a CSV is one of this project's: its folder holds results."""
     try:
         with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-            return {"image", "status", "error"} <= set(file.readline(4096).strip().split(","))
+            return is_head_of_table(file.readline(4096))
     except OSError:
         return False
+
+
+def is_head_of_table(text: str) -> bool:
+    """Whether a CSV that begins so is one of this project's."""
+    return {"image", "status", "error"} <= set(text.partition("\n")[0].strip().split(","))
 
 
 def same(one: object, other: object) -> bool:
@@ -211,7 +216,7 @@ def _unpacked(columns: Sequence[str], packed: str) -> Row:
 
 
 @lru_cache(maxsize=1024)
-def _relative_folder(folder: str, base: str) -> str:
+def relative_folder(folder: str, base: str) -> str:
     """With a slash at its end; links are followed, so that the table may be read from wherever it is reached."""
     real = os.path.realpath(folder)
     try:

@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar
 
 from common.pictures import PictureError, read_picture
@@ -27,8 +26,13 @@ def stamp(path: str | os.PathLike) -> str:
         status = os.stat(path)
     except OSError:
         return ""
-    time = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC).replace(tzinfo=None)
-    return f"{status.st_size} bytes of {time.isoformat(timespec='microseconds')}"
+    return stamp_of(status.st_size, status.st_mtime_ns)
+
+
+def stamp_of(size: int, modified: int) -> str:
+    """The same of what is known already: bytes, and nanoseconds since 1970."""
+    time = datetime.fromtimestamp(modified // 1000 / 1e6, UTC).replace(tzinfo=None)
+    return f"{size} bytes of {time.isoformat(timespec='microseconds')}"
 
 
 def left_to_do(
@@ -77,10 +81,11 @@ def _is_done(row: Row, before: Row | None, table: Table, result: str) -> bool:
         return False
     if not all(same(value, before.get(name)) for name, value in row.items()):
         return False
-    return not before[result] or _is_whole(table.path.parent / str(before[result]), str(before["result_bytes"]))
+    name = str(before[result])
+    return not name or _is_whole(os.path.join(table.path.parent, name), str(before["result_bytes"]))
 
 
-def _is_whole(path: Path, size: str) -> bool:
+def _is_whole(path: str, size: str) -> bool:
     """Whether a result is as it was written; where somebody has edited it since, whether it is a picture."""
     try:
         now = os.stat(path).st_size
@@ -102,7 +107,7 @@ class Tally:
     skipped: int = 0
     failed: int = 0
     unreadable: int = 0
-    statuses: Counter = field(default_factory=Counter)
+    statuses: Counter = field(default_factory=Counter, compare=False)
 
     @property
     def exit_code(self) -> int:
@@ -133,15 +138,15 @@ def work_through(
         try:
             rows = _listed(future.result())
         except Exception as error:  # one item, whatever befell it, does not end the batch
-            _demand_room(error)
+            demand_room(error)
             planned = _listed(plan(item))
-            failure = {"status": FAILED, "error": _complaint(error, str(planned[0]["image"]))}
+            failure = {"status": FAILED, "error": complaint(error, str(planned[0]["image"]))}
             rows = [row | failure for row in planned]
         for row in rows:
             table.add(row)
         failures = [row for row in rows if row["status"] == FAILED]
-        for complaint in dict.fromkeys(str(row["error"]) for row in failures):
-            say(complaint)
+        for line in dict.fromkeys(str(row["error"]) for row in failures):
+            say(line)
         tally.failed += len(failures)
         tally.done += len(rows) - len(failures)
         tally.statuses.update(str(row["status"]) for row in rows)
@@ -175,7 +180,7 @@ def _listed(rows: Row | list[Row]) -> list[Row]:
     return rows if isinstance(rows, list) else [rows]
 
 
-def _demand_room(error: BaseException) -> None:
+def demand_room(error: BaseException) -> None:
     """Raise BatchError where what befell one item will befall all."""
     cause: BaseException | None = error
     while cause:
@@ -185,7 +190,7 @@ def _demand_room(error: BaseException) -> None:
         cause = cause.__cause__
 
 
-def _complaint(error: Exception, name: str) -> str:
+def complaint(error: Exception, name: str) -> str:
     """One line that names the picture; ours do so themselves."""
     text = " ".join(str(error).split())
     return text if isinstance(error, PictureError) else f"{name}: {type(error).__name__}: {text}"

@@ -13,7 +13,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import carry_out, demand_one_process, leave_on_ctrl_c, place, positive  # noqa: E402
+from common.command import (  # noqa: E402
+    add_cluster,
+    carry_out,
+    demand_here,
+    demand_one_folder,
+    demand_one_process,
+    leave_on_ctrl_c,
+    place,
+    positive,
+)
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
@@ -140,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="larger pictures are refused (%(default)s)",
     )
+    add_cluster(parser)
     parser.add_argument("--overwrite", action="store_true", help="dye again what is dyed")
     return parser
 
@@ -151,28 +161,40 @@ def dye(options: argparse.Namespace) -> int:
     further = options.ombre_grad_height, options.strength, options.lightness, options.reverse
     looks = list(dict.fromkeys(Look(color, height, *further) for color in colors for height in options.ombre_height))
     started = time.perf_counter()
-    tally = dye_pictures(
-        options.pictures or [SAMPLES],
-        options.output,
-        partial(finder, options.weights, options.device),
-        short_hash(options.weights),
-        looks,
-        read_looks(options.settings, looks[0]) if options.settings else {},
-        masks_of(options),
-        threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
+    how = dict(
         suffix=options.format and f".{options.format}",
         overwrite=options.overwrite,
         max_pixels=options.max_megapixels * 10**6,
-        quality=options.quality,
     )
-    if samples or options.sheet:
+    if options.cluster:
+        others = {name: getattr(options, name) for name in ("settings", "sheet", "masks", "save_masks")}
+        given = demand_one_folder(options.pictures or [SAMPLES], **others)
+        from ombre.on_cluster import dye_on_cluster  # needs Ray
+
+        find_hair = partial(finder, device=options.device)
+        tally = dye_on_cluster(given, options.output, find_hair, options.weights, looks, address=options.cluster, **how)
+    else:
+        demand_here(*options.pictures, options.output)
+        tally = dye_pictures(
+            options.pictures or [SAMPLES],
+            options.output,
+            partial(finder, options.weights, options.device),
+            short_hash(options.weights),
+            looks,
+            read_looks(options.settings, looks[0]) if options.settings else {},
+            masks_of(options),
+            threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
+            quality=options.quality,
+            **how,
+        )
+    if options.sheet or (samples and not options.cluster):
         for page in write_contact_sheets(options.output, options.pictures or [SAMPLES]):
             say(f"side by side: {page}", sys.stdout)
     pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
     say(
         f"{options.output}: {tally.statuses[DYED]} pictures dyed{pace}, {tally.statuses[LITTLE]} {LITTLE}, "
         f"{tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.skipped} were done before, {tally.failed} failed; "
-        f"{TABLE} has a row for each",
+        f"{'ombre.parquet' if options.cluster else TABLE} has a row for each",
         sys.stdout,
     )
     return tally.exit_code

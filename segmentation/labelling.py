@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import BoundedSemaphore
 
@@ -14,7 +15,7 @@ from common.folder import Source, find_pictures, result_names
 from common.pictures import DEFAULT_MAX_PIXELS, read_picture, write_mask
 from common.table import Row, Table
 from common.work import Tally, left_to_do, stamp, work_through
-from segmentation.face_crop import Box, FindFace, into_frame
+from segmentation.face_crop import FindFace, face_finder, into_frame
 from segmentation.teachers import Teacher
 
 TABLE = "labels.csv"
@@ -32,7 +33,11 @@ COLUMNS = [
     "status",
     "error",
 ]
+NUMBERS = {"width", "height", "hair_share", "result_bytes"}
 NO_FACE = "no face"
+
+Work = Callable[[Path, Path, list[Row]], list[Row]]  # picture, folder for results, planned rows -> rows
+See = Callable[[np.ndarray], np.ndarray]  # as Teacher.see
 
 
 def label_pictures(
@@ -62,46 +67,88 @@ def label_pictures(
         WeightsError: the teacher's weights are of no use.
     """
     sources, unreadable = find_pictures(inputs, output)
-    made_by = dict(
-        teacher=teacher.name + (", face crop" if find_face else ""),
-        precision=teacher.precision,
-        weights=teacher.weights,
-    )
-    reading = BoundedSemaphore(os.cpu_count() or 1)  # so many pictures are in memory at their full size
-
+    made_by = columns_of(teacher, find_face is not None)
     with Table(output / TABLE, COLUMNS, key="image") as table:
         labels = label_names(sources, table)
 
         def plan(source: Source) -> Row:
             return dict(image=table.relative(source.path), source=stamp(source.path), **made_by)
 
-        def look(source: Source) -> tuple[Row, Box | None, np.ndarray | None]:
-            with reading:
-                row = plan(source)
-                rgb = read_picture(source.path, max_pixels).rgb8
-                height, width = rgb.shape[:2]
-                box = find_face(rgb) if find_face else (0, 0, width, height)
-                seen = None if box is None else teacher.see(rgb[box[1] : box[3], box[0] : box[2]])
-                return row | dict(width=width, height=height), box, seen
-
         def label(source: Source) -> Row:
-            row, box, seen = look(source)
-            if box is None:
-                return row | dict(status=NO_FACE)
-            hair = into_frame(find_hair(seen), box, row["width"], row["height"])
-            mask = np.rint(hair * 255).astype(np.uint8)
-            path = output / labels[source.name]
-            write_mask(path, mask)
-            share = round(mask.mean() / 255, 4)
-            size = path.stat().st_size
-            return row | dict(label=labels[source.name], hair_share=share, result_bytes=size, status="ok")
+            return label_one(Path(source.path), output, labels[source.name], plan(source))
 
         todo, _, skipped = left_to_do(sources, plan, table, "label", overwrite)
         if not todo:
             return Tally(skipped=skipped, unreadable=unreadable)
         with Batches(teacher.load(), batch_size) as find_hair:
+            label_one = Labeller(teacher.see, find_hair, find_face, max_pixels)
             tally = work_through(todo, label, table, workers=2 * batch_size, plan=plan)
         return replace(tally, skipped=skipped, unreadable=unreadable)
+
+
+def label_on_cluster(
+    given: str | os.PathLike,
+    output: str | os.PathLike,
+    teacher: Teacher,
+    *,
+    address: str,
+    crop_face: bool,
+    batch_size: int,
+    overwrite: bool,
+    max_pixels: int,
+) -> Tally:
+    """As `label_pictures`, by a Ray cluster: a folder here or in an object store, rows in labels.parquet.
+
+    Raises BatchError as `run_on_cluster`.
+    """
+    from common.cluster import Stage, run_on_cluster
+
+    plan = partial(plan_label, columns_of(teacher, crop_face))
+    load = partial(label_with, teacher, crop_face, batch_size, max_pixels)
+    stage = Stage("labels", COLUMNS, NUMBERS, "label", ".png", plan, teacher.path, load)
+    return run_on_cluster(stage, os.fspath(given), os.fspath(output), address, overwrite)
+
+
+def columns_of(teacher: Teacher, crop_face: bool) -> Row:
+    """What a row says of who made the label."""
+    name = teacher.name + (", face crop" if crop_face else "")
+    return dict(teacher=name, precision=teacher.precision, weights=teacher.weights)
+
+
+def plan_label(made_by: Row, name: str) -> list[Row]:
+    """The row of the picture whose label is called `name`, but for what is known of the picture's own file."""
+    return [dict(label=name, **made_by)]
+
+
+def label_with(teacher: Teacher, crop_face: bool, batch_size: int, max_pixels: int, weights: Path) -> Work:
+    """What labels a picture by its planned row, with these weights."""
+    find_hair = Batches(teacher.load(weights=weights), batch_size)
+    label_one = Labeller(teacher.see, find_hair, face_finder() if crop_face else None, max_pixels)
+    return lambda path, output, rows: [label_one(path, output, row["label"], row | dict(label="")) for row in rows]
+
+
+class Labeller:
+    """Labels pictures, one at a call, from many threads; `find_hair` gathers what it is asked."""
+
+    def __init__(self, see: See, find_hair: "Batches", find_face: FindFace | None, max_pixels: int) -> None:
+        self.see, self.find_hair, self.find_face, self.max_pixels = see, find_hair, find_face, max_pixels
+        self.reading = BoundedSemaphore(os.cpu_count() or 1)  # so many pictures are in memory at their full size
+
+    def __call__(self, path: Path, output: Path, name: str, row: Row) -> Row:
+        """Write the label `output`/`name` of a picture; the row with what was found. Raises PictureError."""
+        with self.reading:
+            rgb = read_picture(path, self.max_pixels).rgb8
+            height, width = rgb.shape[:2]
+            box = self.find_face(rgb) if self.find_face else (0, 0, width, height)
+            seen = None if box is None else self.see(rgb[box[1] : box[3], box[0] : box[2]])
+        row = row | dict(width=width, height=height)
+        if box is None:
+            return row | dict(status=NO_FACE)
+        hair = into_frame(self.find_hair(seen), box, width, height)
+        mask = np.rint(hair * 255).astype(np.uint8)
+        write_mask(output / name, mask)
+        size = (output / name).stat().st_size
+        return row | dict(label=name, hair_share=round(mask.mean() / 255, 4), result_bytes=size, status="ok")
 
 
 class Batches:

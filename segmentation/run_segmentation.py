@@ -9,7 +9,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import carry_out, demand_one_process, leave_on_ctrl_c, place, positive  # noqa: E402
+from common.command import (  # noqa: E402
+    add_cluster,
+    carry_out,
+    demand_here,
+    demand_one_folder,
+    demand_one_process,
+    leave_on_ctrl_c,
+    place,
+    positive,
+)
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
@@ -18,7 +27,7 @@ from common.pictures import DEFAULT_MAX_PIXELS  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.table import BatchError  # noqa: E402
 from segmentation.face_crop import face_finder  # noqa: E402
-from segmentation.labelling import TABLE, label_pictures  # noqa: E402
+from segmentation.labelling import TABLE, label_on_cluster, label_pictures  # noqa: E402
 from segmentation.teachers import PRECISIONS, WEIGHTS, facexformer, student  # noqa: E402
 
 FACES = ROOT / "data" / "faces"
@@ -83,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="larger pictures are refused (%(default)s)",
     )
+    add_cluster(parser)
     parser.add_argument("--overwrite", action="store_true", help="label again what is labelled")
     return parser
 
@@ -94,7 +104,6 @@ def label(options: argparse.Namespace) -> int:
             f"{FACES}: there is no such folder; put pictures there, or name others, as in "
             f"'run_segmentation.py {ROOT / 'data' / 'samples'}'"
         )
-    find_face = face_finder() if options.crop_face else None
     if options.teacher == "student":
         say("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student")
         say("*** trained on them learns nothing new. labels.csv says 'student' beside each.")
@@ -102,19 +111,18 @@ def label(options: argparse.Namespace) -> int:
     else:
         teacher = facexformer(options.weights, options.device, options.precision)
     started = time.perf_counter()
-    tally = label_pictures(
-        options.pictures,
-        options.output,
-        teacher,
-        batch_size=options.batch_size,
-        overwrite=options.overwrite,
-        find_face=find_face,
-        max_pixels=options.max_megapixels * 10**6,
-    )
+    how = dict(batch_size=options.batch_size, overwrite=options.overwrite, max_pixels=options.max_megapixels * 10**6)
+    if options.cluster:
+        given, crop = demand_one_folder(options.pictures), options.crop_face
+        tally = label_on_cluster(given, options.output, teacher, address=options.cluster, crop_face=crop, **how)
+    else:
+        demand_here(*options.pictures, options.output)
+        find_face = face_finder() if options.crop_face else None
+        tally = label_pictures(options.pictures, options.output, teacher, find_face=find_face, **how)
     pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
     say(
         f"{options.output}: {tally.done} pictures done by {teacher.name}{pace}; {tally.skipped} were done before, "
-        f"{tally.failed} failed; {TABLE} has a row for each",
+        f"{tally.failed} failed; {'labels.parquet' if options.cluster else TABLE} has a row for each",
         sys.stdout,
     )
     return tally.exit_code

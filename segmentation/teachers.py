@@ -48,7 +48,8 @@ class Teacher:
     weights: str
     precision: str
     see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (224, 224, 3) uint8, as its network wants it
-    load: Callable[[], FindHair]  # raises WeightsError: the weights are broken, or of another network
+    load: Callable[..., FindHair]  # raises WeightsError: the weights are broken, or of another network
+    path: Path | None = None  # of the weights; `load(weights=...)` takes them from elsewhere
 
 
 def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = "auto") -> Teacher:
@@ -67,8 +68,8 @@ def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = 
         fetch_facexformer()
     if precision == "auto":
         precision = "float16" if place.type == "cuda" else "float32"
-    load = partial(ready_facexformer, weights, str(place), precision)
-    return Teacher("facexformer", short_hash(weights), precision, resize_as_published, load)
+    load = partial(ready_facexformer, weights=weights, device=device, precision=precision)
+    return Teacher("facexformer", short_hash(weights), precision, resize_as_published, load, weights)
 
 
 def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
@@ -78,7 +79,7 @@ def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
     from segmentation.facexformer.cpu import float32_by_onednn
     from segmentation.facexformer.model import SIZE as SIDE
 
-    place, dtype = torch.device(device), getattr(torch, precision)
+    place, dtype = choose_device(device), getattr(torch, precision)
     network = load_facexformer(weights).to(place)
     on_processor = place.type == "cpu"
     if on_processor:
@@ -112,14 +113,15 @@ def student(device: str = "auto") -> Teacher:
     from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
     from segmentation.student.frame import squash
 
-    return Teacher("student", short_hash(SHIPPED_WEIGHTS), "float32", squash, partial(ready_student, device))
+    load = partial(ready_student, weights=SHIPPED_WEIGHTS, device=device)
+    return Teacher("student", short_hash(SHIPPED_WEIGHTS), "float32", squash, load, SHIPPED_WEIGHTS)
 
 
-def ready_student(device: str) -> FindHair:
-    """The shipped student on its device, ready to be asked. Raises WeightsError, ValueError."""
+def ready_student(weights: Path, device: str) -> FindHair:
+    """A student on its device, ready to be asked. Raises WeightsError, ValueError."""
     from segmentation.finding.hair_finder import HairFinder
 
-    return HairFinder(device=device).engine
+    return HairFinder(weights, device).engine
 
 
 def resize_as_published(rgb: np.ndarray) -> np.ndarray:

@@ -1,0 +1,167 @@
+"""The same work on Ray: results and rows as those of a plain run, here and in an object store, after kills too."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+pytest.importorskip("ray", reason="--cluster needs requirements-cluster.txt")
+
+ROOT = Path(__file__).resolve().parents[1]
+DYE = ROOT / "ombre" / "generate_ombre_images.py"
+LABEL = ROOT / "segmentation" / "run_segmentation.py"
+SAMPLES = ROOT / "data" / "samples"
+OWN_TO_A_RUN = ["seconds", "fingerprint", "error"]
+
+
+def run(script, *arguments, **more):
+    command = [sys.executable, str(script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **more)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures at two depths, one without hair, one broken, two of one stem."""
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(SAMPLES / "astronaut.jpg", folder)
+    Image.open(SAMPLES / "astronaut.jpg").resize((200, 200)).save(folder / "deep" / "a.png")
+    Image.open(SAMPLES / "astronaut.jpg").resize((200, 150)).save(folder / "deep" / "a.jpg")
+    Image.new("RGB", (60, 40), (180, 170, 150)).save(folder / "deep" / "wall.bmp")
+    (folder / "broken.jpg").write_text("no picture")
+    return folder
+
+
+def rows_of(table):
+    """Rows sorted by the picture, the last of each result; numbers as such, nothing as an empty text."""
+    if table.is_dir():
+        rows = pd.read_parquet(table).fillna("")
+    else:
+        rows = pd.read_csv(table, keep_default_na=False, dtype=str)
+    key = ["image", "output"] if "output" in rows else ["image"]
+    rows = rows.drop_duplicates(key, keep="last").sort_values(key).drop(columns=OWN_TO_A_RUN, errors="ignore")
+    return [[plain(value) for value in row] for row in rows.itertuples(index=False)]
+
+
+def plain(value):
+    try:
+        return float(value)
+    except ValueError:
+        return str(value)
+
+
+def files_of(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.suffix not in (".csv", ".parquet") and path.is_file() and path.parent.suffix != ".parquet"
+    }
+
+
+@pytest.mark.parametrize("script", [DYE, LABEL], ids=["dye", "label"])
+def test_a_cluster_does_what_a_plain_run_does_and_goes_on(folder, tmp_path, script):
+    more = ["--teacher", "student"] if script == LABEL else ["--color", "0.5", "copper"]
+    table = "labels" if script == LABEL else "ombre"
+    plain, there = tmp_path / "plain", tmp_path / "there"
+    assert run(script, folder, "--output", plain, *more).returncode == 1
+    result = run(script, folder, "--output", there, *more, "--cluster")
+    assert result.returncode == 1, result.stderr
+    assert (
+        f"{folder}/broken.jpg: is not a JPEG" in result.stderr
+        and f"{1 if script == LABEL else 2} failed" in result.stdout
+    )
+    assert files_of(there) == files_of(plain)
+    assert rows_of(there / f"{table}.parquet") == rows_of(plain / f"{table}.csv")
+
+    Image.open(SAMPLES / "astronaut.jpg").resize((222, 150)).save(folder / "deep" / "a.jpg")  # another picture
+    missing = there / ("astronaut.png" if script == LABEL else "deep/a_0.5.png")
+    missing.unlink()
+    (folder / "broken.jpg").unlink()
+    again = run(script, folder, "--output", there, *more, "--cluster")
+    assert again.returncode == 0 and missing.is_file(), again.stderr
+    assert f"{5 if script == DYE else 2} were done before, 0 failed" in again.stdout
+    elsewhere = run(script, folder / "deep", "--output", there, *more, "--cluster")
+    assert elsewhere.returncode == 2 and f"holds the results of {folder}; choose another" in elsewhere.stderr
+
+
+@pytest.fixture
+def store():
+    """A server that speaks as S3 does; its address."""
+    pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+    server.wait()
+
+
+def test_pictures_and_results_in_an_object_store(folder, tmp_path, store, monkeypatch):
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in (keys | {"AWS_ENDPOINT_URL": store}).items():
+        monkeypatch.setenv(name, value)
+    from pyarrow import fs
+
+    files, _ = fs.FileSystem.from_uri("s3://bucket?allow_bucket_creation=true")
+    files.create_dir("bucket")
+    fs.copy_files(str(folder), "bucket/in", destination_filesystem=files)
+    more = ["s3://bucket/in", "--output", "s3://bucket/out", "--cluster"]
+    result = run(DYE, *more)
+    assert result.returncode == 1 and "s3://bucket/in/broken.jpg: is not a JPEG" in result.stderr, result.stderr
+    fs.copy_files("bucket/out", str(tmp_path / "copied"), source_filesystem=files)
+    run(DYE, folder, "--output", tmp_path / "plain")
+    assert files_of(tmp_path / "copied") == files_of(tmp_path / "plain")
+    rows = pd.read_parquet(tmp_path / "copied" / "ombre.parquet")
+    assert sorted(rows.status) == ["failed", "no hair", "ok", "ok", "ok"] and rows.image.is_unique
+    assert all(image.startswith("s3://bucket/in/") for image in rows.image)
+    again = run(DYE, *more)
+    assert "4 were done before, 1 failed" in again.stdout, again.stderr
+
+
+def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path):
+    for number in range(200):
+        shutil.copy(folder / "deep" / "a.png", folder / f"{number:03}.png")
+    there, plain = tmp_path / "there", tmp_path / "plain"
+    command = [sys.executable, str(DYE), str(folder), "--output", str(there), "--cluster"]
+    job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while not list(there.glob("ombre.parquet/2*.parquet")) and time.monotonic() < end:
+        time.sleep(0.05)
+    os.killpg(job.pid, signal.SIGKILL)
+    job.wait()
+    noted = len(pd.read_parquet(there / "ombre.parquet"))
+    assert 0 < noted < 205
+    again = run(DYE, folder, "--output", there, "--cluster")
+    assert again.returncode == 1 and f"; {noted} were done before" in again.stdout.replace(
+        f"{noted - 1} w", f"{noted} w"
+    )
+    run(DYE, folder, "--output", plain)
+    assert files_of(there) == files_of(plain)
+    assert rows_of(there / "ombre.parquet") == rows_of(plain / "ombre.csv")
+    rows = pd.read_parquet(there / "ombre.parquet")
+    assert not rows[rows.status != "failed"].output.duplicated().any()
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["in", "deep", "--cluster"], "takes one folder"), (["nowhere", "--cluster"], "no such folder"),
+    (["--cluster", "in"], "put the folder before --cluster"), (["s3://bucket/in"], "with --cluster"),
+    (["in", "--cluster", "127.0.0.1:1"], "no Ray cluster at '127.0.0.1:1'"),
+])  # fmt: skip
+def test_what_a_cluster_cannot_do_is_told(folder, arguments, said):
+    result = run(DYE, *arguments, "--output", folder.parent / "out", cwd=folder.parent)
+    assert result.returncode == 2 and said in result.stderr.splitlines()[-1]
