@@ -30,6 +30,7 @@ from segmentation.finding.hair_finder import HairFinder
 
 Item = TypeVar("Item")
 
+READY = 6  # frames whose masks are found before they are dyed
 one_at_a_time = threading.Lock()  # a clip keeps all cores busy by itself, and several would need their memory together
 
 
@@ -98,7 +99,7 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
     """The same items, worked out in another thread while those before them are used."""
     pool = ThreadPoolExecutor(1)
     try:
-        coming = deque(pool.submit(next, items, None) for _ in range(MOST_AHEAD))
+        coming = deque(pool.submit(next, items, None) for _ in range(READY))
         while (item := coming.popleft().result()) is not None:
             coming.append(pool.submit(next, items, None))
             yield item
