@@ -44,6 +44,7 @@ class Stage:
     plan: Callable[[str], list[Row]]  # a result's plain name -> the picture's rows, as far as known before the work
     weights: Path
     load: Callable[[Path], Work]  # what does the work with these weights, from several threads
+    named_when_failed: bool = True  # whether the row of a failure says what the result would have been called
 
 
 class Orders:
@@ -164,6 +165,7 @@ class Worker:
             except Exception as error:  # one picture, whatever befell it, does not end the job
                 demand_room(error)
                 failure = {"status": FAILED, "error": complaint(error, shown).replace(str(path), shown)}
+                failure |= {} if self.stage.named_when_failed else {self.stage.result: ""}
                 rows = [row | failure for row in planned]
         sizes = [row.get("result_bytes", "") for row in rows]
         return [row | dict(fingerprint=fingerprint(plan, size)) for row, plan, size in zip(rows, planned, sizes)]

@@ -105,7 +105,7 @@ def label_on_cluster(
 
     plan = partial(plan_label, columns_of(teacher, crop_face))
     load = partial(label_with, teacher, crop_face, batch_size, max_pixels)
-    stage = Stage("labels", COLUMNS, NUMBERS, "label", ".png", plan, teacher.path, load)
+    stage = Stage("labels", COLUMNS, NUMBERS, "label", ".png", plan, teacher.path, load, named_when_failed=False)
     return run_on_cluster(stage, os.fspath(given), os.fspath(output), address, overwrite)
 
 

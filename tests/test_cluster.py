@@ -43,7 +43,7 @@ def folder(tmp_path):
 def rows_of(table):
     """Rows sorted by the picture, the last of each result; numbers as such, nothing as an empty text."""
     if table.is_dir():
-        rows = pd.read_parquet(table).fillna("")
+        rows = pd.read_parquet(table).astype(object).fillna("")
     else:
         rows = pd.read_csv(table, keep_default_na=False, dtype=str)
     key = ["image", "output"] if "output" in rows else ["image"]
