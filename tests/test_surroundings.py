@@ -174,8 +174,8 @@ def test_ctrl_c_at_any_moment_is_a_line(place, after):
     time.sleep(after)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    if "Traceback" in said and str(ROOT) not in said:
-        pytest.skip("Python itself had not begun with the script yet")
+    if "Traceback" in said and "carry_out" not in said and f"{ROOT}/common" not in said:
+        pytest.skip("the first lines of the script had not run yet")
     assert process.returncode in (130, -signal.SIGINT)
     assert said in ("stopped; the same command goes on from here\n", "")
     assert not list(place.glob("out/.*"))
