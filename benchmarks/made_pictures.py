@@ -10,8 +10,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from segmentation.student.frame import resize
 from segmentation.training.pairs import Pair, find_pairs, read_pair
-from segmentation.training.scenes import resize
+from segmentation.training.scenes import blend
 
 LOWER = 0.45  # share of a scene's height, from below, in which there is nobody where no hair is drawn
 SIDE = 900  # pixels, of a scene with one head far away
@@ -123,13 +124,6 @@ def bare_part(pairs: Sequence[Pair], rng: np.random.Generator) -> np.ndarray:
 
 def lay(made: Made, head: tuple[np.ndarray, np.ndarray], top: int, left: int, fading: bool = False) -> None:
     """Lay a head's picture and its hair into a made picture, in place."""
+    blend(made[:2], head, top, left, 0.2 if fading else None)
     height, width = head[1].shape
-    box = np.s_[top : top + height, left : left + width]
-    weight = np.ones((height, width), np.float32)
-    if fading:
-        y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-        weight = np.clip((1.25 - np.hypot(x, y)) / 0.2, 0, 1).astype(np.float32)
-    for whole, image in zip(made[:2], head):
-        share = weight[..., None] if image.ndim == 3 else weight
-        whole[box] = np.rint(whole[box] * (1 - share) + image * share)
-    made.heads.append(box)
+    made.heads.append(np.s_[top : top + height, left : left + width])

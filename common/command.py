@@ -74,6 +74,20 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device_and_limit(parser: argparse.ArgumentParser) -> None:
+    """The options --device and --max-megapixels of whatever runs a network on pictures."""
+    from common.pictures import DEFAULT_MAX_PIXELS
+
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
+    parser.add_argument(
+        "--max-megapixels",
+        type=positive,
+        default=DEFAULT_MAX_PIXELS // 10**6,
+        metavar="N",
+        help="larger pictures are refused (%(default)s)",
+    )
+
+
 def cluster_address(text: str) -> str:
     """The address of a Ray cluster, for argparse, which takes what follows --cluster for one."""
     if text not in ("auto", "local") and not re.fullmatch(r"(ray://)?[\w.-]+:\d+", text):

@@ -123,7 +123,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether a file of this name in a folder is taken for a picture."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+    return not name.startswith(".") and _has_format(name)
 
 
 def _told_apart(files: list[tuple[str, str]]) -> list[Source]:

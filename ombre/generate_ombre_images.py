@@ -15,20 +15,20 @@ sys.path.insert(0, str(ROOT))
 
 from common.command import (  # noqa: E402
     add_cluster,
+    add_device_and_limit,
     carry_out,
     demand_here,
     demand_one_folder,
     demand_one_process,
     leave_on_ctrl_c,
     place,
-    positive,
 )
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
 from common.device import own_cores  # noqa: E402
-from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
+from common.pictures import SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.table import BatchError  # noqa: E402
 from common.weights import short_hash  # noqa: E402
@@ -141,14 +141,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--save-masks", type=place, metavar="DIR", help="write the share of hair that each picture was dyed by"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-    parser.add_argument(
-        "--max-megapixels",
-        type=positive,
-        default=DEFAULT_MAX_PIXELS // 10**6,
-        metavar="N",
-        help="larger pictures are refused (%(default)s)",
-    )
+    add_device_and_limit(parser)
     add_cluster(parser)
     parser.add_argument("--overwrite", action="store_true", help="dye again what is dyed")
     return parser

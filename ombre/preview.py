@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory, gettempdir
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import carry_out, positive  # noqa: E402
+from common.command import add_device_and_limit, carry_out, positive  # noqa: E402
 from common.device import own_cores  # noqa: E402
 from common.errors import UserError  # noqa: E402
-from common.pictures import DEFAULT_MAX_PIXELS, SUFFIXES  # noqa: E402
+from common.pictures import SUFFIXES  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"
@@ -46,14 +46,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the student's weights (models/hair_student.safetensors)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
-    parser.add_argument(
-        "--max-megapixels",
-        type=positive,
-        default=DEFAULT_MAX_PIXELS // 10**6,
-        metavar="N",
-        help="larger pictures are refused (%(default)s)",
-    )
+    add_device_and_limit(parser)
     parser.add_argument(
         "--max-megabytes", type=positive, default=500, metavar="N", help="larger files are refused (%(default)s)"
     )

@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 from common.command import (  # noqa: E402
     add_cluster,
+    add_device_and_limit,
     carry_out,
     demand_here,
     demand_one_folder,
@@ -23,7 +24,6 @@ from common.command import (  # noqa: E402
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
-from common.pictures import DEFAULT_MAX_PIXELS  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.table import BatchError  # noqa: E402
 from segmentation.face_crop import face_finder  # noqa: E402
@@ -84,14 +84,7 @@ def parser() -> argparse.ArgumentParser:
         help="of FaceXFormer's backbone: float16 on a CUDA GPU, else float32, which is exact; bfloat16 "
         "is faster on processors that have it, and labels move by a few grey levels",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument(
-        "--max-megapixels",
-        type=positive,
-        default=DEFAULT_MAX_PIXELS // 10**6,
-        metavar="N",
-        help="larger pictures are refused (%(default)s)",
-    )
+    add_device_and_limit(parser)
     add_cluster(parser)
     parser.add_argument("--overwrite", action="store_true", help="label again what is labelled")
     return parser

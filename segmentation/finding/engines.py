@@ -27,7 +27,7 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
         model: `model.xml` of an exported student.
         streams: pictures at once, each by its share of the cores.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the processor computes in it natively. That takes
-            half of the time and moves no score by more than 0.0005.
+            half of the time; test_result.md has the scores in both.
     """
     with untold():
         import openvino as ov

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from segmentation.student.frame import squash
+from segmentation.student.frame import resize, squash
 from segmentation.training import scenes
 
 # Larger sources are shrunk (antialiased) to this multiple of the training size before they are warped.
@@ -28,7 +28,7 @@ def augment(
         rgb (size, size, 3) uint8, label (size, size) uint8.
     """
     side = round(size * WARP_MARGIN)
-    label = scenes.resize(label, *rgb.shape[:2])
+    label = resize(label, *rgb.shape[:2])
     if others:
         rgb, label = scenes.compose((rgb, label), [scenes.head_of(other, rng) for other in others], side, rng)
     elif scenes.is_scene(label):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from segmentation.student.frame import squash
+from segmentation.student.frame import resize, squash
 
 SMALL = 0.5  # share of a picture's side: where the hair is smaller, the picture is a scene
 NO_HAIR = 13  # a label below this is no hair
@@ -108,19 +108,19 @@ def lay_in(rgb: np.ndarray, label: np.ndarray, head: Sample, rng: np.random.Gene
     width = round(height * head[1].shape[1] / head[1].shape[0] * np.exp(rng.normal(0, 0.1)))
     height, width = max(height, 8), min(max(width, 8), side)
     top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
+    head = tuple(resize(image, height, width) for image in head)
+    blend((rgb, label), head, top, left, rng.uniform(0.1, 0.4) if rng.random() < 0.6 else None)
+
+
+def blend(into: Sample, head: Sample, top: int, left: int, fade: float | None) -> None:
+    """Lay a head's picture and label into others, in place; its corners fade away over `fade` of half its size, if
+    one is given."""
+    height, width = head[1].shape
     box = np.s_[top : top + height, left : left + width]
     weight = np.ones((height, width), np.float32)
-    if rng.random() < 0.6:
+    if fade:
         y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-        weight = np.clip((1.25 - np.hypot(x, y)) / rng.uniform(0.1, 0.4), 0, 1).astype(np.float32)
-    for whole, image in zip((rgb, label), head):
+        weight = np.clip((1.25 - np.hypot(x, y)) / fade, 0, 1).astype(np.float32)
+    for whole, image in zip(into, head):
         share = weight[..., None] if image.ndim == 3 else weight
-        whole[box] = np.rint(whole[box] * (1 - share) + resize(image, height, width) * share)
-
-
-def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W[, 3]) uint8 -> (height, width[, 3]), antialiased where it shrinks."""
-    if image.shape[:2] == (height, width):
-        return image
-    shrinks = height <= image.shape[0] and width <= image.shape[1]
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        whole[box] = np.rint(whole[box] * (1 - share) + image * share)
