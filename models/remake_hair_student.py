@@ -1,45 +1,121 @@
 #!/usr/bin/env python
 """Train the shipped student: portraits and scenes together, from an earlier student's weights.
 
-    python models/remake_hair_student.py HAIR_MASKS START [--output DIR]
+    python models/remake_hair_student.py HAIR_MASKS START PORTRAITS [--output DIR]
 
 HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`; START is the
-weights file to begin with (models/README.md says which). Interrupted, it goes on where it was. The result is
-`DIR/last.safetensors`, the last epoch's; it does not replace the shipped weights by itself.
+weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
+they see in the training pictures: the labels are the mean of that and of the drawn masks. Interrupted, it goes on where
+it was. The result is `DIR/last.safetensors`, the last epoch's; it does not replace the shipped weights by itself.
 """
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 import torch  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
+from common.files import replacing  # noqa: E402
+from common.pictures import write_mask  # noqa: E402
+from segmentation.finding.heads_in_scene import Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
 from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
-from segmentation.student.network import EffiSegNet, save_student  # noqa: E402
+from segmentation.student.frame import resize, squash, to_mask  # noqa: E402
+from segmentation.student.network import EffiSegNet, HairProbability, load_student, save_student  # noqa: E402
+from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
+from segmentation.training.scenes import is_scene  # noqa: E402
 from segmentation.training.state import STATE  # noqa: E402
 
-SETTINGS = "--preset strong --upsampling bilinear --learning-rate 1e-3 --ema 0.998 --batch-size 8 --composed 0.15"
-EPOCHS = 8
+SETTINGS = "--preset strong --upsampling bilinear --learning-rate 1e-3 --ema 0.998 --batch-size 8 --composed 0.25"
+EPOCHS = 10
+AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
+WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
 
 
 def main() -> int:
-    """Train, write the last weights; the exit code is that of the training."""
+    """Label, train, write the last weights; the exit code is that of the training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
     parser.add_argument("start", type=Path, metavar="START")
+    parser.add_argument("portraits", type=Path, metavar="PORTRAITS")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade", metavar="DIR")
     options = parser.parse_args()
-    scenes = str(options.masks / "scenes_train")
-    data = [str(options.masks / "train"), scenes, scenes]  # seen twice an epoch, each time cut in another way
+    looks = [HairProbability(load_student(path)).eval() for path in (options.start, options.portraits)]
+    labels = {part: options.output / "labels" / part for part in ("train", "scenes_train")}
+    for part, folder in labels.items():
+        soften(find_pairs(options.masks / part)[0], looks, folder)
+    scenes = str(labels["scenes_train"])
+    data = [str(labels["train"]), scenes, scenes]  # seen twice an epoch, each time cut in another way
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
-    where = ["--data", *data, "--val", *held_out, "--output", str(options.output), "--warm-start", str(options.start)]
+    run = options.output / "run"
+    where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
     code = student(["train", *SETTINGS.split(), "--epochs", str(EPOCHS), *where])
     if code == 0:
-        write_last(options.output / STATE, options.output / "last.safetensors")
+        write_last(run / STATE, options.output / "last.safetensors")
     return code
+
+
+def soften(pairs: list[Pair], students: list[HairProbability], folder: Path) -> None:
+    """Write a label for each pair, and `labels.csv`: the drawn mask and what the students see, half and half.
+
+    In a scene the first student looks at each drawn head, and its word counts only where it agrees with the drawn mask:
+    those are joined super-pixels, right in the large. A scene in which they hardly overlap is left out.
+    """
+    if (folder / "labels.csv").is_file():
+        return
+    rows = []
+    for pair in tqdm(pairs, f"labels of {folder.name}"):
+        rgb, drawn = read_pair(pair)
+        label = of_scene(rgb, drawn, students[0]) if is_scene(drawn) else mean(drawn, seen(rgb, students))
+        if label is not None:
+            write_mask(folder / f"{pair.name}.png", label)
+            rows.append(dict(image=str(pair.image.resolve()), label=f"{pair.name}.png", status="ok"))
+    with replacing(folder / "labels.csv") as path:
+        pd.DataFrame(rows).to_csv(path, index=False)
+    print(f"{folder}: {len(rows)} labels, {len(pairs) - len(rows)} left out", flush=True)
+
+
+def of_scene(rgb: np.ndarray, drawn: np.ndarray, student: HairProbability) -> np.ndarray | None:
+    """The label (H, W) uint8 of a scene, None where its mask is taken for wrong."""
+    height, width = drawn.shape
+    label, overlaps = drawn.copy(), []
+    for head in joined([in_pixels(box, (1.0, 1.0)) for box in boxes_of_hair(drawn / np.float32(255))]):
+        near, far = (square_around(head, height, width, room) for room in (0.4, 0.9))
+        sights = [seen(rgb[part.slices], [student]) for part in (near, far)]
+        sights[1] = sights[1][inside(near, far).slices]
+        found = mean(*sights)
+        own, hair = found > 127, drawn[near.slices] > 127
+        overlaps.append((own & hair).sum() / max((own | hair).sum(), 1))
+        if overlaps[-1] > AGREE:
+            label[near.slices] = mean(drawn[near.slices], found)
+    return label if max(overlaps, default=1) >= WRONG else None
+
+
+def inside(part: Part, outer: Part) -> Part:
+    """A part in the coordinates of one that holds it."""
+    top, left = outer.top, outer.left
+    return Part(part.top - top, part.left - left, part.bottom - top, part.right - left)
+
+
+@torch.inference_mode()
+def seen(rgb: np.ndarray, students: Iterable[HairProbability]) -> np.ndarray:
+    """What students see in a picture (H, W, 3) and in its mirror image, the mean: (H, W) uint8."""
+    small = torch.from_numpy(squash(rgb))
+    both = torch.stack([small, small.flip(1)])
+    with torch.autocast("cpu", torch.bfloat16):
+        plain, mirrored = (sum(student(both).float() for student in students) / len(list(students))).numpy()
+    return to_mask((plain + mirrored[:, ::-1]) / 2, *rgb.shape[:2])
+
+
+def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of two masks (H, W) uint8; the second is brought to the first one's size."""
+    return np.uint8((np.uint16(one) + resize(other, *one.shape) + 1) // 2)
 
 
 def write_last(state: Path, weights: Path) -> None:

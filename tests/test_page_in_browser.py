@@ -70,6 +70,13 @@ class Server:
     def visitors(self) -> list[Path]:
         return list(self.folder.glob("ombre-page-*/visitors/*"))
 
+    def demand_visitors(self, count: int) -> None:
+        """Wait until so many are left."""
+        deadline = time.monotonic() + 60
+        while len(self.visitors()) != count and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert len(self.visitors()) == count
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0
@@ -312,20 +319,17 @@ def test_the_camera(person):
 
 
 def test_visitors_are_apart_and_their_pictures_go(browser, server, photo):
-    others = len(server.visitors())
+    server.demand_visitors(0)  # those of the tests before leave by and by
     people = [Person(browser, server) for _ in range(4)]
     for person in people:  # all at once: none waits for another's picture
         person.page.set_input_files("#upload input[type=file]", photo)
     plain = {person.seen() for person in people}
-    assert len(plain) == 1 and len(server.visitors()) == others + 4
+    assert len(plain) == 1 and len(server.visitors()) == 4
     changed = people[0].set_slider("#ombre_height", 0.2)
     assert changed not in plain and people[1].seen() in plain
     for person in people:
         person.leaves()
-    deadline = time.monotonic() + 20
-    while len(server.visitors()) > others and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert len(server.visitors()) == others
+    server.demand_visitors(0)
     assert not [path for path in server.folder.rglob("a photo.png") if "visitors" not in path.parts]
 
 

@@ -119,9 +119,9 @@ def gap(one: Part, other: Part) -> int:
     )  # fmt: skip
 
 
-def square_around(head: Part, height: int, width: int) -> Part:
+def square_around(head: Part, height: int, width: int, room: float = ROOM) -> Part:
     """A head with room around: a square, as portraits are, as far as the picture goes."""
-    reach = (0.5 + ROOM) * head.size
+    reach = (0.5 + room) * head.size
     down, across = (head.top + head.bottom) / 2, (head.left + head.right) / 2
     return Part(
         max(0, round(down - reach)),
