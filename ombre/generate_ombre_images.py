@@ -183,11 +183,9 @@ def dye(options: argparse.Namespace) -> int:
     if options.sheet or (samples and not options.cluster):
         for page in write_contact_sheets(options.output, options.pictures or [SAMPLES]):
             say(f"side by side: {page}", sys.stdout)
-    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
     say(
-        f"{options.output}: {tally.statuses[DYED]} pictures dyed{pace}, {tally.statuses[LITTLE]} {LITTLE}, "
-        f"{tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.skipped} were done before, {tally.failed} failed; "
-        f"{'ombre.parquet' if options.cluster else TABLE} has a row for each",
+        f"{options.output}: {tally.statuses[DYED]} pictures dyed{tally.pace(started)}, {tally.statuses[LITTLE]} "
+        f"{LITTLE}, {tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.rest('ombre.parquet' if options.cluster else TABLE)}",
         sys.stdout,
     )
     return tally.exit_code

@@ -112,12 +112,8 @@ def label(options: argparse.Namespace) -> int:
         demand_here(*options.pictures, options.output)
         find_face = face_finder() if options.crop_face else None
         tally = label_pictures(options.pictures, options.output, teacher, find_face=find_face, **how)
-    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
-    say(
-        f"{options.output}: {tally.done} pictures done by {teacher.name}{pace}; {tally.skipped} were done before, "
-        f"{tally.failed} failed; {'labels.parquet' if options.cluster else TABLE} has a row for each",
-        sys.stdout,
-    )
+    rest = tally.rest("labels.parquet" if options.cluster else TABLE)
+    say(f"{options.output}: {tally.done} pictures done by {teacher.name}{tally.pace(started)}; {rest}", sys.stdout)
     return tally.exit_code
 
 

@@ -51,7 +51,7 @@ def predict_folder(
         BatchError: an input is missing, there is no picture, a mask would replace another picture's, or the output
             cannot be written.
     """
-    sources, unreadable = find_pictures(inputs, output)
+    sources, unreadable, left_out = find_pictures(inputs, output)
     names = result_names(sources, ".png")
     started = time.perf_counter()
 
@@ -73,11 +73,6 @@ def predict_folder(
         if todo:
             mask_of = find_hair()
         tally = work_through(todo, work, table, workers=own_cores(), plan=plan)
-    tally = replace(tally, skipped=skipped, unreadable=unreadable)
-    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms a picture" if tally.done else ""
-    say(
-        f"{output}: {tally.done} masks written{pace}, {tally.skipped} there already, {tally.failed} failed; "
-        "masks.csv has a row for each",
-        sys.stdout,
-    )
+    tally = replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
+    say(f"{output}: {tally.done} masks written{tally.pace(started)}; {tally.rest('masks.csv')}", sys.stdout)
     return tally.exit_code
