@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import NamedTuple
 
-from common.pictures import SUFFIXES
+from common.opening import SUFFIXES
 from common.progress import say
 from common.table import BatchError, is_table
 

@@ -34,7 +34,9 @@ def predict_folder(
     output: Path,
     find_hair: Callable[[], Callable[[np.ndarray], np.ndarray]],
     weights: str,
+    *,
     overwrite: bool,
+    max_pixels: int,
 ) -> int:
     """Write the soft hair mask of each picture as `output`/<its path>.png, and a row for each in `masks.csv`.
 
@@ -43,6 +45,7 @@ def predict_folder(
         find_hair: makes what finds the hair, (H, W, 3) uint8 -> (H, W) uint8; not asked where all is done.
         weights: what its weights are called in the table.
         overwrite: do those again whose mask and row are there.
+        max_pixels: larger pictures are refused.
 
     Returns:
         0, or 1 where a picture failed.
@@ -57,7 +60,7 @@ def predict_folder(
 
     def work(source: Source) -> Row:
         row = plan(source)
-        mask = mask_of(read_picture(source.path).rgb8)
+        mask = mask_of(read_picture(source.path, max_pixels).rgb8)
         write_mask(output / row["mask"], mask)
         height, width = mask.shape
         share = round(mask.mean() / 255, 4)
