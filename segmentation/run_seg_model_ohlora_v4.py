@@ -142,11 +142,11 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
 def evaluate_weights(options: argparse.Namespace) -> int:
     """evaluate: weights and pairs -> figures."""
     from segmentation.training.manifest import part_of
-    from segmentation.training.pairs import gather
+    from segmentation.training.pairs import gather, readable
 
     pairs = gather([options.data], options.hair_value)
     chosen = part_of(pairs, options.weights, options.part, options.seed)
-    return report_figures(options.weights, chosen, options.output, options.device)
+    return report_figures(options.weights, readable(chosen), options.output, options.device)
 
 
 def check_data(options: argparse.Namespace) -> int:
