@@ -167,7 +167,10 @@ def facts_of(pair: Pair) -> Facts:
 
 
 def readable(pairs: Sequence[Pair]) -> list[Pair]:
-    """Those whose pictures can be decoded to their end, as measuring needs them; the others are named on stderr."""
+    """Those whose pictures can be decoded to their end, as measuring needs them; the others are named on stderr.
+
+    Raises DataError: there are none.
+    """
 
     def fault(pair: Pair) -> str:
         try:
@@ -180,6 +183,8 @@ def readable(pairs: Sequence[Pair]) -> list[Pair]:
         faults = list(pool.map(fault, pairs))
     for said in filter(None, faults):
         say(said)
+    if all(faults):
+        raise DataError("of the pictures to measure on none can be read")
     return [pair for pair, said in zip(pairs, faults) if not said]
 
 
