@@ -8,7 +8,7 @@ import pytest
 
 from common.pictures import read_picture
 from segmentation.finding.hair_finder import HairFinder, fading
-from segmentation.finding.heads_in_scene import MOST, PIECE, Part, closer_looks, is_far_away, pieces, tiles
+from segmentation.finding.heads_in_scene import MOST, LONGER, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import to_mask
 from segmentation.training.metrics import measure
 
@@ -106,7 +106,7 @@ def test_tiles_cover_a_picture_overlap_and_are_not_long(height, width):
     for tile in tiles(height, width):
         seen[tile.slices] += 1
         down, across = tile.bottom - tile.top, tile.right - tile.left
-        assert max(down, across) <= 1.02 * PIECE * min(down, across)
+        assert max(down, across) <= 1.02 * LONGER * min(down, across)
     assert seen.min() == 1 and seen[height // 2].max() > 1 and len(tiles(height, width)) <= 8
 
 

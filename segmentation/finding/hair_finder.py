@@ -15,7 +15,7 @@ from common.device import choose_device
 from common.weights import WeightsError
 from segmentation.finding.engines import openvino_engine, torch_engine
 from segmentation.finding.export import exported
-from segmentation.finding.heads_in_scene import CLOSER_BELOW, Part, closer_looks, is_far_away, pieces, tiles
+from segmentation.finding.heads_in_scene import Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import INPUT_SIZE, squash, to_mask
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
@@ -72,7 +72,7 @@ class HairFinder:
             seen = found if seen is None else np.maximum(found, cv2.resize(seen, (FINE, FINE)))
         else:
             mask = to_mask(seen, height, width)
-        for part in closer_looks(seen, height, width, 1.0 if windows else CLOSER_BELOW):
+        for part in closer_looks(seen, height, width):
             self.look(rgb, part, mask)
         return mask
 

@@ -16,7 +16,7 @@ NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it 
 ROOM = 0.4  # of the hair's height or width that a closer look sees around it
 CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
 FAR = 0.5  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
-OVERLAP = 0.28  # of the tiles of a search, share of their sides
+OVERLAP, LONGER = 0.28, 1.55  # of the tiles of a search: share of their sides; long side / short side at most
 MOST = 8  # closer looks, the largest heads first
 
 
@@ -64,7 +64,7 @@ def is_far_away(probability: np.ndarray, height: int, width: int) -> bool:
 
 
 def tiles(height: int, width: int) -> list[Part]:
-    """Parts that cover a picture, two along its short side, overlap, and are no longer than PIECE times as wide."""
+    """Parts that cover a picture and overlap, two along its short side."""
     return [
         Part(top, left, top + down, left + across)
         for top, down in along(height, min(height, width))
@@ -75,24 +75,23 @@ def tiles(height: int, width: int) -> list[Part]:
 def along(length: int, short: int) -> list[tuple[int, int]]:
     """Start and extent of the tiles along a side of a picture whose short side is `short`."""
     count = 2
-    while (extent := length / (count - OVERLAP * (count - 1))) > PIECE * short / (2 - OVERLAP):
+    while (extent := length / (count - OVERLAP * (count - 1))) > LONGER * short / (2 - OVERLAP):
         count += 1
     return [(round(start), round(extent)) for start in np.linspace(0, length - round(extent), count)]
 
 
-def closer_looks(probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW) -> list[Part]:
+def closer_looks(probability: np.ndarray, height: int, width: int) -> list[Part]:
     """The parts of a picture (height, width) that a closer look is due to, the largest first.
 
     Args:
         probability: of hair, (h, w) float32 in 0..1 over the whole picture, at any resolution.
-        below: share of the picture that a look must be smaller than.
     """
     scale = height / probability.shape[0], width / probability.shape[1]
     heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability)])
     looks: list[Part] = []
     for piece in sorted((piece for head in heads for piece in side_by_side(head)), key=lambda piece: -piece.size):
         look = square_around(piece, height, width)
-        if look.area <= below * height * width and not any(serves(other, piece, look) for other in looks):
+        if look.area <= CLOSER_BELOW * height * width and not any(serves(other, piece, look) for other in looks):
             looks.append(look)
     return sorted(looks, key=lambda look: -look.area)[:MOST]
 
