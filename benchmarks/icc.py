@@ -7,6 +7,8 @@ import struct
 
 import numpy as np
 
+from ombre.walks import encoded, linear
+
 D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 D65_XY, D50_XY = (0.3127, 0.3290), (0.3457, 0.3585)
@@ -21,18 +23,33 @@ SPACES = {
 
 def rgb_profile(name: str) -> bytes:
     """The profile of one of SPACES."""
-    primaries, white, curve = SPACES[name]
-    columns = np.array([_xyz(place) for place in primaries]).T
-    columns = columns * np.linalg.solve(columns, _xyz(white))
-    adapted = np.linalg.inv(BRADFORD) @ np.diag(BRADFORD @ D50 / (BRADFORD @ _xyz(white))) @ BRADFORD @ columns
-    tags = {key: _xyz_tag(column) for key, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), adapted.T)}
-    tags |= {key: _curve_tag(curve) for key in (b"rTRC", b"gTRC", b"bTRC")}
+    tags = {key: _xyz_tag(column) for key, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), _matrix(name).T)}
+    tags |= {key: _curve_tag(SPACES[name][2]) for key in (b"rTRC", b"gTRC", b"bTRC")}
     return _profile(b"RGB ", name, tags)
+
+
+def converted(rgb: np.ndarray, source: str, target: str) -> np.ndarray:
+    """(..., 3) numbers 0..1 of one of SPACES in another, unrounded; what lies outside of it is cut off."""
+    light = _light(rgb, SPACES[source][2]) @ np.linalg.solve(_matrix(target), _matrix(source)).T
+    light, curve = np.clip(light, 0, 1), SPACES[target][2]
+    return encoded(light) if curve == SRGB_CURVE else light ** (1 / curve)
 
 
 def grey_profile(gamma: float) -> bytes:
     """A profile of one channel, whose numbers are light to the power of 1 / gamma."""
     return _profile(b"GRAY", f"grey, gamma {gamma:g}", {b"kTRC": _curve_tag(gamma)})
+
+
+def _matrix(name: str) -> np.ndarray:
+    """(3, 3) from a space's light to XYZ, white being D50."""
+    primaries, white, _ = SPACES[name]
+    columns = np.array([_xyz(place) for place in primaries]).T
+    columns = columns * np.linalg.solve(columns, _xyz(white))
+    return np.linalg.inv(BRADFORD) @ np.diag(BRADFORD @ D50 / (BRADFORD @ _xyz(white))) @ BRADFORD @ columns
+
+
+def _light(numbers: np.ndarray, curve: float) -> np.ndarray:
+    return linear(numbers) if curve == SRGB_CURVE else numbers**curve
 
 
 def _profile(space: bytes, name: str, tags: dict[bytes, bytes]) -> bytes:
@@ -65,6 +82,5 @@ def _xyz_tag(values: np.ndarray) -> bytes:
 def _curve_tag(gamma: float) -> bytes:
     if gamma != SRGB_CURVE:
         return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(256 * gamma))
-    steps = np.linspace(0, 1, 1024)
-    light = np.where(steps <= 0.04045, steps / 12.92, ((steps + 0.055) / 1.055) ** 2.4)
-    return b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + np.rint(65535 * light).astype(">u2").tobytes()
+    light = linear(np.linspace(0, 1, 1024))
+    return b"curv\0\0\0\0" + struct.pack(">I", len(light)) + np.rint(65535 * light).astype(">u2").tobytes()

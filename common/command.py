@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 
 
@@ -61,6 +62,38 @@ def place(text: str) -> Path | str:
     return text if "://" in text else Path(text)
 
 
+def add_pictures(parser: argparse.ArgumentParser, default: Path, what: str = "pictures") -> None:
+    """The pictures and folders to work on: a list, empty where none is named and `default` is meant."""
+    parser.add_argument(
+        "pictures",
+        type=place,
+        nargs="*",
+        metavar="PICTURE_OR_FOLDER",
+        help=f"{what}, and folders of them at any depth ({_shown(default)})",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, default: Path, what: str) -> None:
+    """The option --output."""
+    parser.add_argument(
+        "--output", type=place, default=default, metavar="DIR", help=f"folder for {what} ({_shown(default)})"
+    )
+
+
+def add_weights(parser: argparse.ArgumentParser, default: Path, what: str = "the student's weights") -> None:
+    """The option --weights."""
+    parser.add_argument("--weights", type=place, default=default, metavar="FILE", help=f"{what} ({_shown(default)})")
+
+
+def add_overwrite(parser: argparse.ArgumentParser, what: str = "do again what is done") -> None:
+    """The option --overwrite."""
+    parser.add_argument("--overwrite", action="store_true", help=what)
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """The option --cluster of the two stages that a cluster can do."""
     parser.add_argument(
@@ -74,11 +107,16 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option --device."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
+
+
 def add_device_and_limit(parser: argparse.ArgumentParser) -> None:
     """The options --device and --max-megapixels of whatever runs a network on pictures."""
-    from common.pictures import DEFAULT_MAX_PIXELS
+    from common.opening import DEFAULT_MAX_PIXELS
 
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
+    add_device(parser)
     parser.add_argument(
         "--max-megapixels",
         type=positive,
@@ -133,4 +171,11 @@ def positive(text: str) -> int:
     """A whole number from 1 on, for argparse."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 on, for argparse."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 on")
     return int(text)

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
-from common.pictures import SUFFIXES
+from common.opening import SUFFIXES
 from common.progress import say
 from common.table import BatchError, is_table
 
@@ -21,10 +22,16 @@ class Source:
     name: str
 
 
-def find_pictures(
-    inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLike, clips: bool = False
-) -> tuple[list[Source], int]:
-    """The files given and those in the folders given, at any depth, and how many folders could not be read.
+class Found(NamedTuple):
+    """A batch of pictures; `unreadable` folders, and in words what else of the folders is `left_out`."""
+
+    sources: list[Source]
+    unreadable: int
+    left_out: str
+
+
+def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLike, clips: bool = False) -> Found:
+    """The files given and those in the folders given, at any depth.
 
     They are sorted folder by folder, and each comes once. A file given by name counts whatever its suffix; hidden
     files, other suffixes, and what lies in `outputs` or beside a table of results do not. Links to folders are
@@ -35,16 +42,14 @@ def find_pictures(
     """
     search = _Search({os.path.realpath(output) for output in outputs}, SUFFIXES | CLIPS if clips else SUFFIXES)
     found = [file for given in inputs for file in search.of(os.fspath(given))]
-    if search.others:
-        kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in search.others.most_common(6))
-        say(f"{search.others.total()} other files in these folders are left out ({kinds})")
-    return _told_apart(found), search.unreadable
+    return Found(_told_apart(found), search.unreadable, search.left_out())
 
 
 class _Search:
     def __init__(self, avoid: set[str], suffixes: frozenset[str]) -> None:
         self.avoid, self.suffixes = avoid, suffixes
         self.unreadable = 0
+        self.earlier = 0  # folders of an earlier run's results
         self.met_again = 0
         self.others: Counter[str] = Counter()  # files that are no pictures by their names, by suffix
         self.folders: set[str] = set()  # where those really lie that were looked through
@@ -91,6 +96,7 @@ class _Search:
             tables += [name for name in folders if name.endswith(".parquet")]  # of a cluster
             if tables and prefix:
                 say(f"{folder}: is left out: it holds the results of an earlier run ({tables[0]})")
+                self.earlier += 1
                 continue
             self.others.update(_suffix(name) for name in names if not self._is_asked(name) and name not in tables)
             for name in filter(self._is_asked, names):
@@ -99,6 +105,16 @@ class _Search:
                 else:
                     yield os.path.join(folder, name), prefix + name
             waiting += [(os.path.join(folder, name), f"{prefix}{name}/") for name in reversed(folders)]
+
+    def left_out(self) -> str:
+        """What of the folders is no part of the batch, in words; empty where nothing is."""
+        kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in self.others.most_common(6))
+        parts = {
+            f"other files ({kinds})": self.others.total(),
+            "folders with results of an earlier run": self.earlier,
+            "folders that cannot be read": self.unreadable,
+        }
+        return ", ".join(f"{count} {what}" for what, count in parts.items() if count)
 
     def _is_asked(self, name: str) -> bool:
         return not name.startswith(".") and _suffix(name) in self.suffixes

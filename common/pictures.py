@@ -1,20 +1,17 @@
 """Pictures in and out: what a photograph carries besides its colours stays with it."""
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from common import tiff
-from common.errors import UserError
 from common.files import replacing
 from common.metadata import Metadata, for_pillow, into_bmp, into_png, read_metadata, without_thumbnail
+from common.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, one_line, opened
 from common.pixels import (
     MODES,
     UnsupportedError,
@@ -30,36 +27,9 @@ from common.pixels import (
     turned,
 )
 
-FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".avif": "AVIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-SUFFIXES = frozenset(FORMATS)
-NAMES = "JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF"
-DEFAULT_MAX_PIXELS = 200_000_000  # the largest that telephones take today
-SEVERAL = ("MPO", "HEIF")  # photographs with previews or depths behind them: the first is the picture
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ
-
-Image.MAX_IMAGE_PIXELS = None  # `read_picture` has a limit of its own, which its caller can set
-Image.core.set_blocks_max(4)  # memory that Pillow keeps for the next picture: decoding takes a quarter less time
-warnings.filterwarnings("ignore", module=r"PIL\.")  # a picture is read or refused, in one line of ours
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-class PictureError(UserError):
-    """A picture that cannot be read or written; the message is one line for the user and names the file."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +63,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
     Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
     bits, or more than `max_pixels`, which is looked at before anything is decoded.
     """
-    with _opened(Path(path), max_pixels) as image:
+    with opened(Path(path), max_pixels) as image:
         kind = "JPEG" if image.format == "MPO" else image.format
         exif = tiff.exif_of(image) if kind == "TIFF" else None
         deep = is_deep(image)
@@ -117,50 +87,6 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         )
 
 
-@contextmanager
-def _opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.Image]:
-    """The file as Pillow opens it, not yet decoded, fit to be; every error within becomes a PictureError."""
-    if not os.path.isfile(path):
-        what = "is no file but a folder, a pipe or a device" if os.path.exists(path) else "there is no such file"
-        raise PictureError(f"{path}: {what}")
-    try:
-        # By name Pillow would map the file into memory, and scramble turned RGBA TIFFs.
-        with open(path, "rb") as file, Image.open(file, formats=_kinds(file)) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise PictureError(
-                    f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
-                    "megapixels; if you trust the file, raise it with --max-megapixels"
-                )
-            if image.format not in SEVERAL and getattr(image, "n_frames", 1) > 1:
-                raise PictureError(f"{path}: holds {image.n_frames} frames or pages; save the one you want by itself")
-            if image.format == "TIFF":
-                tiff.demand_whole(image, path)
-            yield image
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        what = "is empty" if empty else f"is not a {NAMES} picture of 8 or 16 bits a channel, or broken at its start"
-        raise PictureError(f"{path}: {what}; convert it or leave it out") from None
-    except UnsupportedError as error:
-        raise PictureError(f"{path}: {error} are not supported; save it as a PNG of 8 or 16 bits a channel") from None
-    except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, over a broken file
-        if isinstance(error, OSError) and error.errno:
-            raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
-        reason = _one_line(error)
-        raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
-
-
-def _kinds(file: object) -> list[str]:
-    """The formats to try, with HEIF where the file begins as such files do."""
-    boxed = file.read(12)[4:8] == b"ftyp"
-    file.seek(0)
-    if boxed:
-        learn_heif()
-    return sorted(set(FORMATS.values()) - (set() if boxed else {"AVIF", "HEIF"}))
-
-
 # ---- writing ----
 
 
@@ -182,7 +108,7 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> None:
         with replacing(path) as part:
             _write_as(kind, picture, part)
     except Exception as error:  # encoders, too, raise anything, over metadata that is broken
-        reason = getattr(error, "strerror", None) or _one_line(error)
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise PictureError(f"{path}: cannot be written: {reason}") from error
 
 
@@ -232,10 +158,6 @@ def is_for_grey(icc: bytes) -> bool:
     return icc[16:20] == b"GRAY"
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 # ---- masks ----
 
 
@@ -247,7 +169,7 @@ def read_mask(path: str | os.PathLike, hair_value: int | None = None) -> np.ndar
 
     Raises PictureError as `read_picture`, and where the picture is coloured or transparent: what it means is unknown.
     """
-    with _opened(Path(path)) as image:
+    with opened(Path(path)) as image:
         if image.mode not in MODES:
             raise UnsupportedError(f"masks of the kind '{image.mode}'")
         if hair_value is None:

@@ -22,7 +22,12 @@ class ProfileError(ValueError):
 
 
 class Space:
-    """The colour space of a picture's numbers: this one is sRGB, in which there is nothing to do."""
+    """The colour space of a picture's numbers: this one is sRGB, in which there is nothing to do.
+
+    `bend`: a mixture of two numbers a and b in the shares 1 - w and w, which sRGB would make, lies bend w (1 - w)
+    (a - b)^2 below theirs, of numbers 0..1."""
+
+    bend = 0.0
 
     def grey(self, rgb: np.ndarray) -> np.ndarray:
         """(h, w) lightness of (h, w, 3) uint8 or uint16, as a grey of this space and of the same dtype."""
@@ -51,6 +56,7 @@ class ProfiledSpace(Space):
         own = _lightness(_apply(self._to_srgb, grey) @ LUMA / 255)
         self._lightness = np.maximum.accumulate(plain + _smooth((own - plain)[:, None], 2)[:, 0])
         self._weights = self._fit_weights()
+        self.bend = self._fit_bend()
 
     def grey(self, rgb: np.ndarray) -> np.ndarray:
         return cv2.transform(rgb, self._weights)
@@ -73,6 +79,14 @@ class ProfiledSpace(Space):
         wanted = np.interp(_lightness(hair @ LUMA / 255), self._lightness, np.linspace(0, 1, 256))
         share, *_ = np.linalg.lstsq(own[:, :2] - own[:, 2:], wanted - own[:, 2], rcond=None)
         return np.array([[*share, 1 - share.sum()]])
+
+    def _fit_bend(self) -> float:
+        ends = np.linspace(0, 1, 9)
+        seen = _lightness(np.linspace(0, 1, 256))  # of sRGB's greys
+        plain = np.interp(np.interp(ends, np.linspace(0, 1, 256), self._lightness), seen, np.linspace(0, 1, 256))
+        middle = np.interp((plain[:, None] + plain) / 2, plain, ends)
+        below, width = (ends[:, None] + ends) / 2 - middle, (ends[:, None] - ends) ** 2 / 4
+        return float((below * width).sum() / (width**2).sum())
 
 
 SRGB = Space()

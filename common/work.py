@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -100,19 +101,29 @@ def _there(table: Table, name: object) -> bool:
 
 @dataclass
 class Tally:
-    """How many rows a run has done, skipped as done before, and failed at, how many folders it could not read, and how
-    many of its rows have which status."""
+    """How many rows a run has done, skipped as done before, and failed at, how many folders it could not read, what of
+    the folders it left out, in words, and how many of its rows have which status."""
 
     done: int = 0
     skipped: int = 0
     failed: int = 0
     unreadable: int = 0
+    left_out: str = ""
     statuses: Counter = field(default_factory=Counter, compare=False)
 
     @property
     def exit_code(self) -> int:
         """What a script exits with: 0, or 1 where something failed."""
         return int(self.failed + self.unreadable > 0)
+
+    def pace(self, started: float) -> str:
+        """How long each took, since this time of `time.perf_counter()`, for a script's last line."""
+        return f", {1000 * (time.perf_counter() - started) / self.done:.0f} ms each" if self.done else ""
+
+    def rest(self, table: str) -> str:
+        """How a script's last line ends, after what was done."""
+        left = f"; left out: {self.left_out}" if self.left_out else ""
+        return f"{self.skipped} were done before, {self.failed} failed; {table} has a row for each{left}"
 
 
 def work_through(

@@ -84,7 +84,8 @@ def dye_pictures(
         BatchError: an input is missing, there is no picture, a result would replace another picture's, or the output
             cannot be written.
     """
-    sources, unreadable = find_pictures(inputs, *filter(None, (output, masks.folder, masks.save)), clips=True)
+    places = filter(None, (output, masks.folder, masks.save))
+    sources, unreadable, left_out = find_pictures(inputs, *places, clips=True)
     names = result_names(sources, suffix, clips=True)
     mask_names = names_of_masks(sources) if masks.folder or masks.save else dict.fromkeys(names, "")
     asked = looks_of(sources, looks, own_looks)
@@ -116,7 +117,7 @@ def dye_pictures(
         if len(todo) > 1:
             cv2.setNumThreads(1)  # the pictures share out the cores already
         tally = work_through(todo, dye, table, workers=threads, plan=plan)
-        return replace(tally, skipped=skipped, unreadable=unreadable)
+        return replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
 
 
 def names_of_masks(sources: list[Source]) -> dict[str, str]:

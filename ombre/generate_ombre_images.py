@@ -16,6 +16,10 @@ sys.path.insert(0, str(ROOT))
 from common.command import (  # noqa: E402
     add_cluster,
     add_device_and_limit,
+    add_output,
+    add_overwrite,
+    add_pictures,
+    add_weights,
     carry_out,
     demand_here,
     demand_one_folder,
@@ -28,7 +32,7 @@ if __name__ == "__main__":
     leave_on_ctrl_c()
 
 from common.device import own_cores  # noqa: E402
-from common.pictures import SUFFIXES  # noqa: E402
+from common.opening import SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
 from common.table import BatchError  # noqa: E402
 from common.weights import short_hash  # noqa: E402
@@ -55,20 +59,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=list_of_shades(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "pictures",
-        type=place,
-        nargs="*",
-        metavar="PICTURE_OR_FOLDER",
-        help="pictures, clips, and folders of them at any depth (data/samples)",
-    )
-    parser.add_argument(
-        "--output",
-        type=place,
-        default=OUTPUT,
-        metavar="DIR",
-        help="folder for the dyed pictures and ombre.csv (data/ombre)",
-    )
+    add_pictures(parser, SAMPLES, "pictures, clips")
+    add_output(parser, OUTPUT, "the dyed pictures and ombre.csv")
     parser.add_argument(
         "--color",
         type=color,
@@ -120,13 +112,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="Q",
         help="how fine clips are encoded, 0 (smallest file) to 100 (%(default)s)",
     )
-    parser.add_argument(
-        "--weights",
-        type=place,
-        default=SHIPPED_WEIGHTS,
-        metavar="FILE",
-        help="the student's weights (models/hair_student.safetensors)",
-    )
+    add_weights(parser, SHIPPED_WEIGHTS)
     parser.add_argument(
         "--masks",
         type=place,
@@ -143,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_device_and_limit(parser)
     add_cluster(parser)
-    parser.add_argument("--overwrite", action="store_true", help="dye again what is dyed")
+    add_overwrite(parser)
     return parser
 
 
@@ -183,11 +169,9 @@ def dye(options: argparse.Namespace) -> int:
     if options.sheet or (samples and not options.cluster):
         for page in write_contact_sheets(options.output, options.pictures or [SAMPLES]):
             say(f"side by side: {page}", sys.stdout)
-    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
     say(
-        f"{options.output}: {tally.statuses[DYED]} pictures dyed{pace}, {tally.statuses[LITTLE]} {LITTLE}, "
-        f"{tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.skipped} were done before, {tally.failed} failed; "
-        f"{'ombre.parquet' if options.cluster else TABLE} has a row for each",
+        f"{options.output}: {tally.statuses[DYED]} pictures dyed{tally.pace(started)}, {tally.statuses[LITTLE]} "
+        f"{LITTLE}, {tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.rest('ombre.parquet' if options.cluster else TABLE)}",
         sys.stdout,
     )
     return tally.exit_code
@@ -239,11 +223,13 @@ def color(text: str) -> str:
     try:
         return parse_color(text)[0]
     except ValueError as error:
-        if Path(text).exists():
+        if Path(text).exists() or Path(text).suffix.lower() in SUFFIXES:
             raise argparse.ArgumentTypeError(
                 f"{text} is a file or folder, not a colour; put pictures before the options, or -- between them and "
                 "the colours"
             ) from None
+        if "," in text:
+            raise argparse.ArgumentTypeError(f"{text}: colours are parted by spaces, as in --color pink 0.5") from None
         raise argparse.ArgumentTypeError(str(error)) from None
 
 

@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory, gettempdir
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import add_device_and_limit, carry_out, positive  # noqa: E402
+from common.command import add_device_and_limit, add_weights, carry_out, positive  # noqa: E402
 from common.device import own_cores  # noqa: E402
 from common.errors import UserError  # noqa: E402
-from common.pictures import SUFFIXES  # noqa: E402
+from common.opening import SUFFIXES  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"
@@ -39,13 +39,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=port, default=7860, metavar="N", help="0: any that is free (%(default)s)")
     parser.add_argument("--no-browser", action="store_true", help="say the address only, and open no browser")
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        default=SHIPPED_WEIGHTS,
-        metavar="FILE",
-        help="the student's weights (models/hair_student.safetensors)",
-    )
+    add_weights(parser, SHIPPED_WEIGHTS)
     add_device_and_limit(parser)
     parser.add_argument(
         "--max-megabytes", type=positive, default=500, metavar="N", help="larger files are refused (%(default)s)"

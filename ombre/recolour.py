@@ -19,7 +19,9 @@ AREA = (13, 13)  # cells: the area over which hair's own light is judged
 GAIN = (0.4, 1.6)  # how much that light's differences may shrink or grow to fit the colour's range
 FULLY = 0.98  # of the fade: hair that is as good as fully dyed
 LEAST_SIDE = 6.0  # L* between the middle of dyed hair and the ends of a colour's range
-ROOM = (5.0, 21.0)  # L* kept free at the ends of a colour's range for light and shade of strands: least, most
+# What is kept free at the ends of a colour's range for light and shade of strands: deviations of their L*, and L* at
+# least and at most. Below it is less, as strands in black may lie closer together than in platinum before one sees it.
+ROOM_BELOW, ROOM_ABOVE = (1.2, 3.0, 21.0), (2.0, 4.0, 21.0)
 
 
 class Hair(NamedTuple):
@@ -176,14 +178,14 @@ def _lifts(hair: Hair, mixed: dye.Dye, fades: list[fade.Fade], lightness: float)
     they are. Each person's hair is judged by itself, by the part that the tint dyes."""
     shares = [fade.dye_share_of_cells(planned, hair.step, hair.light.shape) for planned in fades]
     shares.append(np.zeros_like(shares[0]))
-    room = np.clip(2.5 * hair.relief, *ROOM)
+    below, above = (np.clip(share * hair.relief, *ends) for share, *ends in (ROOM_BELOW, ROOM_ABOVE))
     lifts = []
     for tone, own, following in zip(mixed.tones, shares, shares[1:]):
         dyed = hair.sure * (own * (1 - following) > FULLY)
         mean, spread = _by_person(hair, hair.light, dyed)
         centre = (1 - tone.pull) * mean + tone.pull * tone.level + 15 * lightness
         centre = np.clip(centre, tone.darkest + LEAST_SIDE, tone.lightest - LEAST_SIDE)
-        lightest, darkest = tone.lightest - room, tone.darkest + room
+        lightest, darkest = tone.lightest - above, tone.darkest + below
         up, down = ((side - 10) / (2 * spread + 1e-3) for side in (tone.lightest - centre, centre - tone.darkest))
         away = hair.light - mean
         wanted = centre + away * np.clip(np.where(away > 0, up, down), *GAIN)
@@ -232,6 +234,10 @@ def _dye_tile(
         place = cv2.add(place, cv2.multiply(share, dye.FADE_STEPS, dtype=cv2.CV_16S))
     level = cv2.add(np.take(_levels_of_greys(table.dtype, hair.space), grey), lift)
     dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    change = cv2.subtract(dyed, own, dtype=signed)
-    change = cv2.multiply(change, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB), scale=1 / most, dtype=signed)
+    change, weight = cv2.subtract(dyed, own, dtype=signed), cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
+    if hair.space.bend:
+        bent = cv2.multiply(change, change, scale=hair.space.bend / most, dtype=cv2.CV_32F)
+        bent = cv2.multiply(bent, most - weight, scale=1 / most, dtype=cv2.CV_32F)
+        change = cv2.subtract(change, bent, dtype=signed)
+    change = cv2.multiply(change, weight, scale=1 / most, dtype=signed)
     tile[...] = cv2.add(tile, change, dtype=unsigned)

@@ -16,6 +16,7 @@ STEPS = 513  # places on a walk
 DEEPEST = 0.1  # of a shade's OKLab lightness, where its walk begins
 PURER = 0.8  # power with which a shade's colour fades into the dark, slower than its light
 BLOOM, PALING = 1.2, 3.0  # powers with which it first grows with light and then pales
+MOST_BLOOM = 1.8  # times: lights on black hair are those of the lamp, so that blue black does not turn lavender
 BROWN, GOLD = 50.0, 75.0  # hues in OKLab towards which the shadows and the lights of warm shades lean
 BROWNER, GOLDEN = 0.6, 0.6  # how far at most
 WARM_SHADOWS, WARM_LIGHTS = ([50, 60, 100, 120], [0, 1, 1, 0]), ([25, 45, 75, 76], [0, 1, 1, 0])  # which hues do
@@ -48,7 +49,7 @@ def rgb_of(text: str) -> np.ndarray:
 
 def oklch(rgb: np.ndarray) -> np.ndarray:
     """(3,) sRGB 0..1 -> OKLab's lightness 0..1, chroma, and hue in degrees."""
-    lightness, a, b = TO_OKLAB @ np.cbrt(TO_LMS @ _linear(np.asarray(rgb, float)))
+    lightness, a, b = TO_OKLAB @ np.cbrt(TO_LMS @ linear(np.asarray(rgb, float)))
     return np.array([lightness, np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360])
 
 
@@ -67,12 +68,13 @@ def walk_of_shade(lightness: float, chroma: float, hue: float) -> np.ndarray:
     deep = np.linspace(DEEPEST, 1, STEPS // 2)
     pale = np.linspace(0, 1, STEPS - STEPS // 2 + 1)[1:-1]
     lighter = lightness + pale * (0.999 - lightness)
-    chromas = chroma * np.concatenate([deep**PURER, (lighter / lightness) ** BLOOM * (1 - pale**PALING)])
+    grown = 1 + (MOST_BLOOM - 1) * np.tanh(((lighter / lightness) ** BLOOM - 1) / (MOST_BLOOM - 1))
+    chromas = chroma * np.concatenate([deep**PURER, grown * (1 - pale**PALING)])
     browner = BROWNER * np.interp(hue, *WARM_SHADOWS) * (1 - deep) * (BROWN - hue)
     golden = GOLDEN * np.interp(hue, *WARM_LIGHTS) * pale * (GOLD - hue)
     hues = hue + np.concatenate([browner, golden])
     light = _from_oklch(np.concatenate([deep * lightness, lighter]), chromas, hues)
-    return np.clip(_encoded(light), LOWEST, HIGHEST)
+    return np.clip(encoded(light), LOWEST, HIGHEST)
 
 
 def _hue_walk(hue: float, saturated: float) -> np.ndarray:
@@ -95,9 +97,11 @@ def _from_oklch(lightness: np.ndarray, chroma: np.ndarray, hue: np.ndarray) -> n
     return np.clip(rgb, 0, 1)
 
 
-def _linear(rgb: np.ndarray) -> np.ndarray:
+def linear(rgb: np.ndarray) -> np.ndarray:
+    """sRGB, 0..1, as light."""
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 
-def _encoded(light: np.ndarray) -> np.ndarray:
+def encoded(light: np.ndarray) -> np.ndarray:
+    """Light as sRGB, 0..1."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)

@@ -66,7 +66,7 @@ def label_pictures(
         BatchError: an input is missing, there is no picture, or the output cannot be written.
         WeightsError: the teacher's weights are of no use.
     """
-    sources, unreadable = find_pictures(inputs, output)
+    sources, unreadable, left_out = find_pictures(inputs, output)
     made_by = columns_of(teacher, find_face is not None)
     with Table(output / TABLE, COLUMNS, key="image") as table:
         labels = label_names(sources, table)
@@ -79,11 +79,11 @@ def label_pictures(
 
         todo, _, skipped = left_to_do(sources, plan, table, "label", overwrite)
         if not todo:
-            return Tally(skipped=skipped, unreadable=unreadable)
+            return Tally(skipped=skipped, unreadable=unreadable, left_out=left_out)
         with Batches(teacher.load(), batch_size) as find_hair:
             label_one = Labeller(teacher.see, find_hair, find_face, max_pixels)
             tally = work_through(todo, label, table, workers=2 * batch_size, plan=plan)
-        return replace(tally, skipped=skipped, unreadable=unreadable)
+        return replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
 
 
 def label_on_cluster(

@@ -7,14 +7,26 @@ Without a word it trains on data/hair_labels and then measures the student on th
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import Field, asdict, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import carry_out, leave_on_ctrl_c, place, positive  # noqa: E402
+from common.command import (  # noqa: E402
+    add_device,
+    add_device_and_limit,
+    add_output,
+    add_overwrite,
+    add_pictures,
+    add_weights,
+    carry_out,
+    leave_on_ctrl_c,
+    place,
+    positive,
+    whole,
+)
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
@@ -24,7 +36,8 @@ import numpy as np  # noqa: E402
 from common.device import choose_device, fast_precision, keep_freed_memory, own_cores, rank_and_size  # noqa: E402
 from common.weights import short_hash  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.training.recipe import IN_WORDS, PRESETS, settings, value_of  # noqa: E402
+from segmentation.training.options import add_train  # noqa: E402
+from segmentation.training.recipe import IN_WORDS, PRESETS, settings  # noqa: E402
 
 LABELS = ROOT / "data" / "hair_labels"
 RUNS = ROOT / "data" / "runs"
@@ -46,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
     train = commands.add_parser(
         "train", help="train on picture-label pairs, then evaluate (the default)", description=IN_WORDS
     )
-    add_train(train)
+    train.set_defaults(command=train_and_evaluate)
+    add_train(train, LABELS, RUNS / "student")
 
     evaluate = commands.add_parser("evaluate", help="measure a student on drawn masks")
     evaluate.set_defaults(command=evaluate_weights)
@@ -59,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         help="of these pairs; the default leaves out what the run of the weights has trained on",
     )
     evaluate.add_argument("--seed", type=whole, default=0, metavar="N", help="of the split, where no run says it (0)")
-    evaluate.add_argument("--output", type=place, default=RUNS / "evaluation", metavar="DIR")
+    add_output(evaluate, RUNS / "evaluation", "the figures and overlays")
 
     check = commands.add_parser(
         "check", help="look through data folders: counts, codings, pictures that are there twice"
@@ -75,13 +89,13 @@ def parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="write a student as ONNX and OpenVINO, with a model card")
     export.set_defaults(command=export_weights)
-    export.add_argument("--output", type=place, default=EXPORTED, metavar="DIR", help="(data/exported)")
+    add_output(export, EXPORTED, "the exported weights")
 
     predict = commands.add_parser("predict", help="write a soft hair mask for each picture")
     predict.set_defaults(command=predict_masks)
-    predict.add_argument("pictures", type=place, nargs="*", default=[SAMPLES], metavar="PICTURE_OR_FOLDER")
-    predict.add_argument("--output", type=place, default=PREDICTED, metavar="DIR")
-    predict.add_argument("--overwrite", action="store_true", help="do pictures again that are done")
+    add_pictures(predict, SAMPLES)
+    add_output(predict, PREDICTED, "the masks and masks.csv")
+    add_overwrite(predict)
 
     summary = commands.add_parser("summary", help="layers, parameters, multiply-adds and the time of a forward pass")
     summary.set_defaults(command=summarize)
@@ -89,68 +103,12 @@ def parser() -> argparse.ArgumentParser:
         "--runs", type=positive, default=100, help="forward passes to time, after a warm-up (%(default)s)"
     )
     for command in (evaluate, export, predict, summary):
-        command.add_argument("--weights", type=place, default=SHIPPED_WEIGHTS, metavar="FILE")
-    for command in (train, evaluate, predict, summary):
-        command.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+        add_weights(command, SHIPPED_WEIGHTS)
+    add_device_and_limit(predict)
+    for command in (train, evaluate, summary):
+        add_device(command)
     top.set_defaults(**vars(train.parse_args([])))
     return top
-
-
-def add_train(train: argparse.ArgumentParser) -> None:
-    """The options of `train`."""
-    train.set_defaults(command=train_and_evaluate)
-    train.add_argument(
-        "--data", type=place, nargs="+", default=[LABELS], metavar="DIR", help="folders of pairs (data/hair_labels)"
-    )
-    train.add_argument(
-        "--val", type=place, nargs="+", metavar="DIR",
-        help="folders of pairs to validate and to evaluate on, instead of 10 %% each",
-    )  # fmt: skip
-    train.add_argument(
-        "--output", type=place, default=RUNS / "student", metavar="DIR", help="the run's folder (data/runs/student)"
-    )
-    train.add_argument("--preset", choices=PRESETS, default="published", help="recipe to start from (published)")
-    for item, strong in settings():
-        name, allowed = item.name, item.metadata["allowed"]
-        meaning = f"{item.metadata['meaning']} ({item.default}{strong})".replace("%", "%%")
-        kind = dict(metavar="N" if item.type is not str else "START", type=setting_type(item))
-        if item.type is bool:
-            kind = dict(action=argparse.BooleanOptionalAction)
-        elif item.type is str and allowed:
-            kind = dict(choices=allowed)
-        train.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=meaning, **kind)
-    train.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto",
-        help="auto: bfloat16 where it is fast, else float16 on a GPU, with its loss scaled, else float32",
-    )  # fmt: skip
-    train.add_argument(
-        "--workers", type=whole, default=2, metavar="N", help="processes that read pictures ahead (%(default)s)"
-    )
-    train.add_argument(
-        "--checkpoint-every", type=whole, default=1000, metavar="N",
-        help="steps between two checkpoints within an epoch, 0 for none (%(default)s); there is one after each epoch",
-    )  # fmt: skip
-    train.add_argument("--overwrite", action="store_true", help="begin anew in a folder that holds a run")
-
-
-def setting_type(item: Field) -> Callable[[str], object]:
-    """What reads a setting of a recipe from the command line."""
-
-    def read(text: str) -> object:
-        try:
-            return value_of(item, text)
-        except ValueError:
-            least, most = item.metadata["allowed"] or ("", "")
-            raise argparse.ArgumentTypeError(f"{text} is not {item.metadata['meaning']}, {least} to {most}") from None
-
-    return read
-
-
-def whole(text: str) -> int:
-    """A whole number from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 on")
-    return int(text)
 
 
 def train_and_evaluate(options: argparse.Namespace) -> int:
@@ -232,8 +190,14 @@ def predict_masks(options: argparse.Namespace) -> int:
     def find_hair() -> Callable[[np.ndarray], np.ndarray]:
         return HairFinder(options.weights, options.device, streams=own_cores()).mask
 
-    weights = short_hash(options.weights)
-    return predict_folder(options.pictures, options.output, find_hair, weights, options.overwrite)
+    return predict_folder(
+        options.pictures or [SAMPLES],
+        options.output,
+        find_hair,
+        short_hash(options.weights),
+        overwrite=options.overwrite,
+        max_pixels=options.max_megapixels * 10**6,
+    )
 
 
 def summarize(options: argparse.Namespace) -> int:

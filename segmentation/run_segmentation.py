@@ -12,12 +12,15 @@ sys.path.insert(0, str(ROOT))
 from common.command import (  # noqa: E402
     add_cluster,
     add_device_and_limit,
+    add_output,
+    add_overwrite,
+    add_pictures,
+    add_weights,
     carry_out,
     demand_here,
     demand_one_folder,
     demand_one_process,
     leave_on_ctrl_c,
-    place,
     positive,
 )
 
@@ -42,34 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "pictures",
-        type=place,
-        nargs="*",
-        default=[FACES],
-        metavar="PICTURE_OR_FOLDER",
-        help="pictures, and folders of pictures at any depth (data/faces)",
-    )
-    parser.add_argument(
-        "--output",
-        type=place,
-        default=LABELS,
-        metavar="DIR",
-        help="folder for labels and labels.csv (data/hair_labels)",
-    )
+    add_pictures(parser, FACES)
+    add_output(parser, LABELS, "labels and labels.csv")
     parser.add_argument(
         "--teacher",
         choices=("facexformer", "student"),
         default="facexformer",
         help="who labels; the student is for trying the stages out without the teacher's weights",
     )
-    parser.add_argument(
-        "--weights",
-        type=place,
-        default=WEIGHTS,
-        metavar="FILE",
-        help="FaceXFormer's checkpoint (models/facexformer.pt, fetched where it is missing)",
-    )
+    add_weights(parser, WEIGHTS, "FaceXFormer's checkpoint, fetched where its usual one is missing")
     parser.add_argument(
         "--crop-face",
         action="store_true",
@@ -86,13 +70,14 @@ def parser() -> argparse.ArgumentParser:
     )
     add_device_and_limit(parser)
     add_cluster(parser)
-    parser.add_argument("--overwrite", action="store_true", help="label again what is labelled")
+    add_overwrite(parser)
     return parser
 
 
 def label(options: argparse.Namespace) -> int:
     demand_one_process()
-    if options.pictures == [FACES] and not FACES.is_dir():
+    given = options.pictures or [FACES]
+    if not options.pictures and not FACES.is_dir():
         raise BatchError(
             f"{FACES}: there is no such folder; put pictures there, or name others, as in "
             f"'run_segmentation.py {ROOT / 'data' / 'samples'}'"
@@ -106,18 +91,14 @@ def label(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     how = dict(batch_size=options.batch_size, overwrite=options.overwrite, max_pixels=options.max_megapixels * 10**6)
     if options.cluster:
-        given, crop = demand_one_folder(options.pictures), options.crop_face
-        tally = label_on_cluster(given, options.output, teacher, address=options.cluster, crop_face=crop, **how)
+        folder, crop = demand_one_folder(given), options.crop_face
+        tally = label_on_cluster(folder, options.output, teacher, address=options.cluster, crop_face=crop, **how)
     else:
-        demand_here(*options.pictures, options.output)
+        demand_here(*given, options.output)
         find_face = face_finder() if options.crop_face else None
-        tally = label_pictures(options.pictures, options.output, teacher, find_face=find_face, **how)
-    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms each" if tally.done else ""
-    say(
-        f"{options.output}: {tally.done} pictures done by {teacher.name}{pace}; {tally.skipped} were done before, "
-        f"{tally.failed} failed; {'labels.parquet' if options.cluster else TABLE} has a row for each",
-        sys.stdout,
-    )
+        tally = label_pictures(given, options.output, teacher, find_face=find_face, **how)
+    rest = tally.rest("labels.parquet" if options.cluster else TABLE)
+    say(f"{options.output}: {tally.done} pictures done by {teacher.name}{tally.pace(started)}; {rest}", sys.stdout)
     return tally.exit_code
 
 

@@ -17,9 +17,9 @@ def touch(folder, *names):
 
 
 def names_of(inputs, *outputs):
-    sources, unreadable = find_pictures(inputs, *outputs)
-    assert unreadable == 0
-    return [source.name for source in sources]
+    found = find_pictures(inputs, *outputs)
+    assert found.unreadable == 0
+    return [source.name for source in found.sources]
 
 
 def test_folders_at_any_depth_sorted(tmp_path):
@@ -38,11 +38,10 @@ def test_folders_at_any_depth_sorted(tmp_path):
     assert find_pictures([tmp_path])[0][3].path == str(tmp_path / "sub" / "deep" / "c.webp")
 
 
-def test_what_is_left_out_is_counted(tmp_path, capsys):
+def test_what_is_left_out_is_counted(tmp_path):
     touch(tmp_path, "a.jpg", "b.HEIC", "c.jfif", "notes.txt", "x/more.txt", "x/clip.mov", "x/README", ".hidden.txt")
     assert names_of([tmp_path]) == ["a.jpg", "b.HEIC", "c.jfif"]
-    said = capsys.readouterr().err
-    assert said == "4 other files in these folders are left out (.txt: 2, without a suffix: 1, .mov: 1)\n"
+    assert find_pictures([tmp_path]).left_out == "4 other files (.txt: 2, without a suffix: 1, .mov: 1)"
 
 
 def test_a_file_given_by_name_counts_whatever_it_is_called(tmp_path):
@@ -127,10 +126,10 @@ def test_an_earlier_runs_results_are_left_out_and_said(tmp_path, capsys):
     (tmp_path / "dyed" / "ombre.csv").write_text("image,output,status,error\n")
     (tmp_path / "kaggle" / "labels.csv").write_text("file,class\nc.jpg,1\n")
     assert names_of([tmp_path]) == ["a.jpg", "kaggle/c.jpg"]
-    assert capsys.readouterr().err == (
-        f"{tmp_path / 'dyed'}: is left out: it holds the results of an earlier run (ombre.csv)\n"
-        "1 other files in these folders are left out (.csv: 1)\n"
-    )
+    said = f"{tmp_path / 'dyed'}: is left out: it holds the results of an earlier run (ombre.csv)\n"
+    assert capsys.readouterr().err == said
+    left_out = "1 other files (.csv: 1), 1 folders with results of an earlier run"
+    assert find_pictures([tmp_path]).left_out == left_out
     assert names_of([tmp_path / "dyed"]) == ["a_0.9.jpg", "deep/b_0.9.jpg"], "given by name they are pictures"
 
 
@@ -144,8 +143,9 @@ def test_a_folder_that_cannot_be_read_is_said_and_counted(tmp_path, monkeypatch,
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    sources, unreadable = find_pictures([tmp_path])
+    sources, unreadable, left_out = find_pictures([tmp_path])
     assert [source.name for source in sources] == ["a.jpg", "open/c.jpg"] and unreadable == 1
+    assert left_out == "1 folders that cannot be read"
     assert capsys.readouterr().err == f"{tmp_path / 'closed'}: is left out: Permission denied\n"
     with pytest.raises(BatchError, match="closed: cannot be read: Permission denied"):
         find_pictures([tmp_path / "closed"])

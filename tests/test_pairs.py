@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from segmentation.training import listing
-from segmentation.training.check import check, find_doubles
+from segmentation.training.check import check, find_doubles, likenesses_of
 from segmentation.training.manifest import part_of
 from segmentation.training.metrics import pooled
 from segmentation.training.pairs import DataError, Pair, find_pairs, gather, read_pair
@@ -31,6 +31,10 @@ def smooth(seed: int) -> tuple[np.ndarray, np.ndarray]:
     _, mask = draw(seed)
     rng = np.random.default_rng(seed)
     return cv2.resize(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8), (64, 64)), mask
+
+
+def doubles_of(pairs: list[Pair]) -> list:
+    return find_doubles(pairs, ["a"] * len(pairs), likenesses_of(pairs)[0])
 
 
 def recode(folder, change) -> None:
@@ -117,6 +121,34 @@ def test_pairs_are_looked_through_once(folder, monkeypatch):
     assert len(gather([folder])) == 3
 
 
+def test_pictures_are_known_by_their_heads(folder, monkeypatch, capsys):
+    whole = (folder / "images" / "p2.jpg").read_bytes()
+    turned = Image.open(folder / "images" / "p3.jpg").crop((0, 0, 64, 32))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned.save(folder / "images" / "p3.jpg", exif=exif)
+    Image.open(folder / "masks" / "p3.png").crop((0, 0, 32, 64)).save(folder / "masks" / "p3.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("segmentation.training.pairs.read_picture", None)
+        assert len(gather([folder])) == 4, "none is decoded, and the turned one has its mask's shape"
+    (folder / "images" / "p2.jpg").write_bytes(whole[: len(whole) // 2])
+    assert len(gather([folder])) == 3
+    assert "p2.jpg: broken or cut short" in capsys.readouterr().err
+
+
+def test_check_decodes_all_of_them(folder, capsys):
+    picture = Image.open(folder / "images" / "p2.jpg")
+    picture.save(folder / "images" / "p2.png")
+    (folder / "images" / "p2.jpg").unlink()
+    whole = (folder / "images" / "p2.png").read_bytes()
+    middle = len(whole) // 2
+    (folder / "images" / "p2.png").write_bytes(whole[:middle] + b"!" * 40 + whole[middle + 40 :])
+    assert len(gather([folder])) == 4
+    assert check({"train": [folder], "val": []}, None) == 1
+    said = capsys.readouterr()
+    assert "p2.png: broken or cut short" in said.err and "1 files left out" in said.out
+
+
 def test_a_folder_that_cannot_be_written_is_listed_in_the_cache(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(listing, "NAME", "images/p0.jpg/.pairs.csv")  # below a file: nothing can be written there
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -134,7 +166,7 @@ def test_copies_and_mirror_images_are_found(folder, tmp_path, capsys):
         cv2.imwrite(str(other / "images" / f"{name}.jpg"), copy, [cv2.IMWRITE_JPEG_QUALITY, 60])
         cv2.imwrite(str(other / "masks" / f"{name}.png"), np.full(copy.shape[:2], 255, np.uint8))
     pairs = gather([folder, other])
-    found = {(double.second.name, double.first.name, double.mirrored) for double in find_doubles(pairs, ["a"] * 6)}
+    found = {(double.second.name, double.first.name, double.mirrored) for double in doubles_of(pairs)}
     assert found == {("mirror", "p1", True), ("small", "p2", False)}
     assert check({"train": [folder], "val": [other]}, None) == 1
     said = capsys.readouterr()
@@ -148,7 +180,7 @@ def test_plain_pictures_are_no_copies_of_each_other(tmp_path):
     for name in ("a", "b"):
         cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), np.full((64, 64, 3), 200, np.uint8))
         cv2.imwrite(str(tmp_path / "masks" / f"{name}.png"), np.full((64, 64), 255, np.uint8))
-    assert find_doubles(gather([tmp_path]), ["train", "train"]) == []
+    assert doubles_of(gather([tmp_path])) == []
 
 
 def test_figures_of_a_set_without_hair_are_numbers():

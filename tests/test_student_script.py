@@ -42,7 +42,7 @@ def test_predict_writes_the_networks_output(published, golden, tmp_path):
     rows = pd.read_csv(tmp_path / "out" / "masks.csv", keep_default_na=False).set_index("mask")
     assert rows.status.to_dict() == {"broken.png": "failed", "deep/golden.png": "ok", "wide.png": "ok"}
     again = run("predict", "in", "--output", "out", "--weights", published, cwd=tmp_path)
-    assert "0 masks written" in again.stdout and "2 there already" in again.stdout
+    assert "0 masks written" in again.stdout and "2 were done before" in again.stdout
 
 
 def test_evaluate_gives_full_marks_to_its_own_masks(tmp_path):

@@ -153,6 +153,8 @@ def test_a_batch(tmp_path, capsys):
     said = sorted(capsys.readouterr().err.splitlines())
     assert said == sorted([rows["bad.jpg"]["error"], rows["bug.jpg"]["error"]]), "a line each, and no bar"
     assert Tally(done=1).exit_code == 0 and Tally(done=1, unreadable=1).exit_code == 1
+    assert Tally(skipped=2).rest("x.csv") == "2 were done before, 0 failed; x.csv has a row for each"
+    assert Tally(left_out="3 other files").rest("x.csv").endswith("for each; left out: 3 other files")
 
 
 def test_items_of_several_rows(tmp_path, capsys):

@@ -34,7 +34,9 @@ def predict_folder(
     output: Path,
     find_hair: Callable[[], Callable[[np.ndarray], np.ndarray]],
     weights: str,
+    *,
     overwrite: bool,
+    max_pixels: int,
 ) -> int:
     """Write the soft hair mask of each picture as `output`/<its path>.png, and a row for each in `masks.csv`.
 
@@ -43,6 +45,7 @@ def predict_folder(
         find_hair: makes what finds the hair, (H, W, 3) uint8 -> (H, W) uint8; not asked where all is done.
         weights: what its weights are called in the table.
         overwrite: do those again whose mask and row are there.
+        max_pixels: larger pictures are refused.
 
     Returns:
         0, or 1 where a picture failed.
@@ -51,13 +54,13 @@ def predict_folder(
         BatchError: an input is missing, there is no picture, a mask would replace another picture's, or the output
             cannot be written.
     """
-    sources, unreadable = find_pictures(inputs, output)
+    sources, unreadable, left_out = find_pictures(inputs, output)
     names = result_names(sources, ".png")
     started = time.perf_counter()
 
     def work(source: Source) -> Row:
         row = plan(source)
-        mask = mask_of(read_picture(source.path).rgb8)
+        mask = mask_of(read_picture(source.path, max_pixels).rgb8)
         write_mask(output / row["mask"], mask)
         height, width = mask.shape
         share = round(mask.mean() / 255, 4)
@@ -73,11 +76,6 @@ def predict_folder(
         if todo:
             mask_of = find_hair()
         tally = work_through(todo, work, table, workers=own_cores(), plan=plan)
-    tally = replace(tally, skipped=skipped, unreadable=unreadable)
-    pace = f", {1000 * (time.perf_counter() - started) / tally.done:.0f} ms a picture" if tally.done else ""
-    say(
-        f"{output}: {tally.done} masks written{pace}, {tally.skipped} there already, {tally.failed} failed; "
-        "masks.csv has a row for each",
-        sys.stdout,
-    )
+    tally = replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
+    say(f"{output}: {tally.done} masks written{tally.pace(started)}; {tally.rest('masks.csv')}", sys.stdout)
     return tally.exit_code

@@ -49,7 +49,11 @@ def check(parts: dict[str, list[Path]], hair_value: int | None) -> int:
             faults += wrong
             pairs += good
             names += [part] * len(good)
-    doubles = find_doubles(pairs, names)
+    likenesses, broken = likenesses_of(pairs)
+    for fault in broken:  # behind its head
+        say(f"{fault}; a training takes another picture in its place")
+    faults += len(broken)
+    doubles = find_doubles(pairs, names, likenesses)
     for double in doubles:
         how = "the mirror image of" if double.mirrored else "the same picture as"
         say(f"{double.second.image} ({double.parts[1]}): {how} {double.first.image} ({double.parts[0]})")
@@ -86,9 +90,8 @@ def described(facts: Sequence[Facts]) -> str:
     )
 
 
-def find_doubles(pairs: Sequence[Pair], parts: Sequence[str]) -> list[Double]:
+def find_doubles(pairs: Sequence[Pair], parts: Sequence[str], likenesses: np.ndarray) -> list[Double]:
     """Pictures that are copies or mirror images of an earlier one, whatever their size and quality."""
-    likenesses = likenesses_of(pairs)
     plain = likenesses.std(axis=(1, 2)) < FLAT
     vectors = likenesses.reshape(len(pairs), -1)
     mirrored = likenesses[:, :, ::-1].reshape(len(pairs), -1)
@@ -110,13 +113,15 @@ def close_pairs(block: np.ndarray, others: np.ndarray, start: int) -> list[tuple
     return [(start + int(first), int(second)) for first, second in np.argwhere(squares < reach)]
 
 
-def likenesses_of(pairs: Sequence[Pair]) -> np.ndarray:
-    """(N, SIDE, SIDE) float32: each picture in greys, small; nothing but zeros where it cannot be read."""
+def likenesses_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, list[str]]:
+    """(N, SIDE, SIDE) float32: each picture in greys, small; nothing but zeros where it cannot be read, and why."""
+    faults: list[str] = []
 
     def likeness(pair: Pair) -> np.ndarray:
         try:
             grey = cv2.cvtColor(read_picture(pair.image).rgb8, cv2.COLOR_RGB2GRAY)
-        except PictureError:
+        except PictureError as error:
+            faults.append(str(error))
             return np.zeros((SIDE, SIDE), np.float32)
         return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
 
@@ -125,4 +130,4 @@ def likenesses_of(pairs: Sequence[Pair]) -> np.ndarray:
         for place, small in enumerate(pool.map(likeness, pairs)):
             result[place] = small
             done(1)
-    return result
+    return result, faults

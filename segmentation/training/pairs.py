@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
-from common.pictures import SUFFIXES, read_mask, read_picture
+from common.opening import SUFFIXES, size_seen
+from common.pictures import read_mask, read_picture
 from common.progress import say
 from common.table import read_rows
 from segmentation.student.frame import INPUT_SIZE
@@ -151,9 +152,9 @@ def match(
 
 
 def facts_of(pair: Pair) -> Facts:
-    """What a pair is, or why it cannot be trained on; decodes both files."""
-    rgb, label = read_pair(pair)
-    height, width = rgb.shape[:2]
+    """What a pair is, or why it cannot be trained on; decodes the label, and the picture only where it must."""
+    label = read_mask(pair.label, pair.hair_value)
+    width, height = size_seen(pair.image) or read_picture(pair.image).rgb.shape[1::-1]
     fits = abs(label.shape[1] * height - label.shape[0] * width) <= max(height, width)  # to a pixel
     if not fits and label.shape != (INPUT_SIZE, INPUT_SIZE):  # the size of the labelling's
         return Facts(
