@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from common.pictures import PictureError
-from ombre.clips import Clip, changed, matrix_of
+from ombre.clip_frames import changed, matrix_of
+from ombre.clips import Clip
 from tests.made_clips import SIZE, make_clip
 
 BOX = np.s_[20:61, 31:90]
