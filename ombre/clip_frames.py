@@ -19,11 +19,13 @@ BT601 = (0.299, 0.114)
 
 @dataclass
 class Frame:
-    """A frame as it was decoded. `number` from 1 on, `seconds` when it is shown."""
+    """A frame as it was decoded. `number` from 1 on, `seconds` when it is shown, `quarters` the quarter turns, against
+    the clock, that bring it upright."""
 
     number: int
     seconds: float
     raw: av.VideoFrame
+    quarters: int = 0
 
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8, or uint16 where it has more than 8 bits, upright."""
@@ -34,12 +36,19 @@ class Frame:
             src_color_range=ColorRange.JPEG if is_full(self.raw) else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
         ).to_ndarray()
-        return np.ascontiguousarray(np.rot90(rgb, quarters_of(self.raw)))
+        return np.ascontiguousarray(np.rot90(rgb, self.quarters))
 
     def rgb8(self) -> np.ndarray:
         """(H, W, 3) uint8, upright."""
         rgb = self.rgb()
         return rgb if rgb.dtype == np.uint8 else cv2.convertScaleAbs(rgb, alpha=1 / 257)
+
+
+def like(raw: av.VideoFrame, first: av.VideoFrame) -> av.VideoFrame:
+    """The frame in the first one's size and format, which a clip, or damage to it, may change midway."""
+    if (raw.width, raw.height, raw.format.name) == (first.width, first.height, first.format.name):
+        return raw
+    return raw.reformat(first.width, first.height, first.format.name)
 
 
 def in_format(raw: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:

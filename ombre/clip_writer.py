@@ -6,8 +6,9 @@ from threading import Lock
 
 import av
 import numpy as np
+from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
 
-from ombre.clip_frames import Frame, changed, in_format, quarters_of
+from ombre.clip_frames import Frame, changed, in_format
 
 os.environ.setdefault("SVT_LOG", "1")  # its encoder would tell the terminal about itself
 
@@ -25,6 +26,7 @@ ENCODERS = {
 }
 LAMBDA = 118  # of FFmpeg's units to a quantiser's step
 INSTEAD = {"webm": ("vp9", "av1")}  # where a clip's own codec cannot be written; else H.264 or H.265
+ODD = ("mpeg4",)  # before them where a frame's sides are odd
 PLANAR = ("yuv", "gbrp", "gray")  # pixel formats that `changed` can change
 
 
@@ -68,7 +70,7 @@ class Writer:
     def _add_video(self, source: av.VideoStream, first: av.VideoFrame, rate: Fraction, quality: int) -> av.VideoStream:
         own, kind = source.codec.canonical_name, self.container.format.name
         instead = INSTEAD.get(kind, ("h264", "hevc"))
-        codec, self.pix_fmt = chosen(own, first.format.name, instead, self.container.supported_codecs)
+        codec, self.pix_fmt = chosen(own, first, instead, self.container.supported_codecs)
         if codec != own:
             self.notes.append(f"as {codec}, since {own} cannot be written")
         name, options, scale = settings(codec, quality)
@@ -95,7 +97,7 @@ class Writer:
         """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone; None:
         nowhere."""
         raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt)
-        self.encode(changed(raw, before, after, box, quarters_of(frame.raw)))
+        self.encode(changed(raw, before, after, box, frame.quarters))
 
     def encode(self, raw: av.VideoFrame | None) -> None:
         """A frame as it is; None: there are no more."""
@@ -120,9 +122,16 @@ def settings(codec: str, quality: int) -> tuple[str, dict[str, str], int]:
     return name, options, round(level * LAMBDA) if option == "qscale" else 0
 
 
-def chosen(codec: str, pix_fmt: str, instead: tuple[str, ...], kinds: set[str]) -> tuple[str, str]:
-    """The codec and pixel format to write: the clip's own, else what comes nearest."""
-    candidates = [name for name in (codec, *instead) if name in ENCODERS and name in kinds]
+def chosen(codec: str, first: av.VideoFrame, instead: tuple[str, ...], kinds: set[str]) -> tuple[str, str]:
+    """The codec and pixel format to write: the clip's own, else what comes nearest.
+
+    Args:
+        first: a frame of it; of odd sides few codecs take what has colours at half of the resolution.
+        instead: codecs to take where its own cannot be written.
+        kinds: those that the file may have.
+    """
+    pix_fmt, odd = first.format.name, first.width % 2 or first.height % 2
+    candidates = [name for name in (codec, *(ODD if odd else ()), *instead) if name in ENCODERS and name in kinds]
     formats = {
         name: [kind.name for kind in av.Codec(ENCODERS[name][0], "w").video_formats if kind.name.startswith(PLANAR)]
         for name in candidates
@@ -130,6 +139,10 @@ def chosen(codec: str, pix_fmt: str, instead: tuple[str, ...], kinds: set[str]) 
     for name in candidates:
         if pix_fmt in formats[name]:
             return name, pix_fmt
-    best = {name: av.codec.codec.find_best_pix_fmt_of_list(kinds, pix_fmt) for name, kinds in formats.items()}
-    name = min(best, key=lambda name: bin(best[name][1]).count("1"))
-    return name, best[name][0].name
+    lost = {}
+    for name in candidates:
+        best, loss = find_best_pix_fmt_of_list(formats[name], pix_fmt, has_alpha="yuva" in pix_fmt)
+        own = int(loss & ~PixFmtLoss.DEPTH) if name == codec else int(loss)  # which its decoder may have widened
+        lost[name] = own.bit_count(), best.name
+    name = min(lost, key=lambda name: lost[name][0])
+    return name, lost[name][1]

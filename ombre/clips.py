@@ -15,7 +15,7 @@ from av.video.reformatter import ColorTrc
 
 from common.files import replacing
 from common.pictures import PictureError
-from ombre.clip_frames import Frame
+from ombre.clip_frames import Frame, like, quarters_of
 from ombre.clip_writer import Writer
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
@@ -37,7 +37,7 @@ class Clip:
             if self.first is None:
                 raise PictureError(f"{path}: no frame of it can be decoded; copy it again or leave it out")
             stream = video_of(container, self.path)
-            self.rate = stream.average_rate or Fraction(25)
+            self.rate = rate_of(stream)
             self.expected = stream.frames or round((container.duration or 0) / av.time_base * self.rate)
         self._demand_sane(max_pixels)
 
@@ -46,7 +46,7 @@ class Clip:
         self.damaged = 0
         with self._opened() as container:
             for number, raw in enumerate(self._decoded(container), 1):
-                yield Frame(number, float(raw.pts * raw.time_base), raw)
+                yield Frame(number, float(raw.pts * raw.time_base), like(raw, self.first), quarters_of(self.first))
 
     @contextmanager
     def writer(self, path: Path, quality: int) -> Iterator[Writer]:
@@ -107,7 +107,7 @@ class Clip:
         width, height, trc = self.first.width, self.first.height, self.first.color_trc
         if width * height > max_pixels or max(width, height) > LONGEST_SIDE:
             raise PictureError(f"{self.path}: frames of {width} x {height} pixels are too large; scale it down")
-        if not 0 < self.rate <= MOST_A_SECOND:
+        if self.rate > MOST_A_SECOND:
             raise PictureError(f"{self.path}: {float(self.rate):g} frames a second cannot be true; convert it")
         if trc in HDR:
             raise PictureError(f"{self.path}: HDR ({HDR[trc]}) is not supported; convert it to SDR (BT.709) first")
@@ -121,3 +121,9 @@ def video_of(container: av.container.InputContainer, path: Path) -> av.VideoStre
                 raise PictureError(f"{path}: nothing here decodes its codec, or it is broken; convert it")
             return stream
     raise PictureError(f"{path}: has no video stream; leave it out")
+
+
+def rate_of(stream: av.VideoStream) -> Fraction:
+    """Frames a second, as the file says or, where that cannot be true, as its times do."""
+    rates = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate and rate > 0]
+    return next((rate for rate in rates if rate <= MOST_A_SECOND), max(rates, default=Fraction(25)))
