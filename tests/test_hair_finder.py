@@ -8,7 +8,7 @@ import pytest
 
 from common.pictures import read_picture
 from segmentation.finding.hair_finder import HairFinder, fading
-from segmentation.finding.heads_in_scene import MOST, LONGER, Part, closer_looks, is_far_away, pieces, tiles
+from segmentation.finding.heads_in_scene import LONGER, MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import to_mask
 from segmentation.training.metrics import measure
 
