@@ -55,7 +55,7 @@ def test_a_head_that_one_look_overlooks_is_found_by_a_search(finder):
 
 
 def test_portraits_are_not_searched_and_scenes_are():
-    assert not is_far_away(probability_of((60, 60, 120, 120)), 1000, 1000)
+    assert not is_far_away(probability_of((40, 40, 150, 150)), 1000, 1000)
     assert is_far_away(probability_of((60, 60, 30, 30)), 1000, 1000) and is_far_away(probability_of(), 1000, 1000)
     assert not is_far_away(probability_of(), 300, 300), "nearer looks would show no more"
 

@@ -15,7 +15,7 @@ from common.device import choose_device
 from common.weights import WeightsError
 from segmentation.finding.engines import openvino_engine, torch_engine
 from segmentation.finding.export import exported
-from segmentation.finding.heads_in_scene import Part, closer_looks, is_far_away, pieces, tiles
+from segmentation.finding.heads_in_scene import MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import INPUT_SIZE, squash, to_mask
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
@@ -70,9 +70,12 @@ class HairFinder:
             mask = self.search(rgb, windows)
             found = squash(mask, FINE) / np.float32(255)
             seen = found if seen is None else np.maximum(found, cv2.resize(seen, (FINE, FINE)))
+            parts = closer_looks(seen, height, width, below=1)
+            mask = mask if len(parts) == MOST else within(parts, mask)  # a crowd keeps what the search has seen
         else:
             mask = to_mask(seen, height, width)
-        for part in closer_looks(seen, height, width):
+            parts = closer_looks(seen, height, width)
+        for part in parts:
             self.look(rgb, part, mask)
         return mask
 
@@ -92,6 +95,14 @@ class HairFinder:
         found = to_mask(self.probability(rgb[box]), part.bottom - part.top, part.right - part.left)
         weight = fading(part, *mask.shape)
         mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
+
+
+def within(parts: Iterable[Part], mask: np.ndarray) -> np.ndarray:
+    """A mask (H, W) uint8 in some parts of it, 0 elsewhere."""
+    kept = np.zeros_like(mask)
+    for part in parts:
+        kept[part.slices] = mask[part.slices]
+    return kept
 
 
 def fading(part: Part, height: int, width: int) -> np.ndarray:

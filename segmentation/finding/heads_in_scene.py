@@ -15,7 +15,7 @@ GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong t
 NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it whole and is no larger serves it too
 ROOM = 0.4  # of the hair's height or width that a closer look sees around it
 CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
-FAR = 0.5  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
+FAR = 0.6  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
 OVERLAP, LONGER = 0.28, 1.55  # of the tiles of a search: share of their sides; long side / short side at most
 MOST = 8  # closer looks, the largest heads first
 
@@ -80,18 +80,19 @@ def along(length: int, short: int) -> list[tuple[int, int]]:
     return [(round(start), round(extent)) for start in np.linspace(0, length - round(extent), count)]
 
 
-def closer_looks(probability: np.ndarray, height: int, width: int) -> list[Part]:
+def closer_looks(probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW) -> list[Part]:
     """The parts of a picture (height, width) that a closer look is due to, the largest first.
 
     Args:
         probability: of hair, (h, w) float32 in 0..1 over the whole picture, at any resolution.
+        below: share of the picture up to which a look is closer than what was seen.
     """
     scale = height / probability.shape[0], width / probability.shape[1]
     heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability)])
     looks: list[Part] = []
     for piece in sorted((piece for head in heads for piece in side_by_side(head)), key=lambda piece: -piece.size):
         look = square_around(piece, height, width)
-        if look.area <= CLOSER_BELOW * height * width and not any(serves(other, piece, look) for other in looks):
+        if look.area <= below * height * width and not any(serves(other, piece, look) for other in looks):
             looks.append(look)
     return sorted(looks, key=lambda look: -look.area)[:MOST]
 
