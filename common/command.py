@@ -62,15 +62,21 @@ def place(text: str) -> Path | str:
     return text if "://" in text else Path(text)
 
 
-def add_pictures(parser: argparse.ArgumentParser, default: Path, what: str = "pictures") -> None:
-    """The pictures and folders to work on: a list, empty where none is named and `default` is meant."""
+def add_batch(
+    parser: argparse.ArgumentParser, pictures: Path, output: Path, results: str, what: str = "pictures"
+) -> None:
+    """What the commands share that work through pictures: which (a list, empty where none is named and `pictures` is
+    meant), where to, whether anew, and as `add_device_and_limit`."""
     parser.add_argument(
         "pictures",
         type=place,
         nargs="*",
         metavar="PICTURE_OR_FOLDER",
-        help=f"{what}, and folders of them at any depth ({_shown(default)})",
+        help=f"{what}, and folders of them at any depth ({_shown(pictures)})",
     )
+    add_output(parser, output, results)
+    add_overwrite(parser)
+    add_device_and_limit(parser)
 
 
 def add_output(parser: argparse.ArgumentParser, default: Path, what: str) -> None:

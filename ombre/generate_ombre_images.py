@@ -14,11 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from common.command import (  # noqa: E402
+    add_batch,
     add_cluster,
-    add_device_and_limit,
-    add_output,
-    add_overwrite,
-    add_pictures,
     add_weights,
     carry_out,
     demand_here,
@@ -59,8 +56,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=list_of_shades(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_pictures(parser, SAMPLES, "pictures, clips")
-    add_output(parser, OUTPUT, "the dyed pictures and ombre.csv")
+    add_batch(parser, SAMPLES, OUTPUT, "the dyed pictures and ombre.csv", "pictures, clips")
     parser.add_argument(
         "--color",
         type=color,
@@ -127,9 +123,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--save-masks", type=place, metavar="DIR", help="write the share of hair that each picture was dyed by"
     )
-    add_device_and_limit(parser)
     add_cluster(parser)
-    add_overwrite(parser)
     return parser
 
 

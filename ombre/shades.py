@@ -77,7 +77,6 @@ SHADES = {
         Shade("magenta", "마젠타", "#bd3484"),
     ),
 }
-KOREAN_GROUPS = {"dark": "어두운색", "blond": "밝은색", "red": "붉은색", "pastel": "파스텔", "vivid": "선명한 색"}
 
 Tint = float | str  # a place on the hue circle, 0..1, or "#rrggbb"
 

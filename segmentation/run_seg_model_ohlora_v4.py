@@ -15,11 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from common.command import (  # noqa: E402
+    add_batch,
     add_device,
-    add_device_and_limit,
     add_output,
-    add_overwrite,
-    add_pictures,
     add_weights,
     carry_out,
     leave_on_ctrl_c,
@@ -93,9 +91,7 @@ def parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="write a soft hair mask for each picture")
     predict.set_defaults(command=predict_masks)
-    add_pictures(predict, SAMPLES)
-    add_output(predict, PREDICTED, "the masks and masks.csv")
-    add_overwrite(predict)
+    add_batch(predict, SAMPLES, PREDICTED, "the masks and masks.csv")
 
     summary = commands.add_parser("summary", help="layers, parameters, multiply-adds and the time of a forward pass")
     summary.set_defaults(command=summarize)
@@ -104,7 +100,6 @@ def parser() -> argparse.ArgumentParser:
     )
     for command in (evaluate, export, predict, summary):
         add_weights(command, SHIPPED_WEIGHTS)
-    add_device_and_limit(predict)
     for command in (train, evaluate, summary):
         add_device(command)
     top.set_defaults(**vars(train.parse_args([])))
@@ -147,11 +142,11 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
 def evaluate_weights(options: argparse.Namespace) -> int:
     """evaluate: weights and pairs -> figures."""
     from segmentation.training.manifest import part_of
-    from segmentation.training.pairs import gather
+    from segmentation.training.pairs import gather, readable
 
     pairs = gather([options.data], options.hair_value)
     chosen = part_of(pairs, options.weights, options.part, options.seed)
-    return report_figures(options.weights, chosen, options.output, options.device)
+    return report_figures(options.weights, readable(chosen), options.output, options.device)
 
 
 def check_data(options: argparse.Namespace) -> int:

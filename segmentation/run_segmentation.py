@@ -10,11 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from common.command import (  # noqa: E402
+    add_batch,
     add_cluster,
-    add_device_and_limit,
-    add_output,
-    add_overwrite,
-    add_pictures,
     add_weights,
     carry_out,
     demand_here,
@@ -45,8 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_pictures(parser, FACES)
-    add_output(parser, LABELS, "labels and labels.csv")
+    add_batch(parser, FACES, LABELS, "labels and labels.csv")
     parser.add_argument(
         "--teacher",
         choices=("facexformer", "student"),
@@ -68,9 +64,7 @@ def parser() -> argparse.ArgumentParser:
         help="of FaceXFormer's backbone: float16 on a CUDA GPU, else float32, which is exact; bfloat16 "
         "is faster on processors that have it, and labels move by a few grey levels",
     )
-    add_device_and_limit(parser)
     add_cluster(parser)
-    add_overwrite(parser)
     return parser
 
 

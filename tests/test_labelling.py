@@ -220,20 +220,21 @@ import numpy as np
 from pathlib import Path
 from segmentation.labelling import label_pictures
 from segmentation.teachers import Teacher, resize_as_published
+turns = iter([0, 0, 0, 600])  # three batches, then it hangs until it is killed
 def slow(rgb):
-    time.sleep(0.3)
+    time.sleep(next(turns))
     return (rgb[..., 0] / 255).astype(np.float32)
 teacher = Teacher("red", "w1", "float32", resize_as_published, lambda: slow)
 label_pictures([{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}), teacher, batch_size=2)
 """
     run = subprocess.Popen([sys.executable, "-c", program])
-    deadline = time.monotonic() + 60
-    while len(list((tmp_path / "out").glob("*.png"))) < 3 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while len(list((tmp_path / "out").glob("[0-9]*.png"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     run.send_signal(signal.SIGKILL)
     run.wait()
     done = list((tmp_path / "out").glob("[0-9]*.png"))
-    assert 3 <= len(done) < 12
+    assert 3 <= len(done) <= 6
     for label in done:
         assert np.array_equal(Image.open(label), red(tmp_path / "in" / label.name))
 
@@ -253,8 +254,9 @@ def test_batches_are_filled_and_answers_find_their_questions():
     sizes = []
 
     def run(items):
+        while not sizes and len(batches.waiting) < 20 - len(items):  # the first waits until all have asked
+            time.sleep(0.001)
         sizes.append(len(items))
-        time.sleep(0.02)
         return items * 10
 
     with Batches(run, 4) as batches:
@@ -410,7 +412,7 @@ def script(*arguments, cwd, launch=(sys.executable,)):
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 

@@ -19,7 +19,7 @@ ASTRONAUT = ROOT / "data" / "samples" / "astronaut.jpg"
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=cwd)
 
 
 def rows(output: Path) -> pd.DataFrame:

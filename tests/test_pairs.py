@@ -10,7 +10,7 @@ from segmentation.training import listing
 from segmentation.training.check import check, find_doubles, likenesses_of
 from segmentation.training.manifest import part_of
 from segmentation.training.metrics import pooled
-from segmentation.training.pairs import DataError, Pair, find_pairs, gather, read_pair
+from segmentation.training.pairs import DataError, Pair, find_pairs, gather, read_pair, readable
 from tests.test_training import draw
 
 
@@ -143,7 +143,9 @@ def test_check_decodes_all_of_them(folder, capsys):
     whole = (folder / "images" / "p2.png").read_bytes()
     middle = len(whole) // 2
     (folder / "images" / "p2.png").write_bytes(whole[:middle] + b"!" * 40 + whole[middle + 40 :])
-    assert len(gather([folder])) == 4
+    pairs = gather([folder])
+    assert len(pairs) == 4 and [pair.name for pair in readable(pairs)] == ["p0", "p1", "p3"]
+    assert "nothing is measured on it" in capsys.readouterr().err
     assert check({"train": [folder], "val": []}, None) == 1
     said = capsys.readouterr()
     assert "p2.png: broken or cut short" in said.err and "1 files left out" in said.out

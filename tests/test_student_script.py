@@ -18,7 +18,7 @@ SAMPLES = ROOT / "data" / "samples"
 
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, str(ROOT / "segmentation" / "run_seg_model_ohlora_v4.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

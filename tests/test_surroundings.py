@@ -43,7 +43,7 @@ def run(*arguments, script=SCRIPT, ordinary=False, **more):
         if not shutil.which("setpriv"):
             pytest.skip("root may read and write everything, and there is no setpriv to change that")
         command = ["setpriv", f"--inh-caps={PASS_OVER}", f"--bounding-set={PASS_OVER}", *command]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, **more)
 
 
 def assert_one_line(result, *words):
@@ -105,7 +105,7 @@ def test_torchrun_is_told_what_shares_out_pictures_now(place):
 def test_closed_streams_and_readers_that_have_gone(place):
     def with_shell(command):
         line = f"{sys.executable} {SCRIPT} {place}/in --output {place}/out --overwrite {command}"
-        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120)
+        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=900)
 
     (place / "in" / "bad.jpg").write_text("no picture")
     for redirection in (">&-", "2>&-", ">&- 2>&-"):
@@ -139,7 +139,7 @@ def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(place):
         dye; echo first $?; grep -c failed {place}/disk/out/ombre.csv
         mount -o remount,size=20m {place}/disk; dye; echo second $?
         cp {place}/disk/out/ombre.csv {place}/table; ls -A {place}/disk/out | grep -v csv | wc -l"""
-    result = subprocess.run(["unshare", "-m", "bash", "-c", command], capture_output=True, text=True, timeout=120)
+    result = subprocess.run(["unshare", "-m", "bash", "-c", command], capture_output=True, text=True, timeout=900)
     if result.returncode == 77:
         pytest.skip("mounting is forbidden here")
     said = result.stdout.splitlines()
@@ -154,7 +154,7 @@ def test_a_file_system_that_is_only_read(place):
         pytest.skip("a disk is mounted by root alone")
     command = f"""mkdir {place}/disk && mount -t tmpfs -o ro none {place}/disk || exit 77
         exec {sys.executable} {SCRIPT} {place}/in --output {place}/disk/out"""
-    result = subprocess.run(["unshare", "-m", "bash", "-c", command], capture_output=True, text=True, timeout=120)
+    result = subprocess.run(["unshare", "-m", "bash", "-c", command], capture_output=True, text=True, timeout=900)
     if result.returncode == 77:
         pytest.skip("mounting is forbidden here")
     assert_one_line(result, "disk/out", "Read-only file system")
@@ -173,7 +173,7 @@ def test_ctrl_c_at_any_moment_is_a_line(place, after):
     )
     time.sleep(after)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=900)
     if "Traceback" in said and "carry_out" not in said and f"{ROOT}/common" not in said:
         pytest.skip("the first lines of the script had not run yet")
     assert process.returncode in (130, -signal.SIGINT)
@@ -193,4 +193,4 @@ def test_on_a_terminal_there_is_a_bar(place):
         while part := os.read(leader, 10000):
             said += part
     os.close(leader)
-    assert process.wait(timeout=120) == 0 and b"1/1" in said
+    assert process.wait(timeout=900) == 0 and b"1/1" in said

@@ -4,7 +4,6 @@ import csv
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -156,16 +155,21 @@ with Table({path!r}, ["image", "status"], "image") as table:
 
 
 @pytest.mark.parametrize("kill", ["pass", "import os; os.kill(os.getpid(), 9)"])
-def test_a_second_run_says_what_it_waits_for_and_finds_the_firsts_rows(tmp_path, capsys, kill):
+def test_a_second_run_says_what_it_waits_for_and_finds_the_firsts_rows(tmp_path, monkeypatch, kill):
     path = tmp_path / "t.csv"
     code = HOLD.format(root=str(Path(__file__).resolve().parents[1]), path=str(path), kill=kill)
     first = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert first.stdout.readline() == "mine\n"
-    threading.Timer(0.5, lambda: first.communicate("\n")).start()
+    said = []
+
+    def let_it_end(text):
+        said.append(text)
+        first.communicate("\n")
+
+    monkeypatch.setattr("common.table.say", let_it_end)
     with Table(path, COLUMNS, "image") as table:
         assert table.get("first")["status"] == "ok"
-    assert f"{path}: another run is at work in this folder; waiting" in capsys.readouterr().err
-    first.wait()
+    assert len(said) == 1 and said[0].startswith(f"{path}: another run is at work in this folder; waiting")
     assert os.listdir(tmp_path) == ["t.csv"]
 
 

@@ -59,7 +59,7 @@ def pairs_folder(tmp_path_factory) -> Path:
 def run(*arguments: str | Path, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     command = [sys.executable, *launcher, str(SCRIPT), *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        command, capture_output=True, text=True, timeout=900, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
 
 

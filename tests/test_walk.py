@@ -31,7 +31,7 @@ def test_the_walk_ends_with_dyed_pictures(clone):
     commands = [line.split() for line in block.splitlines()]
     assert [words[0] for words in commands] == ["python"] * 3
     for words in commands:
-        done = subprocess.run([sys.executable, *words[1:]], cwd=clone, capture_output=True, text=True, timeout=600)
+        done = subprocess.run([sys.executable, *words[1:]], cwd=clone, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr
     rows = pd.read_csv(clone / "data" / "ombre_own" / "ombre.csv")
     rows = rows[[Path(name).suffix == ".jpg" for name in rows.output]]

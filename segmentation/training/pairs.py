@@ -3,13 +3,15 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from common.device import own_cores
 from common.errors import UserError
-from common.opening import SUFFIXES, size_seen
+from common.opening import SUFFIXES, PictureError, size_seen
 from common.pictures import read_mask, read_picture
 from common.progress import say
 from common.table import read_rows
@@ -164,6 +166,23 @@ def facts_of(pair: Pair) -> Facts:
     return Facts("", width, height, int(label.max()), round(float((label >= HAIR).mean()), 4))
 
 
+def readable(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those whose pictures can be decoded to their end, as measuring needs them; the others are named on stderr."""
+
+    def fault(pair: Pair) -> str:
+        try:
+            read_picture(pair.image)
+        except PictureError as error:
+            return f"{error}; nothing is measured on it"
+        return ""
+
+    with ThreadPoolExecutor(own_cores()) as pool:
+        faults = list(pool.map(fault, pairs))
+    for said in filter(None, faults):
+        say(said)
+    return [pair for pair, said in zip(pairs, faults) if not said]
+
+
 def demand_coding(folder: Path, facts: Sequence[Facts], hair_value: int | None) -> None:
     """Raise DataError where no label of a folder can mean a share of hair x 255; say where some of them may not."""
     greatest = max((fact.greatest for fact in facts), default=0)
@@ -208,12 +227,14 @@ def parts_of(
 ) -> dict[str, list[Pair]]:
     """The pairs of a training: "train", "val" and "test". With `val` given, nothing of `data` is set aside.
 
-    Pictures that are trained on and measured on are counted on stderr. Raises DataError.
+    Pictures that are trained on and measured on are counted on stderr; those measured on are decoded to their end now,
+    so that a broken one is known before hours have gone. Raises DataError.
     """
     pairs = gather(data, hair_value)
     if val is None:
-        return split(pairs, seed)
-    held_out = gather(val, hair_value)
+        parts = split(pairs, seed)
+        return parts | {name: readable(parts[name]) for name in ("val", "test")}
+    held_out = readable(gather(val, hair_value))
     trained = {pair.image.resolve() for pair in pairs}
     if shared := sum(pair.image.resolve() in trained for pair in held_out):
         say(f"{shared} of the {len(held_out)} pictures to measure on are trained on as well: the figures flatter")
