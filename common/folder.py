@@ -36,9 +36,14 @@ def find_pictures(
     search = _Search({os.path.realpath(output) for output in outputs}, SUFFIXES | CLIPS if clips else SUFFIXES)
     found = [file for given in inputs for file in search.of(os.fspath(given))]
     if search.others:
-        kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in search.others.most_common(6))
-        say(f"{search.others.total()} other files in these folders are left out ({kinds})")
+        say(left_out(search.others))
     return _told_apart(found), search.unreadable
+
+
+def left_out(others: Counter[str]) -> str:
+    """The line that says how many files of which suffixes are no pictures."""
+    kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in others.most_common(6))
+    return f"{others.total()} other files in these folders are left out ({kinds})"
 
 
 class _Search:
@@ -94,7 +99,7 @@ class _Search:
                 continue
             asked = list(filter(self._is_asked, names))
             known = {*asked, *tables}
-            self.others.update(_suffix(name) for name in names if name not in known)
+            self.others.update(suffix_of(name) for name in names if name not in known)
             inside = os.path.join(folder, "")
             for name in asked:
                 if self.files and os.path.join(real, name) in self.files:
@@ -104,7 +109,7 @@ class _Search:
             waiting += [(os.path.join(folder, name), f"{prefix}{name}/") for name in reversed(folders)]
 
     def _is_asked(self, name: str) -> bool:
-        return not name.startswith(".") and _suffix(name) in self.suffixes
+        return not name.startswith(".") and suffix_of(name) in self.suffixes
 
 
 def _listed_folder(folder: str) -> tuple[list[str], list[str]]:
@@ -126,7 +131,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether a file of this name in a folder is taken for a picture."""
-    return not name.startswith(".") and _suffix(name) in SUFFIXES
+    return not name.startswith(".") and suffix_of(name) in SUFFIXES
 
 
 def _told_apart(files: list[tuple[str, str]]) -> list[Source]:
@@ -150,7 +155,7 @@ def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool =
     """
     names = [source.name for source in sources]
     if suffix and clips:
-        kept = {name: name for name in names if _suffix(name) in CLIPS}
+        kept = {name: name for name in names if suffix_of(name) in CLIPS}
         return kept | result_names((source for source in sources if source.name not in kept), suffix)
     if suffix:
         results = [os.path.splitext(name)[0] + suffix for name in names]
@@ -158,7 +163,7 @@ def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool =
             results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
         return dict(zip(names, results))
     formats = SUFFIXES | CLIPS if clips else SUFFIXES
-    kept = {name for name in names if _suffix(name) in formats}
+    kept = {name for name in names if suffix_of(name) in formats}
     taken, given = set(kept), {}
     for name in names:
         result = name
@@ -169,5 +174,6 @@ def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool =
     return given
 
 
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
+    """As in the sets of suffixes: with its point, in lower case."""
     return os.path.splitext(name)[1].lower()
