@@ -56,7 +56,7 @@ class Clip:
             path: its suffix says what kind of clip.
             quality: 0 (smallest) to 100 (finest).
         """
-        with replacing(path) as part, self._opened() as source:
+        with replacing(path) as part, self._opened() as source, written_to(path):
             with av.open(part, "w", format=FORMATS[path.suffix.lower()]) as container:
                 writer = Writer(container, video_of(source, self.path), self.first, self.rate, quality)
                 self.writers.append(writer)
@@ -111,6 +111,17 @@ class Clip:
             raise PictureError(f"{self.path}: {float(self.rate):g} frames a second cannot be true; convert it")
         if trc in HDR:
             raise PictureError(f"{self.path}: HDR ({HDR[trc]}) is not supported; convert it to SDR (BT.709) first")
+
+
+@contextmanager
+def written_to(path: Path) -> Iterator[None]:
+    """What an encoder complains of, in a line that names the clip; what the disk does stays as it is."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise PictureError(f"{path}: cannot be written ({error.strerror}); convert the clip") from error
 
 
 def video_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
