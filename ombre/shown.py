@@ -29,9 +29,10 @@ def shows_little(
         dyed: (H, W, 3), what `dye_hair` gave with these settings.
     """
     part = np.s_[hair.rows, hair.columns]
-    change = cv2.split(cv2.absdiff(dyed[part], hair.rgb[part]))
-    least = SEEN * strength * np.iinfo(dyed.dtype).max / 255
-    seen = cv2.countNonZero(cv2.compare(cv2.max(cv2.max(*change[:2]), change[2]), least, cv2.CMP_GT))
+    change = cv2.absdiff(dyed[part], hair.rgb[part])
+    least = SEEN * strength * np.iinfo(dyed.dtype).max // 255
+    unseen = cv2.inRange(change, (0, 0, 0), (least, least, least))  # where no channel changes more
+    seen = unseen.size - cv2.countNonZero(unseen)
     found = cv2.LUT(found, DOUBT)
     cells = np.float32(grid.shrink(found[part], hair.step))
     (plan,) = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, reverse=reverse)
