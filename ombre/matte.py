@@ -59,7 +59,7 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Colours (rows, columns, 3) and share of hair (rows, columns), float32 -> a pixel's share of hair x 255 as a line
     in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
     x 255, (rows, columns) uint8."""
-    beside = strand.colours_beside(cells, share, WINDOW)
+    beside = strand.colours_beside(cells, share, WINDOW, spread=True)
     contrast = beside.contrast()
     apart = strand.squares(contrast)
     gain = 255 / (1 - FLOOR) / (apart + NOISE)
