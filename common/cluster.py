@@ -10,7 +10,9 @@ import logging
 import os
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import ray
 from pyarrow import fs
 
 from common.errors import UserError
+from common.folder import CLIPS, other_files
 from common.orders import Orders, Stage, Worker, fingerprints
 from common.places import PARTS, Place
 from common.progress import progress, say
@@ -27,7 +30,7 @@ from common.work import Tally
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = 2  # of an actor, where there are no GPUs
-SENT = 16 << 10  # bytes; Ray would gather orders up to 128 MB before it sends them on
+SENT = 1 << 10  # bytes; Ray would gather orders up to 128 MB before it sends them on
 NOT_SENT = ["/data", "/models/*", "!/models/hair_student.safetensors", "/docs", "/tests", ".git", ".exported"]
 
 
@@ -43,6 +46,7 @@ def run_on_cluster(stage: Stage, given: str, output: str, address: str, overwrit
     written or is another folder's.
     """
     source, target = Place(given), Place(output)
+    stage = replace(stage, weights=stage.weights.absolute())  # actors work elsewhere
     _claim(target, stage, source)
     _connect(address)
     try:
@@ -72,6 +76,7 @@ def run_on_cluster(stage: Stage, given: str, output: str, address: str, overwrit
 def _connect(address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster that is started here; else 15
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.disable(logging.CRITICAL)  # what a user can mend is said by us
     here = address == "local"
     code = {"env_vars": {"PYTHONPATH": str(ROOT)}} if here else {"working_dir": str(ROOT), "excludes": NOT_SENT}
@@ -87,7 +92,9 @@ def _connect(address: str) -> None:
             runtime_env=code,
         )
     except (OSError, ValueError, RuntimeError) as error:
-        raise BatchError(f"there is no Ray cluster at '{address}': {' '.join(str(error).split())[:200]}") from error
+        token = "; has it a token not known here (docs/cluster.md)?" if isinstance(error, ConnectionError) else ""
+        said = " ".join(str(error).split())[:200]
+        raise BatchError(f"there is no Ray cluster at '{address}': {said}{token}") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -127,7 +134,7 @@ def _claim(target: Place, stage: Stage, source: Place) -> None:
 
 
 def _followed(batches: Iterator[dict[str, np.ndarray]], source: Place) -> Tally:
-    tally = Tally()
+    tally, others = Tally(), Counter()
     with progress(None) as advance:
         for batch in batches:
             for report in map(json.loads, batch["report"]):
@@ -136,7 +143,14 @@ def _followed(batches: Iterator[dict[str, np.ndarray]], source: Place) -> Tally:
                 for name in ("done", "skipped", "failed", "unreadable"):
                     setattr(tally, name, getattr(tally, name) + report[name])
                 tally.statuses.update(report["statuses"])
+                others.update(report["others"])
                 advance(report["pictures"])
+    if others:
+        tally.left_out = f"{others.total()} {other_files(others)}"
+    if clips := sum(others[suffix] for suffix in CLIPS):
+        say(
+            f"{clips} of the files left out are clips, which a cluster leaves aside: name them without --cluster"
+        )
     if not tally.done + tally.skipped + tally.failed:
         raise BatchError(f"{source.given}: there are no pictures in this folder")
     return tally

@@ -45,6 +45,12 @@ def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLi
     return Found(_told_apart(found), search.unreadable, search.left_out())
 
 
+def other_files(others: Counter[str]) -> str:
+    """What suffixes files have that are no pictures, in words."""
+    kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in others.most_common(6))
+    return f"other files ({kinds})"
+
+
 class _Search:
     def __init__(self, avoid: set[str], suffixes: frozenset[str]) -> None:
         self.avoid, self.suffixes = avoid, suffixes
@@ -98,26 +104,28 @@ class _Search:
                 say(f"{folder}: is left out: it holds the results of an earlier run ({tables[0]})")
                 self.earlier += 1
                 continue
-            self.others.update(_suffix(name) for name in names if not self._is_asked(name) and name not in tables)
-            for name in filter(self._is_asked, names):
+            asked = list(filter(self._is_asked, names))
+            known = {*asked, *tables}
+            self.others.update(suffix_of(name) for name in names if name not in known)
+            inside = os.path.join(folder, "")
+            for name in asked:
                 if self.files and os.path.join(real, name) in self.files:
                     self.met_again += 1
                 else:
-                    yield os.path.join(folder, name), prefix + name
+                    yield inside + name, prefix + name
             waiting += [(os.path.join(folder, name), f"{prefix}{name}/") for name in reversed(folders)]
 
     def left_out(self) -> str:
         """What of the folders is no part of the batch, in words; empty where nothing is."""
-        kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in self.others.most_common(6))
         parts = {
-            f"other files ({kinds})": self.others.total(),
+            other_files(self.others): self.others.total(),
             "folders with results of an earlier run": self.earlier,
             "folders that cannot be read": self.unreadable,
         }
         return ", ".join(f"{count} {what}" for what, count in parts.items() if count)
 
     def _is_asked(self, name: str) -> bool:
-        return not name.startswith(".") and _suffix(name) in self.suffixes
+        return not name.startswith(".") and suffix_of(name) in self.suffixes
 
 
 def _listed_folder(folder: str) -> tuple[list[str], list[str]]:
@@ -139,7 +147,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether a file of this name in a folder is taken for a picture."""
-    return not name.startswith(".") and _has_format(name)
+    return not name.startswith(".") and suffix_of(name) in SUFFIXES
 
 
 def _told_apart(files: list[tuple[str, str]]) -> list[Source]:
@@ -162,28 +170,26 @@ def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool =
     of a picture gets .png added. With `clips` a clip keeps its name.
     """
     names = [source.name for source in sources]
-    if clips:
-        kept = {name: name for name in names if _suffix(name) in CLIPS}
+    if suffix and clips:
+        kept = {name: name for name in names if suffix_of(name) in CLIPS}
         return kept | result_names((source for source in sources if source.name not in kept), suffix)
     if suffix:
         results = [os.path.splitext(name)[0] + suffix for name in names]
         while len(uses := Counter(results)) < len(results):
             results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
         return dict(zip(names, results))
-    taken = set(filter(_has_format, names))
-    given = {}
+    formats = SUFFIXES | CLIPS if clips else SUFFIXES
+    kept = {name for name in names if suffix_of(name) in formats}
+    taken, given = set(kept), {}
     for name in names:
         result = name
-        while not _has_format(name) and (result == name or result in taken):
+        while name not in kept and (result == name or result in taken):
             result += ".png"
         taken.add(result)
         given[name] = result
     return given
 
 
-def _has_format(name: str) -> bool:
-    return _suffix(name) in SUFFIXES
-
-
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
+    """As in the sets of suffixes: with its point, in lower case."""
     return os.path.splitext(name)[1].lower()

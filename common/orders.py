@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
 import ray
-from pyarrow import fs
 
 from common.folder import Source, result_names
-from common.places import EARLIER, PARTS, Place, pictures_below
+from common.places import EARLIER, PARTS, Listed, Place, listed_below
 from common.table import FAILED, Row, relative_folder
 from common.weights import WeightsError
 from common.work import complaint, demand_room, stamp_of
@@ -47,11 +47,27 @@ class Stage:
     named_when_failed: bool = True  # whether the row of a failure says what the result would have been called
 
 
+class Picture(NamedTuple):
+    """A picture of an order."""
+
+    name: str  # below the folder of pictures
+    image: str  # how rows call it
+    stamp: str  # of its file
+    result: str  # its result's plain name
+    left: list[int]  # which of its rows are to be done
+
+    def rows(self, stage: Stage) -> list[Row]:
+        """All its rows, as far as known before the work."""
+        made_of = dict(image=self.image, source=self.stamp)
+        return [row | made_of for row in stage.plan(self.result)]
+
+
 class Orders:
-    """Lists a folder and gives work orders, JSON of {"pictures": [[name, planned rows]...], what was passed over}."""
+    """Lists a folder and gives work orders, JSON of {"pictures": [Picture...], what was passed over}."""
 
     def __init__(self, stage: Stage, source: Place, target: Place, done: ray.ObjectRef) -> None:
         self.stage, self.source, self.target, self.done = stage, source, target, done
+        self.looks = len(stage.plan("any.jpg"))
 
     def __call__(self, _: dict) -> Iterator[dict[str, list[str]]]:
         for order in self.all(ray.get(self.done)):
@@ -60,36 +76,49 @@ class Orders:
     def all(self, done: np.ndarray) -> Iterator[str]:
         """The orders, given the fingerprints (N,) uint64 of what is done, sorted."""
         avoid = os.path.realpath(self.target.root) if self.target.local else self.target.root
-        pictures: list = []
-        passed = {"skipped": 0, "unreadable": 0, "said": []}
-        for prefix, found, said in pictures_below(self.source, avoid):
-            if said:
-                passed["said"].append(said)
-                passed["unreadable"] += EARLIER not in said
-            for name, left, skipped in self.left(prefix, found, done):
-                passed["skipped"] += skipped
-                if left:
-                    pictures.append([name, left])
+        pictures: list[Picture] = []
+        passed = _nothing_passed()
+        for listed in listed_below(self.source, avoid):
+            if listed.complaint:
+                passed["said"].append(listed.complaint)
+                passed["unreadable"] += EARLIER not in listed.complaint
+            passed["others"].update(listed.others)
+            for picture in self.left(listed, done):
+                passed["skipped"] += self.looks - len(picture.left)
+                if picture.left:
+                    pictures.append(picture)
                 if len(pictures) == ORDER:
                     yield json.dumps({"pictures": pictures} | passed)
-                    pictures, passed = [], {"skipped": 0, "unreadable": 0, "said": []}
+                    pictures, passed = [], _nothing_passed()
         yield json.dumps({"pictures": pictures} | passed)
 
-    def left(self, prefix: str, found: list[fs.FileInfo], done: np.ndarray) -> Iterator[tuple[str, list[Row], int]]:
-        """Of each picture of a folder: its name, the planned rows that are not done, how many are."""
-        results = {info.base_name: info.size for info in self.target.names(prefix.rstrip("/"))[0]} if len(done) else {}
-        names = result_names([Source(info.path, prefix + info.base_name) for info in found], self.stage.suffix)
-        folder = shown_folder(self.source, self.target, prefix)
-        for info in found:
-            name = prefix + info.base_name
-            made_of = dict(image=folder + info.base_name, source=stamp_of(info.size, info.mtime_ns))
-            rows = [row | made_of for row in self.stage.plan(names[name])]
-            left = [row for row in rows if not self.is_done(row, results, done)]
-            yield name, left, len(rows) - len(left)
+    def left(self, listed: Listed, done: np.ndarray) -> Iterator[Picture]:
+        """The pictures of a folder, with what is left of each."""
+        names = [(listed.prefix + info.base_name, info) for info in listed.pictures]
+        results = result_names([Source(info.path, name) for name, info in names], self.stage.suffix)
+        folder, below = shown_folder(self.source, self.target, listed.prefix), len(listed.prefix)
+        pictures = [
+            Picture(name, folder + name[below:], stamp_of(info.size, info.mtime_ns or 0), results[name], [])
+            for name, info in names
+        ]
+        is_left = self.not_done(listed.prefix, pictures, done) if len(done) else np.ones((len(pictures), self.looks))
+        for picture, which in zip(pictures, is_left):
+            picture.left.extend(np.flatnonzero(which).tolist())
+            yield picture
 
-    def is_done(self, row: Row, results: dict[str, int], done: np.ndarray) -> bool:
-        size = results.get(PurePosixPath(str(row[self.stage.result])).name, "")
-        return any(_is_in(done, fingerprint(row, bytes_)) for bytes_ in {size, ""})
+    def not_done(self, prefix: str, pictures: list[Picture], done: np.ndarray) -> np.ndarray:
+        """(pictures, looks) bool: whether that row of a picture of this folder is to be done."""
+        rows = [row for picture in pictures for row in picture.rows(self.stage)]
+        sizes = self.target.sizes(prefix.rstrip("/"))
+        found = [sizes.get(os.path.basename(str(row[self.stage.result])), "") for row in rows]
+        left = ~_are_in(done, list(map(fingerprint, rows, found)))
+        for at in np.flatnonzero(left):  # some are done without a result, whatever lies in its place
+            left[at] = not _are_in(done, [fingerprint(rows[at], "")])[0]
+        return left.reshape(len(pictures), self.looks)
+
+
+def _nothing_passed() -> dict:
+    return {"skipped": 0, "unreadable": 0, "said": [], "others": Counter()}
 
 
 def shown_folder(source: Place, target: Place, prefix: str) -> str:
@@ -104,8 +133,8 @@ def shown_folder(source: Place, target: Place, prefix: str) -> str:
 
 def fingerprint(planned: Row, result_bytes: object) -> int:
     """64 bits of all that a result was made of, and its size."""
-    text = json.dumps([planned, str(result_bytes)], sort_keys=True)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    text = "\0".join(map(str, (*planned.values(), result_bytes)))
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
 
 
 def fingerprints(target: Place, stage: Stage) -> np.ndarray:
@@ -117,9 +146,9 @@ def fingerprints(target: Place, stage: Stage) -> np.ndarray:
     return np.sort(found["fingerprint"].to_numpy())
 
 
-def _is_in(done: np.ndarray, value: int) -> bool:
-    place = np.searchsorted(done, np.uint64(value))
-    return place < len(done) and done[place] == value
+def _are_in(done: np.ndarray, values: list[int]) -> np.ndarray:
+    asked = np.array(values, np.uint64)
+    return done[np.searchsorted(done, asked).clip(max=len(done) - 1)] == asked
 
 
 def schema(stage: Stage) -> pa.Schema:
@@ -146,22 +175,23 @@ class Worker:
         said = order["said"] + list(dict.fromkeys(str(row["error"]) for row in failed))
         counts = dict(pictures=len(order["pictures"]), done=len(rows) - len(failed), failed=len(failed))
         counts["statuses"] = Counter(str(row["status"]) for row in rows)
-        passed = {name: order[name] for name in ("skipped", "unreadable")}
+        passed = {name: order[name] for name in ("skipped", "unreadable", "others")}
         return {"report": [json.dumps(counts | passed | dict(said=said))]}
 
-    def do(self, picture: tuple[str, list[Row]]) -> list[Row]:
-        """The rows of one picture, its results put where they belong."""
-        name, planned = picture
-        shown = f"{self.source.given}/{name}"
+    def do(self, entry: list) -> list[Row]:
+        """The rows of one picture of an order, its results put where they belong."""
+        picture = Picture(*entry)
+        rows = picture.rows(self.stage)
+        planned, shown = [rows[at] for at in picture.left], f"{self.source.given}/{picture.name}"
         with tempfile.TemporaryDirectory(dir=self.here.name) as here:
-            path, results = Path(here, PurePosixPath(name).name), Path(here, "results")
-            results.mkdir()
+            path = self.source.at_hand(picture.name, Path(here))
             try:
-                self.source.fetch(name, path)
-                rows = self.work(path, results, planned)
-                for row in rows:
+                if not self.source.local:
+                    self.source.fetch(picture.name, path)
+                rows = self.work(path, self.target.at_hand("", Path(here, "results")), planned)
+                for row in [] if self.target.local else rows:
                     if row.get("result_bytes"):
-                        self.target.put(results / row[self.stage.result], row[self.stage.result])
+                        self.target.put(Path(here, "results", row[self.stage.result]), row[self.stage.result])
             except Exception as error:  # one picture, whatever befell it, does not end the job
                 demand_room(error)
                 failure = {"status": FAILED, "error": complaint(error, shown).replace(str(path), shown)}

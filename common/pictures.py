@@ -16,8 +16,7 @@ from common.pixels import (
     MODES,
     UnsupportedError,
     by_opencv,
-    decode8,
-    decode16,
+    decode,
     is_deep,
     is_lossy_webp,
     jpeg_settings,
@@ -67,8 +66,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         kind = "JPEG" if image.format == "MPO" else image.format
         exif = tiff.exif_of(image) if kind == "TIFF" else None
         deep = is_deep(image)
-        image.load()
-        rgb, alpha, grey = decode16(image, Path(path)) if deep else decode8(image)
+        rgb, alpha, grey = decode(image, Path(path), deep)
         metadata = read_metadata(image, exif)  # a PNG's may lie behind its pixels
         orientation = tiff.exif_tags(metadata.exif).get(tiff.ORIENTATION)
         if orientation not in range(1, 9):

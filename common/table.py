@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -37,7 +36,7 @@ class Table:
     """
 
     def __init__(self, path: str | os.PathLike, columns: Sequence[str], key: str) -> None:
-        self.path, self.key = Path(path), key
+        self.path, self.key, self.folder = Path(path), key, os.path.dirname(os.path.abspath(path))
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +57,7 @@ class Table:
             reason = getattr(error, "strerror", None) or str(error)
             raise BatchError(f"{path}: cannot be written: {reason}; choose another --output") from error
         self._noted = 0
+        self._folders: dict[str, str] = {}  # what `relative` calls them
 
     def __enter__(self) -> "Table":
         return self
@@ -96,7 +96,9 @@ class Table:
     def relative(self, path: str | os.PathLike) -> str:
         """How the table names a file: relative to its own folder, with forward slashes; whole on another drive."""
         folder, name = os.path.split(path)
-        return relative_folder(os.path.join(os.getcwd(), folder), str(self.path.parent)) + name
+        if folder not in self._folders:
+            self._folders[folder] = relative_folder(folder, self.folder)
+        return self._folders[folder] + name
 
     def close(self) -> None:
         """Put what was noted in order, and let the next run in."""
@@ -212,10 +214,10 @@ def _value(cell: str) -> str:
 
 
 def _unpacked(columns: Sequence[str], packed: str) -> Row:
-    return dict(zip(columns, map(_value, packed.split(BETWEEN))))
+    cells = packed.split(BETWEEN)
+    return dict(zip(columns, map(_value, cells) if "'" in packed else cells))
 
 
-@lru_cache(maxsize=1024)
 def relative_folder(folder: str, base: str) -> str:
     """With a slash at its end; links are followed, so that the table may be read from wherever it is reached."""
     real = os.path.realpath(folder)

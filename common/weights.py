@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -122,6 +121,8 @@ def fetch(url: str, path: str | os.PathLike, sha256: str | None = None, otherwis
 
 def _download(url: str, part: Path, name: str) -> str:
     """The SHA-256 of what came."""
+    import urllib.request  # these two take a while to load, and are rarely needed
+
     from tqdm import tqdm
 
     digest = hashlib.sha256()

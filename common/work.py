@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from common.pictures import PictureError, read_picture
@@ -18,6 +18,7 @@ from common.progress import progress, say
 from common.table import FAILED, BatchError, Row, Table, same
 
 Item = TypeVar("Item")
+EPOCH = datetime(1970, 1, 1)
 NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
 
 
@@ -32,7 +33,7 @@ def stamp(path: str | os.PathLike) -> str:
 
 def stamp_of(size: int, modified: int) -> str:
     """The same of what is known already: bytes, and nanoseconds since 1970."""
-    time = datetime.fromtimestamp(modified // 1000 / 1e6, UTC).replace(tzinfo=None)
+    time = EPOCH + timedelta(microseconds=modified // 1000)
     return f"{size} bytes of {time.isoformat(timespec='microseconds')}"
 
 
@@ -80,10 +81,11 @@ def left_to_do(
 def _is_done(row: Row, before: Row | None, table: Table, result: str) -> bool:
     if before is None or before["status"] == FAILED:
         return False
-    if not all(same(value, before.get(name)) for name, value in row.items()):
+    noted = [*map(before.get, row)]
+    if [*map(str, row.values())] != noted and not all(map(same, row.values(), noted)):
         return False
     name = str(before[result])
-    return not name or _is_whole(os.path.join(table.path.parent, name), str(before["result_bytes"]))
+    return not name or _is_whole(os.path.join(table.folder, name), str(before["result_bytes"]))
 
 
 def _is_whole(path: str, size: str) -> bool:
@@ -96,7 +98,7 @@ def _is_whole(path: str, size: str) -> bool:
 
 
 def _there(table: Table, name: object) -> bool:
-    return bool(name) and (table.path.parent / str(name)).is_file()
+    return bool(name) and os.path.isfile(os.path.join(table.folder, str(name)))
 
 
 @dataclass

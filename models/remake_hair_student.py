@@ -33,7 +33,7 @@ from segmentation.training.scenes import is_scene  # noqa: E402
 from segmentation.training.state import STATE  # noqa: E402
 
 SETTINGS = "--preset strong --upsampling bilinear --learning-rate 1e-3 --ema 0.998 --batch-size 8 --composed 0.25"
-EPOCHS = 10
+EPOCHS = 7
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
 

@@ -19,7 +19,8 @@ from common.files import replacing
 from common.pictures import PictureError, read_mask, write_mask
 from common.progress import progress
 from common.table import Row
-from ombre.clips import Clip, Frame
+from ombre.clip_frames import Frame
+from ombre.clips import Clip
 from ombre.look import NO_HAIR, Look
 from ombre.masks import Masks
 from ombre.moving_pictures import MovingPicture, is_moving_picture

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common.device import keep_freed_memory
 from common.files import replacing
 from common.folder import Source, find_pictures, result_names
 from common.pictures import Picture, read_picture, write_picture
@@ -116,6 +117,7 @@ def dye_pictures(
         finder = find_hair() if todo and asks else None
         if len(todo) > 1:
             cv2.setNumThreads(1)  # the pictures share out the cores already
+            keep_freed_memory()  # each picture takes the arrays of the one before
         tally = work_through(todo, dye, table, workers=threads, plan=plan)
         return replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
 

@@ -1,5 +1,6 @@
 """Where dye begins and how it fades in, for each person's hair and from strand to strand."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -77,28 +78,29 @@ def dyed_rows(fade: Fade, count: int) -> tuple[int, int]:
 def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
     """How far through the fade each pixel is: (rows, columns) float32, 0 untouched, 1 fully dyed."""
 
-    def full(value: np.ndarray | float | None) -> np.ndarray | float | None:
-        return value if value is None or np.isscalar(value) else grid.grow(value, step, rows, columns)
+    def full(value: np.ndarray | float) -> np.ndarray | float:
+        return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
 
     place = -np.arange(rows[0], rows[1]) if fade.roots else np.arange(rows[0] + 1, rows[1] + 1)
-    return _share(Fade(*map(full, fade[:4]), fade.roots), place, columns[1] - columns[0])
+    return _share(fade, place, columns[1] - columns[0], full)
 
 
 def dye_share_of_cells(fade: Fade, step: int, shape: tuple[int, int]) -> np.ndarray:
     """The same of the grid's cells, at their centres: `shape` float32."""
     place = (np.arange(shape[0]) + 0.5) * (-step if fade.roots else step)
-    return _share(fade, place, shape[1])
+    return _share(fade, place, shape[1], lambda value: value)
 
 
-def _share(fade: Fade, place: np.ndarray, width: int) -> np.ndarray:
-    start, strands = fade.start, fade.strands
-    if strands is not None and np.any(fade.climb):
-        start = start - fade.climb * np.maximum(strands, 0)
-    share = np.clip((np.float32(place)[:, None] - start) / fade.length, 0, 1)
-    share = np.broadcast_to(share, (len(place), width))
-    if strands is None or share.min() == 1:
-        return np.ascontiguousarray(share)
-    return share + (4 * STRAND_SWING * share * (1 - share)) * strands
+def _share(fade: Fade, place: np.ndarray, width: int, full: Callable) -> np.ndarray:
+    """How far through the fade the rows `place` are; `full` makes what the fade says of the grid that large."""
+    start = full(fade.start)
+    if fade.strands is not None and np.any(fade.climb):
+        start = start - full(fade.climb) * np.maximum(full(fade.strands), 0)
+    share = np.clip((np.float32(place)[:, None] - start) / full(fade.length), 0, 1)
+    between = share * (1 - share)
+    if fade.strands is None or not between.any():
+        return np.array(np.broadcast_to(share, (len(place), width)))
+    return share + 4 * STRAND_SWING * between * full(fade.strands)
 
 
 def strand_signal(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:

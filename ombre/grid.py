@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 MOST_CELLS = 256  # on the longer side of the hair
-TILE = (96, 256)  # pixels (down, across) worked on at a time
+TILE = (64, 512)  # pixels (down, across) worked on at a time, at most
+GAP = 32  # pixels that are worked on needlessly rather than in two tiles
 
 
 def step_for(height: int, width: int) -> int:
@@ -21,12 +22,19 @@ def shrink(plane: np.ndarray, step: int) -> np.ndarray:
     """(h, w) or (h, w, C) -> means over cells, (ceil(h / step), ceil(w / step), ...), same dtype; a last cell that
     juts out is filled with the picture's edge."""
     height, width = plane.shape[:2]
-    if step == 1:
-        return plane
     below, right = -height % step, -width % step
     if below or right:
         plane = cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    return cv2.resize(plane, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
+    while step > 1:
+        times = 2 if step % 2 == 0 else step  # several halvings are faster than one step
+        plane = cv2.resize(plane, None, fx=1 / times, fy=1 / times, interpolation=cv2.INTER_AREA)
+        step //= times
+    return plane
+
+
+def around(pixels: slice, step: int, length: int) -> slice:
+    """Pixels of an axis of this length, and some before and behind, so that whole cells lie there."""
+    return slice(pixels.start - pixels.start % step, min(pixels.stop + -pixels.stop % step, length))
 
 
 def grow(cells: np.ndarray, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
@@ -46,8 +54,19 @@ def colours(rgb: np.ndarray, step: int) -> np.ndarray:
     return shrink(rgb, step) * np.float32(255 / np.iinfo(rgb.dtype).max)
 
 
-def tiles(rows: tuple[int, int], width: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Rows (from, to) and columns (from, to) of the tiles that cover these rows of an area of this width."""
-    for top in range(*rows, TILE[0]):
-        for left in range(0, width, TILE[1]):
-            yield (top, min(top + TILE[0], rows[1])), (left, min(left + TILE[1], width))
+def near(cells: np.ndarray) -> np.ndarray:
+    """These (rows, columns) bool and those around them: all whose pixels take part of their values from these."""
+    return cv2.dilate(np.uint8(cells), np.ones((3, 3), np.uint8)) > 0
+
+
+def tiles(wanted: np.ndarray, step: int, height: int, width: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Rows (from, to) and columns (from, to), in pixels, of tiles that cover the cells `wanted` (rows, columns) bool of
+    an area (height, width), and few others."""
+    down, across, gap = (max(pixels // step, 1) for pixels in (*TILE, GAP))
+    strips = np.maximum.reduceat(np.uint8(wanted), range(0, len(wanted), down))
+    strips = cv2.morphologyEx(strips, cv2.MORPH_CLOSE, np.ones((1, gap // 2 * 2 + 1), np.uint8))  # closes gaps
+    ends = np.argwhere(np.diff(strips, axis=1, prepend=0, append=0)).tolist()
+    for (strip, first), (_, last) in zip(ends[::2], ends[1::2]):
+        rows = strip * down * step, min((strip + 1) * down * step, height)
+        for left in range(first, last, across):
+            yield rows, (left * step, min(min(left + across, last) * step, width))

@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 from common.folder import Source
@@ -34,16 +35,23 @@ class Look:
 
     def row(self) -> Row:
         """Its columns of the table."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in SETTINGS}
 
     def name(self, picture: str) -> str:
         """A result's name: `a/x.jpg` -> `a/x_platinum_h0.4.jpg`, the colour and whatever is not the default."""
         stem, suffix = os.path.splitext(picture)
-        parts = [stem, file_name(self.color)]
+        return stem + self._mark + suffix
+
+    @cached_property
+    def _mark(self) -> str:
+        parts = ["", file_name(self.color)]
         for field, short in (("ombre_height", "h"), ("ombre_grad_height", "g"), ("strength", "s"), ("lightness", "l")):
             if (value := getattr(self, field)) != getattr(Look, field):
                 parts.append(f"{short}{value:g}")
-        return "_".join(parts + ["roots"] * self.reverse) + suffix
+        return "_".join(parts + ["roots"] * self.reverse)
+
+
+SETTINGS = [field.name for field in fields(Look)]
 
 
 def read_looks(path: Path, usual: Look) -> dict[str, list[Look]]:

@@ -39,17 +39,19 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return whole
     step = max(COARSER * grid.step_for(height, width), LEAST_STEP)
     room = ROOM * step
-    part = np.s_[max(top - room, 0) : top + height + room, max(left - room, 0) : left + width + room]
+    part = (
+        grid.around(slice(max(top - room, 0), top + height + room), step, mask.shape[0]),
+        grid.around(slice(max(left - room, 0), left + width + room), step, mask.shape[1]),
+    )
     rgb, mask, alpha = rgb[part], mask[part], whole[part]
     lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(doubtful[part], step)) / 255)
-    for rows, columns in grid.tiles((0, alpha.shape[0]), alpha.shape[1]):
+    for rows, columns in grid.tiles(grid.near(trust > 0), step, *alpha.shape):
+        tile = np.s_[slice(*rows), slice(*columns)]
         told = grid.grow(trust, step, rows, columns)
-        if told.max() > 0:
-            tile = np.s_[slice(*rows), slice(*columns)]
-            seen = _along(grid.grow(lines, step, rows, columns), rgb[tile])
-            known = cv2.multiply(alpha[tile], 255 - told, scale=1 / 255)
-            shares = cv2.add(cv2.multiply(seen, told, scale=1 / 255), known)
-            alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
+        seen = _along(grid.grow(lines, step, rows, columns), rgb[tile])
+        known = cv2.multiply(alpha[tile], 255 - told, scale=1 / 255)
+        shares = cv2.add(cv2.multiply(seen, told, scale=1 / 255), known)
+        alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
     return whole
 
 
@@ -57,7 +59,7 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Colours (rows, columns, 3) and share of hair (rows, columns), float32 -> a pixel's share of hair x 255 as a line
     in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
     x 255, (rows, columns) uint8."""
-    beside = strand.colours_beside(cells, share, WINDOW)
+    beside = strand.colours_beside(cells, share, WINDOW, spread=True)
     contrast = beside.contrast()
     apart = strand.squares(contrast)
     gain = 255 / (1 - FLOOR) / (apart + NOISE)

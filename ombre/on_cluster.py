@@ -9,12 +9,14 @@ import cv2
 
 from common.cluster import run_on_cluster
 from common.orders import Stage, Work
+from common.pictures import PictureError
 from common.table import Row
 from common.weights import short_hash
 from common.work import Tally
 from ombre.dyeing import COLUMNS, dye_picture
 from ombre.look import Look
 from ombre.masks import Masks
+from ombre.moving_pictures import is_moving_picture
 from segmentation.finding.hair_finder import HairFinder
 
 NUMBERS = {"ombre_height", "ombre_grad_height", "strength", "lightness", "hair_share", "seconds", "result_bytes"}
@@ -55,4 +57,10 @@ def dye_with(find_hair: Callable[[Path], HairFinder], max_pixels: int, weights: 
     """What dyes a picture by planned rows, the hair found by `find_hair` with these weights."""
     share_of = partial(Masks().of, name="", mask_of=find_hair(weights).mask)
     cv2.setNumThreads(1)  # the pictures share out the cores already
-    return lambda path, output, rows: dye_picture(path, output, share_of, rows, max_pixels)
+
+    def dye(path: Path, output: Path, rows: list[Row]) -> list[Row]:
+        if is_moving_picture(path):
+            raise PictureError(f"{path}: is a clip, which a cluster leaves aside; to dye it, name it without --cluster")
+        return dye_picture(path, output, share_of, rows, max_pixels)
+
+    return dye

@@ -28,9 +28,10 @@ class Hair(NamedTuple):
     """What is known of a picture's hair whatever the colour and the heights.
 
     `rgb` the whole picture in numbers of `space`; `rows`, `columns` the part of it that has hair, `alpha` (h, w) uint8
-    of that part, share of hair x 255, `step` its grid; `people`; on the grid, float32, `contrast` (rows, columns, 3)
-    (hair's colour less that of what is behind it), `strands` (how readily they take dye), `light` (mean L* of the area
-    around), `relief` (deviation of L* there) and `sure` (1 where there is hair, else 0)."""
+    of that part, share of hair x 255, `own` (h, w, 3) as `rgb`, what is hair's own in each of its pixels, `step` its
+    grid; `people`; on the grid, `there` (bool, where there may be hair at all) and, float32, `strands` (how readily
+    they take dye), `light` (mean L* of the area around), `relief` (deviation of L* there) and `sure` (1 where there is
+    hair, else 0)."""
 
     rgb: np.ndarray
     space: Space
@@ -38,8 +39,9 @@ class Hair(NamedTuple):
     columns: slice
     step: int
     alpha: np.ndarray
+    own: np.ndarray
     people: heads.People
-    contrast: np.ndarray
+    there: np.ndarray
     strands: np.ndarray
     light: np.ndarray
     relief: np.ndarray
@@ -88,7 +90,9 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Sp
     left, top, width, height = cv2.boundingRect(cv2.threshold(alpha, FAINT - 1, 255, cv2.THRESH_BINARY)[1])
     if width == 0:
         return None
-    rows, columns, step = slice(top, top + height), slice(left, left + width), grid.step_for(height, width)
+    step = grid.step_for(height, width)
+    rows = grid.around(slice(top, top + height), step, len(rgb))
+    columns = grid.around(slice(left, left + width), step, rgb.shape[1])
     alpha = alpha[rows, columns]
     cells = grid.shrink(alpha, step)
     people = heads.find_people(alpha, cells, step)
@@ -96,15 +100,19 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Sp
         return None
     seen = grid.colours(rgb[rows, columns], step)
     contrast = cv2.merge(strand.colours_beside(seen, np.float32(cells) / 255, BESIDE).contrast())
-    own = strand.unmix(np.uint8(np.rint(seen)), cells, contrast)
-    lightness = np.take(_lightness_of_greys(own.dtype, space), space.grey(own))
+    unmixed = strand.unmix(np.uint8(np.rint(seen)), cells, contrast)
+    lightness = np.take(_lightness_of_greys(unmixed.dtype, space), space.grey(unmixed))
     weight = np.float32(cells) / 255 + 1e-4
     weight_around = _smooth(weight)
     light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
     relief = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
     strands = fade.strand_signal(lightness, weight)
     sure = np.float32(cells >= min(heads.HAIR, cells.max()))
-    return Hair(rgb, space, rows, columns, step, alpha, people, contrast, strands, light, relief, sure)
+    own = rgb[rows, columns].copy()
+    for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
+        place = slice(*tile[0]), slice(*tile[1])
+        own[place] = strand.unmix(own[place], alpha[place], grid.grow(contrast, step, *tile))
+    return Hair(rgb, space, rows, columns, step, alpha, own, people, grid.near(cells > 0), strands, light, relief, sure)
 
 
 def dye_hair(
@@ -143,9 +151,10 @@ def dye_hair(
     ]
     part = result[hair.rows, hair.columns]
     first, last = fade.dyed_rows(fades[0], len(part))
-    for rows, columns in grid.tiles((first, last), part.shape[1]):
-        if hair.alpha[slice(*rows), slice(*columns)].any():
-            _dye_tile(hair, part, rows, columns, fades, lifts, mixed.table, strength)
+    wanted = hair.there.copy()
+    wanted[: first // hair.step] = wanted[-(-last // hair.step) :] = False
+    for rows, columns in grid.tiles(wanted, hair.step, *hair.alpha.shape):
+        _dye_tile(hair, part, rows, columns, fades, lifts, mixed.table, strength)
     return result
 
 
@@ -195,13 +204,18 @@ def _lifts(hair: Hair, mixed: dye.Dye, fades: list[fade.Fade], lightness: float)
 
 
 def _by_person(hair: Hair, light: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of `light` over each person's hair so weighted, where that person is: on the grid."""
-    owner, weight, light = hair.people.owner.ravel(), (weight + 1e-6 * hair.sure + 1e-9).ravel(), light.ravel()
+    """Mean and deviation of `light` over each person's hair so weighted, where that person is: on the grid, or of one
+    person alone two numbers."""
+    weight = weight + 1e-6 * hair.sure + 1e-9
+    if len(hair.people.heads) == 1:
+        mean = np.average(light, weights=weight)
+        return mean, np.sqrt(np.average((light - mean) ** 2, weights=weight))
+    owner, weight, light = hair.people.owner.ravel(), weight.ravel(), light.ravel()
     total = np.bincount(owner, weight)
     mean = np.bincount(owner, weight * light) / total
     spread = np.sqrt(np.bincount(owner, weight * (light - mean[owner]) ** 2) / total)
     values = (np.float32(value)[hair.people.owner] for value in (mean, spread))
-    return tuple(value if len(mean) == 1 else cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)
+    return tuple(cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)
 
 
 def _dye_tile(
@@ -217,27 +231,33 @@ def _dye_tile(
     """Dye these rows and columns (from, to) of `part`, the picture's part with hair, in place: what is hair's own in a
     pixel is taken out, dyed, and laid back."""
     most = np.iinfo(table.dtype).max
-    unsigned, signed = (cv2.CV_8U, cv2.CV_16S) if most == 255 else (cv2.CV_16U, cv2.CV_32F)
-    tile, alpha = (plane[slice(*rows), slice(*columns)] for plane in (part, hair.alpha))
-    own = tile
-    if cv2.countNonZero(cv2.inRange(alpha, 1, 254)):
-        own = strand.unmix(tile, alpha, grid.grow(hair.contrast, hair.step, rows, columns))
-    grey = hair.space.grey(own)
+    tile, own, alpha = (plane[slice(*rows), slice(*columns)] for plane in (part, hair.own, hair.alpha))
     share = fade.dye_share(fades[0], hair.step, rows, columns)
-    weight = cv2.multiply(alpha, share, scale=strength * most / 255, dtype=unsigned)
+    depth = cv2.CV_8U if most == 255 else cv2.CV_16U
+    weight = cv2.cvtColor(cv2.multiply(alpha, share, scale=strength * most / 255, dtype=depth), cv2.COLOR_GRAY2RGB)
     lift = grid.grow(lifts[0], hair.step, rows, columns)
-    place = cv2.multiply(share, dye.FADE_STEPS - 1, dtype=cv2.CV_16S)
+    place = np.int16(cv2.convertScaleAbs(share, alpha=dye.FADE_STEPS - 1))
     if len(fades) > 1:
         share = fade.dye_share(fades[1], hair.step, rows, columns)
         further = grid.grow(lifts[1], hair.step, rows, columns)
         lift = cv2.add(lift, cv2.multiply(cv2.subtract(further, lift), share, dtype=cv2.CV_16S))
         place = cv2.add(place, cv2.multiply(share, dye.FADE_STEPS, dtype=cv2.CV_16S))
-    level = cv2.add(np.take(_levels_of_greys(table.dtype, hair.space), grey), lift)
+    look_up = cv2.LUT if most == 255 else lambda grey, levels: levels[grey]
+    level = cv2.add(look_up(hair.space.grey(own), _levels_of_greys(table.dtype, hair.space)), lift)
     dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    change, weight = cv2.subtract(dyed, own, dtype=signed), cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB)
-    if hair.space.bend:
-        bent = cv2.multiply(change, change, scale=hair.space.bend / most, dtype=cv2.CV_32F)
+    tile[...] = _laid_in(tile, own, dyed, weight, hair.space.bend)
+
+
+def _laid_in(tile: np.ndarray, own: np.ndarray, dyed: np.ndarray, weight: np.ndarray, bend: float) -> np.ndarray:
+    """A tile (h, w, 3) in which the share `weight` (the same shape and type, of its greatest value) of hair's own
+    colours is exchanged for the dyed ones; `bend` as in profiles.py."""
+    most = np.iinfo(tile.dtype).max
+    # One of the two is 0, so no sign is needed, which would take types that are four times as slow.
+    lighter, darker = (cv2.multiply(cv2.subtract(*two), weight, scale=1 / most) for two in ((dyed, own), (own, dyed)))
+    if bend:
+        apart = cv2.absdiff(dyed, own)
+        bent = cv2.multiply(apart, apart, scale=abs(bend) / most, dtype=cv2.CV_32F)
         bent = cv2.multiply(bent, most - weight, scale=1 / most, dtype=cv2.CV_32F)
-        change = cv2.subtract(change, bent, dtype=signed)
-    change = cv2.multiply(change, weight, scale=1 / most, dtype=signed)
-    tile[...] = cv2.add(tile, change, dtype=unsigned)
+        bent = cv2.multiply(bent, weight, scale=1 / most, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)
+        lighter, darker = (lighter, cv2.add(darker, bent)) if bend > 0 else (cv2.add(lighter, bent), darker)
+    return cv2.subtract(cv2.add(tile, lighter), darker)

@@ -8,6 +8,7 @@ from ombre.recolour import Hair
 
 SEEN = 12  # grey levels of some channel from which a change is seen, of a dye that takes in full
 MUCH_LESS = 0.4
+EVERY = 4  # rows, one of which is counted
 DOUBT = np.uint8(np.minimum(2 * np.arange(256), 255))  # hair of a probability of one half is hair; less is some hair
 
 
@@ -28,13 +29,14 @@ def shows_little(
         found: (H, W) uint8, probability of hair x 255, before any of it was made a matte.
         dyed: (H, W, 3), what `dye_hair` gave with these settings.
     """
-    part = np.s_[hair.rows, hair.columns]
-    change = cv2.split(cv2.absdiff(dyed[part], hair.rgb[part]))
-    least = SEEN * strength * np.iinfo(dyed.dtype).max / 255
-    seen = cv2.countNonZero(cv2.compare(cv2.max(cv2.max(*change[:2]), change[2]), least, cv2.CMP_GT))
-    found = cv2.LUT(found, DOUBT)
-    cells = np.float32(grid.shrink(found[part], hair.step))
+    some = np.s_[hair.rows.start : hair.rows.stop : EVERY, hair.columns]
+    change = cv2.absdiff(dyed[some], hair.rgb[some])
+    least = SEEN * strength * np.iinfo(dyed.dtype).max // 255
+    unseen = cv2.inRange(change, (0, 0, 0), (least, least, least))  # where no channel changes more
+    seen = unseen.size - cv2.countNonZero(unseen)
+    cells = np.float32(cv2.LUT(grid.shrink(found[hair.rows, hair.columns], hair.step), DOUBT))
     (plan,) = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, reverse=reverse)
     share = fade.dye_share_of_cells(plan, hair.step, cells.shape)
-    asked = (cells * share).sum() / (cells.sum() + 1) * cv2.sumElems(found)[0] / 255  # elsewhere as here
+    everywhere = cv2.sumElems(cv2.LUT(found[hair.rows.start % EVERY :: EVERY], DOUBT))[0] / 255
+    asked = (cells * share).sum() / (cells.sum() + 1) * everywhere  # elsewhere as in the part with hair
     return seen < MUCH_LESS * asked

@@ -1,9 +1,10 @@
 """Hair masks of a clip's frames that do not flicker: each is joined from looks at the frames around it.
 
 What a look finds is carried along the motion (dense inverse search: Kroeger et al., "Fast Optical Flow using Dense
-Inverse Search", 2016), forwards and backwards in time, and averaged with what the next looks find. Where the motion
-forwards and backwards disagree something was covered, uncovered or has changed: nothing is carried over that. So the
-network need not see every frame.
+Inverse Search", 2016), forwards and backwards in time, and averaged with what the next looks find. Averaged are the
+logarithms of the odds, so that a look that is sure outweighs those that waver. Where the motion forwards and backwards
+disagrees something was covered, uncovered or has changed: nothing is carried over that. So the network need not see
+every frame.
 
 All of this happens on a grid of cells, half as fine for the motion as for the masks.
 """
@@ -20,11 +21,13 @@ from segmentation.finding.hair_finder import HairFinder
 from segmentation.finding.heads_in_scene import closer_looks
 
 SIDE = 480  # cells of a mask on the frame's longer side
-DISAGREE = 1.5  # cells of the motion's grid by which forwards and backwards may differ
+DISAGREE = 1.5, 3.0  # cells of the motion's grid by which forwards and backwards may differ and be fully, not believed
+FEWEST = 16  # cells on a side of that grid, which the search for motion needs
 CHANGED = 40  # grey levels by which a carried place may differ
 CUT = 0.4  # share of the frame; where less of it is known from the frame before, it is another scene
 LASTING = 0.3  # seconds after which a look counts only a third as much
-AHEAD, MOST_AHEAD = 1 / 3, 16  # seconds, and frames, that are seen at once
+SURE = 4.0  # logarithm of the odds, of the surest cell: 98 %
+AHEAD, MOST_AHEAD = 1.0, 16  # seconds, and frames, that are seen at once
 DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
 LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
 
@@ -46,20 +49,25 @@ class Motion(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What looks say: `hair` (h, w) float32 0..255, and how many looks say so, `count` (h, w) float32."""
+    """What looks say: `odds` (h, w) float32, the logarithm of those of hair; and how many looks say so, `count` (h, w)
+    float32."""
 
-    hair: np.ndarray
+    odds: np.ndarray
     count: np.ndarray
+
+    def mask(self) -> np.ndarray:
+        """(h, w) uint8, probability of hair x 255."""
+        return cv2.convertScaleAbs(255 / (1 + cv2.exp(-self.odds)))
 
     def carried(self, motion: Motion, seconds: float) -> "Seen":
         """The same at the cells of the frame that the motion is of, so many seconds away."""
-        size = self.hair.shape[::-1]
+        size = self.odds.shape[::-1]
         double = np.float32([size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]])
         at = cv2.resize(motion.at * double + (double - 1) / 2, size)
         both = cv2.remap(cv2.merge(self), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        hair, count = cv2.split(both)
+        odds, count = cv2.split(both)
         known = cv2.resize(motion.known * np.float32(np.exp(-seconds / LASTING)), size)
-        return Seen(hair, cv2.multiply(count, known))
+        return Seen(odds, cv2.multiply(count, known))
 
     def joined(self, other: "Seen | None") -> "Seen":
         """Both, each as much as its looks."""
@@ -67,7 +75,7 @@ class Seen(NamedTuple):
             return self
         count = cv2.add(self.count, other.count)
         weight = cv2.divide(other.count, cv2.max(count, 1e-3))
-        return Seen(cv2.blendLinear(other.hair, self.hair, weight, 1 - weight), count)
+        return Seen(cv2.blendLinear(other.odds, self.odds, weight, 1 - weight), count)
 
 
 @dataclass
@@ -113,7 +121,7 @@ def masks_of(steps: list[Step]) -> list[np.ndarray]:
     for step in reversed(steps):
         if after is not None and step.to_next is not None:
             after = after.carried(step.to_next, seconds - step.frame.seconds)
-        masks.append(cv2.convertScaleAbs(step.forwards.joined(after).hair))
+        masks.append(step.forwards.joined(after).mask())
         after = step.looked if after is None else after.joined(step.looked)
         seconds = step.frame.seconds
     return masks[::-1]
@@ -136,9 +144,9 @@ def looked_at(
                 next_whole = frame.seconds
         whole = before is None or frame.seconds >= next_whole
         if (mask := drawn(frame)) is not None:
-            step.looked = Seen(in_cells(mask), in_cells(np.full(mask.shape, DRAWN, np.float32)))
+            step.looked = seen(mask, DRAWN)
         elif whole or frame.seconds >= next_look:
-            step.looked = look(finder, rgb, None if whole else step.forwards.hair)
+            step.looked = look(finder, rgb, None if whole else step.forwards.mask())
             next_look = frame.seconds + LOOK - 0.01
             next_whole = frame.seconds + WHOLE - 0.01 if whole else next_whole
         step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)
@@ -146,18 +154,25 @@ def looked_at(
         before = step
 
 
-def look(finder: HairFinder, rgb: np.ndarray, hair: np.ndarray | None) -> Seen:
-    """What the network sees: in the heads that `hair` (h, w) shows or, where it is None or fills the frame, in all."""
-    parts = [] if hair is None else closer_looks(hair / 255, *rgb.shape[:2])
+def look(finder: HairFinder, rgb: np.ndarray, known: np.ndarray | None) -> Seen:
+    """What the network sees: in the heads that the mask `known` (h, w) shows or, where it is None or they fill the
+    frame, in all."""
+    parts = [] if known is None else closer_looks(known / np.float32(255), *rgb.shape[:2])
     if not parts:
-        mask = finder.mask(rgb)
-        return Seen(in_cells(mask), np.ones_like(in_cells(mask)))
-    mask, count = cv2.resize(cv2.convertScaleAbs(hair), rgb.shape[1::-1]), np.zeros_like(hair)
-    scale = len(hair) / len(rgb)
+        return seen(finder.mask(rgb), 1)
+    mask, count = cv2.resize(known, rgb.shape[1::-1]), np.zeros(known.shape, np.float32)
+    scale = len(known) / len(rgb)
     for part in parts:
         finder.look(rgb, part, mask)
         count[tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part.slices)] = 1
-    return Seen(in_cells(mask), count)
+    return seen(mask, count)
+
+
+def seen(mask: np.ndarray, count: np.ndarray | float) -> Seen:
+    """What a mask (H, W) uint8 says, as so many looks."""
+    share = (in_cells(mask) + 0.5) / 256
+    odds = np.clip(cv2.log(share / (1 - share)), -SURE, SURE)
+    return Seen(odds, np.full(odds.shape, count, np.float32) if np.isscalar(count) else count)
 
 
 def in_cells(plane: np.ndarray) -> np.ndarray:
@@ -180,14 +195,16 @@ def motion(there: np.ndarray, back: np.ndarray, of: np.ndarray, to: np.ndarray) 
     home = cv2.remap(back, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e4, 1e4))
     seen = cv2.remap(to, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     same = cv2.blur(cv2.absdiff(seen, of), (3, 3)) < CHANGED
-    known = np.float32(cv2.magnitude(*cv2.split(there + home)) <= DISAGREE) * same
+    full, none = DISAGREE
+    known = np.clip((none - cv2.magnitude(*cv2.split(there + home))) / (none - full), 0, 1) * same
     return Motion(at, np.float32(known if known.mean() >= CUT else np.zeros_like(known)))
 
 
 def small_grey(rgb: np.ndarray) -> np.ndarray:
-    """(h, w) uint8, half as many cells as a mask has."""
+    """(h, w) uint8, half as many cells as a mask has, FEWEST on a side at least."""
     scale = min(1, SIDE / max(rgb.shape)) / 2
-    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    size = [max(FEWEST, round(side * scale)) for side in rgb.shape[1::-1]]
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
 
 

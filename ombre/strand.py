@@ -13,33 +13,36 @@ import numpy as np
 
 class Beside(NamedTuple):
     """On the grid, float32, in grey levels: `hair` and `behind`, the colours of surely hair and of surely none near by,
-    each three planes (rows, columns); `spread` (rows, columns), the sum of their variances."""
+    each three planes (rows, columns); `spread` (rows, columns), the sum of their variances, where that is asked."""
 
     hair: list[np.ndarray]
     behind: list[np.ndarray]
-    spread: np.ndarray
+    spread: np.ndarray | None
 
     def contrast(self) -> list[np.ndarray]:
         """Hair's colour less that of what is behind it: three planes."""
         return [hair - behind for hair, behind in zip(self.hair, self.behind)]
 
 
-def colours_beside(cells: np.ndarray, share: np.ndarray, window: int) -> Beside:
+def colours_beside(cells: np.ndarray, share: np.ndarray, window: int, *, spread: bool = False) -> Beside:
     """What hair and its surroundings look like around each cell.
 
     Args:
         cells: (rows, columns, 3) float32, colours in grey levels.
         share: (rows, columns) float32, share of hair in 0..1.
         window: cells across, from which the colours are taken.
+        spread: whether to say how far they spread.
     """
-    planes, power = cv2.split(cells), squares(cv2.split(cells))
-    colours, spread, window = [], 0, (window, window)
+    planes, size = cv2.split(cells), (window, window)
+    power = squares(planes) if spread else None
+    colours, variances = [], []
     for part in (share, 1 - share):
         weight = part * part * part + 1e-4  # what is surely one of the two counts the most
-        scale = 1 / cv2.blur(weight, window)
-        colours.append([cv2.blur(plane * weight, window) * scale for plane in planes])
-        spread = spread + np.maximum(cv2.blur(power * weight, window) * scale - squares(colours[-1]), 0)
-    return Beside(*colours, spread)
+        scale = 1 / cv2.blur(weight, size)
+        colours.append([cv2.blur(plane * weight, size) * scale for plane in planes])
+        if spread:
+            variances.append(np.maximum(cv2.blur(power * weight, size) * scale - squares(colours[-1]), 0))
+    return Beside(*colours, sum(variances) if spread else None)
 
 
 def squares(planes: list[np.ndarray]) -> np.ndarray:

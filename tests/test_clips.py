@@ -1,6 +1,7 @@
 """Clips in and out: what is not dyed stays, what is broken is told."""
 
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from common.pictures import PictureError
-from ombre.clips import Clip, changed, matrix_of
+from ombre.clip_frames import changed, matrix_of
+from ombre.clips import Clip
 from tests.made_clips import SIZE, make_clip
 
 BOX = np.s_[20:61, 31:90]
@@ -99,6 +101,48 @@ def test_another_codec_where_the_own_cannot_be_kept(tmp_path):
     assert what_it_is(tmp_path / "b.avi")["codec"] == "h264" and "msmpeg4" in notes[0]
 
 
+def test_odd_sides_need_no_codec_that_takes_even_ones_alone(tmp_path):
+    _, notes = copy(make_clip(tmp_path / "a.avi", "msmpeg4", size=(127, 95)), tmp_path / "b.avi")
+    assert what_it_is(tmp_path / "b.avi")["size"] == (127, 95) and "msmpeg4" in notes[0]
+
+
+def test_an_editors_clip_stays_transparent_in_its_codec(tmp_path):
+    """ProRes 4444, which is decoded with more bits than it is encoded from."""
+    source = make_clip(tmp_path / "a.mov", "prores_ks", "yuva444p10le", frames=3)
+    _, notes = copy(source, tmp_path / "b.mov", (200, 40, 120))
+    assert what_it_is(tmp_path / "b.mov") == what_it_is(source) and notes == []
+
+
+def test_subtitles_are_copied_and_a_rate_that_cannot_be_true_is_not_believed(tmp_path):
+    """A file put together of streams says 3000 frames a second, its times 30."""
+    text = b"1\n00:00:00,100 --> 00:00:00,400\nHello\n\n2\n00:00:00,450 --> 00:00:00,600\nBye\n\n"
+    with (
+        av.open(make_clip(tmp_path / "a.mkv", options={"bf": "0"})) as pictures,
+        av.open(BytesIO(text), format="srt") as words,
+        av.open(tmp_path / "b.mkv", "w") as both,
+    ):
+        streams = pictures.streams.video[0], words.streams.subtitles[0]
+        copies = [both.add_stream_from_template(stream) for stream in streams]
+        for container, stream in zip((pictures, words), copies):
+            for packet in container.demux(0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    both.mux(packet)
+    with av.open(tmp_path / "b.mkv") as container:
+        assert container.streams.video[0].average_rate == 3000
+    _, notes = copy(tmp_path / "b.mkv", tmp_path / "c.mkv")
+    assert packets(tmp_path / "c.mkv", "subtitles") == [b"Hello", b"Bye"] and notes == []
+    assert what_it_is(tmp_path / "c.mkv")["times"] == what_it_is(tmp_path / "b.mkv")["times"]
+
+
+def test_frames_that_change_their_size_midway_are_brought_to_the_first_ones(tmp_path):
+    parts = [make_clip(tmp_path / f"{number}.ts", frames=5, size=size) for number, size in enumerate((SIZE, (96, 64)))]
+    (tmp_path / "a.mp4").write_bytes(b"".join(part.read_bytes() for part in parts))
+    copy(tmp_path / "a.mp4", tmp_path / "b.mp4", (200, 40, 120))
+    frames = list(Clip(tmp_path / "b.mp4", LARGE).frames())
+    assert len(frames) == 10 and {frame.rgb().shape[:2] for frame in frames} == {SIZE[::-1]}
+
+
 def test_quality_is_size(tmp_path):
     source = make_clip(tmp_path / "a.mp4")
     for quality in (20, 90):
@@ -114,6 +158,7 @@ def test_quality_is_size(tmp_path):
     (lambda path: path.write_text("words" * 1000), "no clip"),
     (lambda path: path.write_bytes(make_clip(path).read_bytes()[:700]), "no clip"),
     (lambda path: make_clip(path, size=(64, 4000)), "too large"),
+    (lambda path: make_clip(path, frames=300, times=list(range(300))), "frames a second"),
 ])  # fmt: skip
 def test_what_cannot_be_dyed_is_one_line(make, said, tmp_path):
     make(tmp_path / "a.mp4")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from common.pictures import read_picture
-from segmentation.finding.hair_finder import FINE, HairFinder, fading
-from segmentation.finding.heads_in_scene import MOST, Part, closer_looks, is_far_away, pieces
+from segmentation.finding.hair_finder import HairFinder, fading
+from segmentation.finding.heads_in_scene import LONGER, MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import to_mask
 from segmentation.training.metrics import measure
 
@@ -50,17 +50,12 @@ def test_a_head_that_one_look_overlooks_is_found_by_a_search(finder):
     wide, hair = np.full((1500, 2600, 3), (150, 170, 190), np.uint8), np.zeros((1500, 2600), np.uint8)
     wide[:700, :900], hair[:700, :900] = scene, wanted
     assert is_far_away(finder.probability(wide), *wide.shape[:2])
-    assert finder.search(wide)[wanted_cells(hair)].mean() > 0.3
+    assert finder.search(wide, tiles(*wide.shape[:2]))[hair > 127].mean() > 0.3 * 255
     assert measure(finder.mask(wide), hair)["iou"] > 0.9
 
 
-def wanted_cells(hair: np.ndarray) -> np.ndarray:
-    """Where a search should see the hair: (FINE, FINE) bool."""
-    return cv2.resize(hair, (FINE, FINE), interpolation=cv2.INTER_AREA) > 127
-
-
 def test_portraits_are_not_searched_and_scenes_are():
-    assert not is_far_away(probability_of((60, 60, 100, 100)), 1000, 1000)
+    assert not is_far_away(probability_of((40, 40, 150, 150)), 1000, 1000)
     assert is_far_away(probability_of((60, 60, 30, 30)), 1000, 1000) and is_far_away(probability_of(), 1000, 1000)
     assert not is_far_away(probability_of(), 300, 300), "nearer looks would show no more"
 
@@ -98,6 +93,21 @@ def test_heads_that_touch_in_a_row_get_a_look_each_and_never_more_than_allowed()
     assert len(row) > 1 and min(look.left for look in row) <= 20 and max(look.right for look in row) >= 420
     crowd = [(20 + 40 * (place % 5), 20 + 40 * (place // 5), 8, 8) for place in range(25)]
     assert len(closer_looks(probability_of(*crowd), 900, 900)) == MOST
+
+
+def test_a_small_head_beside_a_large_one_gets_its_own_look():
+    large, small = closer_looks(probability_of((40, 40, 60, 60), (108, 60, 14, 14)), 900, 900)
+    assert large.right > 122 * 900 / 224 and small.size < large.size / 2
+
+
+@pytest.mark.parametrize("height, width", [(600, 600), (400, 600), (900, 1600), (1999, 1000)])
+def test_tiles_cover_a_picture_overlap_and_are_not_long(height, width):
+    seen = np.zeros((height, width), int)
+    for tile in tiles(height, width):
+        seen[tile.slices] += 1
+        down, across = tile.bottom - tile.top, tile.right - tile.left
+        assert max(down, across) <= 1.02 * LONGER * min(down, across)
+    assert seen.min() == 1 and seen[height // 2].max() > 1 and len(tiles(height, width)) <= 8
 
 
 @pytest.mark.parametrize("height, width", [(500, 700), (300, 2400), (3000, 200), (100, 201)])

@@ -92,7 +92,17 @@ def test_cells_grow_back_to_the_pixel(step):
 
 
 def test_tiles_cover_every_pixel_once():
-    seen = np.zeros((300, 700), int)
-    for rows, columns in grid.tiles((40, 300), 700):
+    seen = np.zeros((300, 701), int)
+    wanted = np.zeros((75, 176), bool)
+    wanted[10:, 3:90], wanted[30, 170:] = True, True
+    for rows, columns in grid.tiles(wanted, 4, 298, 701):
         seen[slice(*rows), slice(*columns)] += 1
-    assert (seen[40:] == 1).all() and not seen[:40].any()
+    assert seen.max() == 1 and seen[40:298, 12:360].all() and seen[120:124, 680:].all()
+    assert not seen[:64, 500:].any() and not seen[64:128, 500:600].any() and not seen[298:].any()
+
+
+@pytest.mark.parametrize("start, stop", [(0, 5), (3, 98), (4, 8), (97, 98)])
+def test_whole_cells_around_some_pixels(start, stop):
+    found = grid.around(slice(start, stop), 4, 98)
+    assert found.start <= start and found.stop >= stop and found.start % 4 == 0
+    assert found.stop % 4 == 0 or found.stop == 98

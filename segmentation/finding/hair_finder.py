@@ -5,6 +5,7 @@ is not even imported then. On a GPU it runs in PyTorch.
 """
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -14,11 +15,11 @@ from common.device import choose_device
 from common.weights import WeightsError
 from segmentation.finding.engines import openvino_engine, torch_engine
 from segmentation.finding.export import exported
-from segmentation.finding.heads_in_scene import Part, closer_looks, is_far_away, pieces, quarters
+from segmentation.finding.heads_in_scene import MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import INPUT_SIZE, squash, to_mask
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
-FINE = 2 * INPUT_SIZE  # cells of what a search finds
+FINE = 4 * INPUT_SIZE  # cells of what a search finds
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 
@@ -57,34 +58,36 @@ class HairFinder:
     def mask(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255.
 
-        The whole picture is looked at first, a long one in pieces; where heads are small, or nobody is seen, its four
-        quarters are searched; then each head that is small in it gets a look of its own.
+        The whole picture is looked at first; where heads are small in it, or nobody is seen, it is searched in tiles,
+        a long one in pieces; then each head that is small in it gets a look of its own.
         """
         height, width = rgb.shape[:2]
-        windows = pieces(Part(0, 0, height, width))
+        windows, seen = pieces(Part(0, 0, height, width)), None
         if len(windows) == 1:
             seen = self.probability(rgb)
-            mask = to_mask(seen, height, width)
-            if is_far_away(seen, height, width):
-                seen = np.maximum(cv2.resize(seen, (FINE, FINE)), self.search(rgb))
+            windows = tiles(height, width) if is_far_away(seen, height, width) else []
+        if windows:
+            mask = self.search(rgb, windows)
+            found = squash(mask, FINE) / np.float32(255)
+            seen = found if seen is None else np.maximum(found, cv2.resize(seen, (FINE, FINE)))
+            parts = closer_looks(seen, height, width, below=1)
+            mask = mask if len(parts) == MOST else within(parts, mask)  # a crowd keeps what the search has seen
         else:
-            mask = np.zeros((height, width), np.uint8)
-            for window in windows:
-                self.look(rgb, window, mask)
-            seen = squash(mask, 2 * FINE) / np.float32(255)
-        for part in closer_looks(seen, height, width):
+            mask = to_mask(seen, height, width)
+            parts = closer_looks(seen, height, width)
+        for part in parts:
             self.look(rgb, part, mask)
         return mask
 
-    def search(self, rgb: np.ndarray) -> np.ndarray:
-        """Four looks at quarters of the picture (H, W, 3) that overlap -> probability of hair (FINE, FINE) float32."""
-        seen = np.zeros((FINE, FINE), np.float32)
-        for quarter, cells in zip(quarters(*rgb.shape[:2]), quarters(FINE, FINE)):
-            found = cv2.resize(
-                self.probability(rgb[quarter.slices]), (cells.right - cells.left, cells.bottom - cells.top)
-            )
-            seen[cells.slices] = np.maximum(seen[cells.slices], found)
-        return seen
+    def search(self, rgb: np.ndarray, windows: Iterable[Part]) -> np.ndarray:
+        """Looks at parts that cover the picture (H, W, 3) -> soft hair mask (H, W) uint8; where they overlap, the
+        most that one of them sees."""
+        mask = np.zeros(rgb.shape[:2], np.uint8)
+        for part in windows:
+            box = part.slices
+            found = to_mask(self.probability(rgb[box]), part.bottom - part.top, part.right - part.left)
+            cv2.max(mask[box], found, mask[box])
+        return mask
 
     def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
         """Look at a part of a picture (H, W, 3) uint8 and lay what is found into its mask (H, W) uint8, in place."""
@@ -92,6 +95,14 @@ class HairFinder:
         found = to_mask(self.probability(rgb[box]), part.bottom - part.top, part.right - part.left)
         weight = fading(part, *mask.shape)
         mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
+
+
+def within(parts: Iterable[Part], mask: np.ndarray) -> np.ndarray:
+    """A mask (H, W) uint8 in some parts of it, 0 elsewhere."""
+    kept = np.zeros_like(mask)
+    for part in parts:
+        kept[part.slices] = mask[part.slices]
+    return kept
 
 
 def fading(part: Part, height: int, width: int) -> np.ndarray:

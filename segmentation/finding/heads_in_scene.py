@@ -1,4 +1,4 @@
-"""Where to look for hair: the whole picture, in pieces where it is long, then each head that is small in it."""
+"""Where to look for hair: the whole picture, in parts where it is long or heads are small in it, then each head."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,11 +11,12 @@ PIECE = 1.4  # of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
 HAIR = 0.4  # probability from which a place is worth a closer look; a doubtful one is decided by that look
 SPECK, LEAST = 0.02, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
-GAP = 0.3  # of the larger one's size: pieces of hair that are nearer belong to one head
+GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong to one head
+NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it whole and is no larger serves it too
 ROOM = 0.4  # of the hair's height or width that a closer look sees around it
 CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
-FAR = 0.3  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
-QUARTER = 0.58  # of the picture's side
+FAR = 0.6  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
+OVERLAP, LONGER = 0.28, 1.55  # of the tiles of a search: share of their sides; long side / short side at most
 MOST = 8  # closer looks, the largest heads first
 
 
@@ -62,28 +63,49 @@ def is_far_away(probability: np.ndarray, height: int, width: int) -> bool:
     return max(sizes, default=0) < FAR * len(probability) and min(height, width) > 1.5 * len(probability)
 
 
-def quarters(height: int, width: int) -> list[Part]:
-    """Four parts that cover a picture and overlap in its middle."""
-    down, across = round(QUARTER * height), round(QUARTER * width)
-    return [Part(top, left, top + down, left + across) for top in (0, height - down) for left in (0, width - across)]
+def tiles(height: int, width: int) -> list[Part]:
+    """Parts that cover a picture and overlap, two along its short side."""
+    return [
+        Part(top, left, top + down, left + across)
+        for top, down in along(height, min(height, width))
+        for left, across in along(width, min(height, width))
+    ]
 
 
-def closer_looks(probability: np.ndarray, height: int, width: int) -> list[Part]:
+def along(length: int, short: int) -> list[tuple[int, int]]:
+    """Start and extent of the tiles along a side of a picture whose short side is `short`."""
+    count = 2
+    while (extent := length / (count - OVERLAP * (count - 1))) > LONGER * short / (2 - OVERLAP):
+        count += 1
+    return [(round(start), round(extent)) for start in np.linspace(0, length - round(extent), count)]
+
+
+def closer_looks(probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW) -> list[Part]:
     """The parts of a picture (height, width) that a closer look is due to, the largest first.
 
     Args:
         probability: of hair, (h, w) float32 in 0..1 over the whole picture, at any resolution.
+        below: share of the picture up to which a look is closer than what was seen.
     """
     scale = height / probability.shape[0], width / probability.shape[1]
     heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability)])
-    whole = height * width
-    looks = []
-    for head in heads:
-        for piece in pieces(head, TOUCHING) if head.right - head.left > head.bottom - head.top else [head]:
-            look = square_around(piece, height, width)
-            if look.area <= CLOSER_BELOW * whole and look not in looks:
-                looks.append(look)
+    looks: list[Part] = []
+    for piece in sorted((piece for head in heads for piece in side_by_side(head)), key=lambda piece: -piece.size):
+        look = square_around(piece, height, width)
+        if look.area <= below * height * width and not any(serves(other, piece, look) for other in looks):
+            looks.append(look)
     return sorted(looks, key=lambda look: -look.area)[:MOST]
+
+
+def side_by_side(head: Part) -> list[Part]:
+    """Hair so wide that it is taken for several heads, in as many parts."""
+    return pieces(head, TOUCHING) if head.right - head.left > head.bottom - head.top else [head]
+
+
+def serves(other: Part, head: Part, look: Part) -> bool:
+    """Whether the look at another head shows this one as well as its own look would."""
+    inside = other.top <= head.top and other.left <= head.left and other.bottom >= head.bottom
+    return inside and other.right >= head.right and other.size <= NEAR_ENOUGH * look.size
 
 
 def boxes_of_hair(probability: np.ndarray) -> Iterator[np.ndarray]:
@@ -105,7 +127,7 @@ def joined(heads: list[Part]) -> list[Part]:
     heads = sorted(heads, key=lambda head: -head.size)
     for index, one in enumerate(heads):
         for other in heads[index + 1 :]:
-            if gap(one, other) <= GAP * one.size:
+            if gap(one, other) <= GAP * other.size:
                 rest = [head for head in heads if head is not one and head is not other]
                 both = Part(*map(min, one[:2], other[:2]), *map(max, one[2:], other[2:]))
                 return joined([both, *rest])

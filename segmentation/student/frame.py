@@ -8,6 +8,8 @@ INPUT_SIZE = 224  # pixels, the side of the square
 
 def squash(image: np.ndarray, side: int = INPUT_SIZE) -> np.ndarray:
     """(H, W[, 3]) uint8 -> (side, side[, 3]), antialiased where it shrinks; the aspect is given up, as published."""
+    while min(image.shape[:2]) >= 4 * side and not any(length % 2 for length in image.shape[:2]):
+        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # three times as fast as one step
     return resize(image, side, side)
 
 
@@ -21,6 +23,5 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def to_mask(probability: np.ndarray, height: int, width: int) -> np.ndarray:
     """Probability of hair (side, side) float32 in 0..1 -> soft mask (height, width) uint8, probability x 255."""
-    if probability.shape != (height, width):
-        probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
-    return cv2.convertScaleAbs(probability, alpha=255)  # rounds
+    mask = cv2.convertScaleAbs(probability, alpha=255)  # rounds
+    return mask if mask.shape == (height, width) else cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)

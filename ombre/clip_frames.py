@@ -1,0 +1,119 @@
+"""A clip's frames: what is seen in one, and the same frame with what is seen changed.
+
+The difference between two RGB pictures is brought to the frame's own colour planes and added there, at their depth, in
+their range: nothing else changes.
+"""
+
+from dataclasses import dataclass
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+
+# Shares of red and blue in luma (ITU-T H.273, table 4).
+LUMA = {Colorspace.ITU709: (0.2126, 0.0722), Colorspace.SMPTE240M: (0.212, 0.087), Colorspace.FCC: (0.3, 0.11)}
+LUMA |= {9: (0.2627, 0.0593)}  # BT.2020
+BT601 = (0.299, 0.114)
+
+
+@dataclass
+class Frame:
+    """A frame as it was decoded. `number` from 1 on, `seconds` when it is shown, `quarters` the quarter turns, against
+    the clock, that bring it upright."""
+
+    number: int
+    seconds: float
+    raw: av.VideoFrame
+    quarters: int = 0
+
+    def rgb(self) -> np.ndarray:
+        """(H, W, 3) uint8, or uint16 where it has more than 8 bits, upright."""
+        deep = self.raw.format.components[0].bits > 8
+        rgb = self.raw.reformat(
+            format="rgb48le" if deep else "rgb24",
+            src_colorspace=matrix_of(self.raw),
+            src_color_range=ColorRange.JPEG if is_full(self.raw) else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+        ).to_ndarray()
+        return np.ascontiguousarray(np.rot90(rgb, self.quarters))
+
+    def rgb8(self) -> np.ndarray:
+        """(H, W, 3) uint8, upright."""
+        rgb = self.rgb()
+        return rgb if rgb.dtype == np.uint8 else cv2.convertScaleAbs(rgb, alpha=1 / 257)
+
+
+def like(raw: av.VideoFrame, first: av.VideoFrame) -> av.VideoFrame:
+    """The frame in the first one's size and format, which a clip, or damage to it, may change midway."""
+    if (raw.width, raw.height, raw.format.name) == (first.width, first.height, first.format.name):
+        return raw
+    return raw.reformat(first.width, first.height, first.format.name)
+
+
+def in_format(raw: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+    """The frame in another pixel format; what was RGB becomes full range."""
+    matrix, full = matrix_of(raw), ColorRange.JPEG if is_full(raw) else ColorRange.MPEG
+    ranges = dict(src_color_range=full, dst_color_range=full)
+    other = raw.reformat(format=pix_fmt, src_colorspace=matrix, dst_colorspace=matrix, **ranges)
+    if raw.format.is_rgb and not other.format.is_rgb:
+        other.colorspace, other.color_range = matrix, ColorRange.JPEG
+    return other
+
+
+def is_full(raw: av.VideoFrame) -> bool:
+    return raw.color_range == ColorRange.JPEG or raw.format.name.startswith("yuvj") or raw.format.is_rgb
+
+
+def matrix_of(raw: av.VideoFrame) -> int:
+    """How the colour planes are made of RGB; where the clip does not say so, as players take it."""
+    if raw.colorspace in (*LUMA, Colorspace.ITU601, Colorspace.SMPTE170M):
+        return raw.colorspace
+    return Colorspace.ITU709 if max(raw.width, raw.height) >= 1280 else Colorspace.ITU601
+
+
+def quarters_of(raw: av.VideoFrame) -> int:
+    """Quarter turns, against the clock, that bring a frame upright."""
+    return round(raw.rotation / 90) % 4
+
+
+def changed(
+    raw: av.VideoFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None, quarters: int
+) -> av.VideoFrame:
+    """A copy of a planar frame, with what differs between two upright RGB pictures in a box added to its planes."""
+    copy = av.VideoFrame(raw.width, raw.height, raw.format.name)
+    copy.pts, copy.time_base, copy.duration = raw.pts, raw.time_base, raw.duration
+    copy.colorspace, copy.color_range = raw.colorspace, raw.color_range
+    copy.color_primaries, copy.color_trc = raw.color_primaries, raw.color_trc
+    most = 2 ** raw.format.components[0].bits - 1
+    for source, target in zip(raw.planes, copy.planes):
+        pixels_of(target, most)[...] = pixels_of(source, most)
+    if box is None:
+        return copy
+    box = tuple(slice(part.start // 4 * 4, min(-(-part.stop // 4) * 4, side)) for part, side in zip(box, before.shape))
+    difference = cv2.subtract(after[box], before[box], dtype=cv2.CV_32F)
+    parts = cv2.transform(difference, weights_of(raw) * np.float32(most / np.iinfo(before.dtype).max))
+    for plane, part in zip(copy.planes, cv2.split(parts)):
+        pixels = np.rot90(pixels_of(plane, most), quarters)
+        steps = [round(side / own) for side, own in zip(before.shape, pixels.shape)]
+        place = tuple(slice(part.start // step, -(-part.stop // step)) for part, step in zip(box, steps))
+        here = np.ascontiguousarray(pixels[place])
+        part = cv2.resize(part, here.shape[::-1], interpolation=cv2.INTER_AREA)
+        pixels[place] = np.minimum(cv2.add(here, part, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U), most)
+    return copy
+
+
+def pixels_of(plane: av.video.plane.VideoPlane, most: int) -> np.ndarray:
+    """(h, w) uint8 or, where the largest value is over 255, uint16: the plane's own memory."""
+    return np.frombuffer(plane, np.uint8 if most == 255 else np.uint16).reshape(plane.height, -1)[:, : plane.width]
+
+
+def weights_of(raw: av.VideoFrame) -> np.ndarray:
+    """(3, 3) float32: how much of red, green and blue goes into each plane."""
+    if raw.format.is_rgb:
+        return np.float32([[0, 1, 0], [0, 0, 1], [1, 0, 0]])  # stored as green, blue, red
+    red, blue = LUMA.get(matrix_of(raw), BT601)
+    luma = np.array([red, 1 - red - blue, blue])
+    planes = np.array([luma, (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), ([1, 0, 0] - luma) / (2 - 2 * red)])
+    steps = (1, 1, 1) if is_full(raw) else (219 / 255, 224 / 255, 224 / 255)
+    return np.float32(planes * np.array(steps)[:, None])
