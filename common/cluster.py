@@ -148,9 +148,7 @@ def _followed(batches: Iterator[dict[str, np.ndarray]], source: Place) -> Tally:
     if others:
         tally.left_out = f"{others.total()} {other_files(others)}"
     if clips := sum(others[suffix] for suffix in CLIPS):
-        say(
-            f"{clips} of the files left out are clips, which a cluster leaves aside: name them without --cluster"
-        )
+        say(f"{clips} of the files left out are clips, which a cluster leaves aside: name them without --cluster")
     if not tally.done + tally.skipped + tally.failed:
         raise BatchError(f"{source.given}: there are no pictures in this folder")
     return tally
