@@ -1,21 +1,19 @@
 #!/usr/bin/env python
 """How steady, true and fast clips are dyed, against the same frame by frame.
 
-    python benchmarks/clips.py CLIPS HAIR_MASKS [--every 12] [--frames 20]
+    python benchmarks/clips.py CLIPS HAIR_MASKS [--every 24] [--frames 20]
 
-CLIPS is a folder of clips, HAIR_MASKS one with `val` and `scenes_val`, of which every so many pictures are moved. What
-flickers is sum of abs(mask - the mask before, moved by the optical flow) over the sum of the masks, where a flow at the
-frame's full size (finer than the one that carries the masks) agrees forwards and backwards within a pixel. Where the
-fade begins is told against the hair's height, from frame to frame, where the head moves by less than half a pixel. The
-clip that is timed is the first, enlarged to 1280 x 720 and repeated.
+CLIPS is a folder of clips, HAIR_MASKS one with `val` and `scenes_val`, of which every so many pictures are moved
+(clip_truth.py). What flickers is sum of abs(mask - the mask before, moved by the optical flow) over the sum of the
+masks, where a flow at the frame's full size (finer than the one that carries the masks) agrees forwards and backwards
+within a pixel. Where the fade begins is told against the hair's height, from frame to frame, where the head moves by
+less than half a pixel. The clip that is timed is the first, enlarged to 1280 x 720 and repeated.
 """
 
 import argparse
 import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.made_clips import KINDS, made_clip  # noqa: E402
+from benchmarks.clip_truth import comings, cuts, truth  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.ombre_speed import run_script  # noqa: E402
 from ombre.clips import Clip  # noqa: E402
@@ -34,8 +32,7 @@ from ombre.recolour import Hair, prepare  # noqa: E402
 from ombre.steady import steady_masks  # noqa: E402
 from ombre.steady_heads import SteadyHeads  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.training.metrics import measure  # noqa: E402
-from segmentation.training.pairs import find_pairs, read_pair  # noqa: E402
+from segmentation.training.pairs import find_pairs  # noqa: E402
 
 HEIGHT = 0.6  # of the hair that is dyed, as the script's default
 MOST_PIXELS = 10**8
@@ -49,9 +46,15 @@ def main() -> None:
     cv2.setNumThreads(1)
     finder = HairFinder(options.weights)
     paths = sorted(path for path in options.clips.iterdir() if is_clip(path))
+    pairs = [pair for part in ("val", "scenes_val") for pair in find_pairs(options.masks / part)[0][:: options.every]]
     parts = {
         "steady": ("Steady", lambda: [steadiness(path, finder) for path in paths]),
-        "true": ("True: mean IoU of a frame", lambda: truth(options.masks, finder, options.every, options.frames)),
+        "true": ("True: mean IoU of a frame", lambda: truth(pairs, finder, options.frames)),
+        "cuts": ("Cuts: IoU from the second frame on, and what is left of the old mask", lambda: [cuts(pairs, finder)]),
+        "comings": (
+            "People who enter and leave: seconds until they are dyed, and until nothing is",
+            lambda: comings(options.masks, finder, options.people),
+        ),
         "fast": (f"Fast: {SECONDS} s of {HD[0]} x {HD[1]}, 30 frames a second, H.264", lambda: speed(paths[0])),
     }
     for part in options.only or parts:
@@ -64,9 +67,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("clips", type=Path, metavar="CLIPS")
     parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
     parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS)
-    parser.add_argument("--every", type=int, default=12, metavar="N", help="every so many pictures are moved")
+    parser.add_argument("--every", type=int, default=24, metavar="N", help="every so many pictures are moved")
     parser.add_argument("--frames", type=int, default=20, metavar="N", help="of each of those clips")
-    parser.add_argument("--only", nargs="+", choices=("steady", "true", "fast"), help="not all three")
+    parser.add_argument("--people", type=int, default=8, metavar="N", help="who enter and leave")
+    parser.add_argument("--only", nargs="+", choices=("steady", "true", "cuts", "comings", "fast"), help="not all")
     return parser
 
 
@@ -136,30 +140,6 @@ def beginning(hair: Hair) -> tuple[float, float]:
     """The row in which the fade of the tallest hair begins, and that hair's height."""
     top, bottom = max(hair.people.heads, key=lambda head: head.bottom - head.top)
     return hair.rows.start + bottom - HEIGHT * (bottom - top), bottom - top
-
-
-def truth(masks: Path, finder: HairFinder, every: int, frames: int) -> list[dict]:
-    """A row a kind of motion."""
-    found = defaultdict(lambda: defaultdict(list))
-    for part in ("val", "scenes_val"):
-        for pair in find_pairs(masks / part)[0][::every]:
-            picture, drawn = read_pair(pair)
-            for kind in KINDS:
-                made = made_clip(picture, drawn, kind, frames)
-                steady = (mask for _, mask, _ in steady_masks(made, finder))
-                found[kind]["here"] += ious(steady, made)
-                found[kind]["frame by frame"] += ious((finder.mask(frame.rgb) for frame in made), made)
-    return [
-        {"": kind} | {name: float(np.mean(values)) for name, values in both.items()} for kind, both in found.items()
-    ]
-
-
-def ious(masks: Iterable[np.ndarray], made: list) -> list[float]:
-    return [
-        measure(cv2.resize(mask, frame.hair.shape[::-1]), frame.hair)["iou"]
-        for mask, frame in zip(masks, made)
-        if (frame.hair > 127).any()
-    ]
 
 
 def speed(path: Path) -> list[dict]:
