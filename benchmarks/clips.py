@@ -1,21 +1,21 @@
 #!/usr/bin/env python
 """How steady, true and fast clips are dyed, against the same frame by frame.
 
-    python benchmarks/clips.py CLIPS HAIR_MASKS [--every 12] [--frames 20]
+    python benchmarks/clips.py CLIPS HAIR_MASKS [--every 24] [--frames 20]
 
-CLIPS is a folder of clips, HAIR_MASKS one with `val` and `scenes_val`, of which every so many pictures are moved. What
-flickers is sum of abs(mask - the mask before, moved by the optical flow) over the sum of the masks, where a flow at the
-frame's full size (finer than the one that carries the masks) agrees forwards and backwards within a pixel. Where the
-fade begins is told against the hair's height, from frame to frame, where the head moves by less than half a pixel. The
-clip that is timed is the first, enlarged to 1280 x 720 and repeated.
+CLIPS is a folder of clips, HAIR_MASKS one with `val` and `scenes_val`, of which every so many pictures are moved
+(clip_truth.py). What flickers is sum of abs(mask - the mask before, moved by the optical flow) over the sum of the
+masks, where a flow at the frame's full size (finer than the one that carries the masks) agrees forwards and backwards
+within a pixel. Where the fade begins is told against the hair's height, from frame to frame, where the head moves by
+less than half a pixel. The clip that is timed is the first, enlarged to 1280 x 720 and repeated;
+what a busy machine has left of its cores changes the seconds, not the processor's seconds.
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.made_clips import KINDS, made_clip  # noqa: E402
+from benchmarks.clip_truth import comings, cuts, truth  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.ombre_speed import run_script  # noqa: E402
 from ombre.clips import Clip  # noqa: E402
@@ -34,8 +34,7 @@ from ombre.recolour import Hair, prepare  # noqa: E402
 from ombre.steady import steady_masks  # noqa: E402
 from ombre.steady_heads import SteadyHeads  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.training.metrics import measure  # noqa: E402
-from segmentation.training.pairs import find_pairs, read_pair  # noqa: E402
+from segmentation.training.pairs import find_pairs  # noqa: E402
 
 HEIGHT = 0.6  # of the hair that is dyed, as the script's default
 MOST_PIXELS = 10**8
@@ -49,9 +48,15 @@ def main() -> None:
     cv2.setNumThreads(1)
     finder = HairFinder(options.weights)
     paths = sorted(path for path in options.clips.iterdir() if is_clip(path))
+    pairs = [pair for part in ("val", "scenes_val") for pair in find_pairs(options.masks / part)[0][:: options.every]]
     parts = {
         "steady": ("Steady", lambda: [steadiness(path, finder) for path in paths]),
-        "true": ("True: mean IoU of a frame", lambda: truth(options.masks, finder, options.every, options.frames)),
+        "true": ("True: mean IoU of a frame", lambda: truth(pairs, finder, options.frames)),
+        "cuts": ("Cuts: IoU from the second frame on, and what is left of the old mask", lambda: [cuts(pairs, finder)]),
+        "comings": (
+            "People who enter and leave: seconds until they are dyed, and until nothing is",
+            lambda: comings(options.masks, finder, options.people),
+        ),
         "fast": (f"Fast: {SECONDS} s of {HD[0]} x {HD[1]}, 30 frames a second, H.264", lambda: speed(paths[0])),
     }
     for part in options.only or parts:
@@ -64,9 +69,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("clips", type=Path, metavar="CLIPS")
     parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
     parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS)
-    parser.add_argument("--every", type=int, default=12, metavar="N", help="every so many pictures are moved")
+    parser.add_argument("--every", type=int, default=24, metavar="N", help="every so many pictures are moved")
     parser.add_argument("--frames", type=int, default=20, metavar="N", help="of each of those clips")
-    parser.add_argument("--only", nargs="+", choices=("steady", "true", "fast"), help="not all three")
+    parser.add_argument("--people", type=int, default=8, metavar="N", help="who enter and leave")
+    parser.add_argument("--only", nargs="+", choices=("steady", "true", "cuts", "comings", "fast"), help="not all")
     return parser
 
 
@@ -138,46 +144,38 @@ def beginning(hair: Hair) -> tuple[float, float]:
     return hair.rows.start + bottom - HEIGHT * (bottom - top), bottom - top
 
 
-def truth(masks: Path, finder: HairFinder, every: int, frames: int) -> list[dict]:
-    """A row a kind of motion."""
-    found = defaultdict(lambda: defaultdict(list))
-    for part in ("val", "scenes_val"):
-        for pair in find_pairs(masks / part)[0][::every]:
-            picture, drawn = read_pair(pair)
-            for kind in KINDS:
-                made = made_clip(picture, drawn, kind, frames)
-                steady = (mask for _, mask, _ in steady_masks(made, finder))
-                found[kind]["here"] += ious(steady, made)
-                found[kind]["frame by frame"] += ious((finder.mask(frame.rgb) for frame in made), made)
-    return [
-        {"": kind} | {name: float(np.mean(values)) for name, values in both.items()} for kind, both in found.items()
-    ]
-
-
-def ious(masks: Iterable[np.ndarray], made: list) -> list[float]:
-    return [
-        measure(cv2.resize(mask, frame.hair.shape[::-1]), frame.hair)["iou"]
-        for mask, frame in zip(masks, made)
-        if (frame.hair > 127).any()
-    ]
-
-
 def speed(path: Path) -> list[dict]:
     """The script on a clip, and decoding and encoding alone."""
     with TemporaryDirectory() as folder:
         large = enlarged(path, Path(folder, "large.mp4"))
         run_script(path, Path(folder, "first"))  # all that is made once
-        started = time.perf_counter()
+        started, used = time.perf_counter(), processor_seconds()
         code = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmarks.clips import recode; recode(*sys.argv[1:])"
         )
         subprocess.run([sys.executable, "-c", code, str(large), str(Path(folder, "alone.mp4"))], check=True)
-        alone = time.perf_counter() - started
+        alone = time.perf_counter() - started, processor_seconds() - used, ""
+        used = processor_seconds()
         _, dyed, memory = run_script(large, Path(folder, "out"))
+        dyed = dyed, processor_seconds() - used, memory
     return [
-        {"": name, "seconds": seconds, "frames a second": SECONDS * 30 / seconds, "times": seconds / alone, "MB": used}
-        for name, seconds, used in (("decoding and encoding alone", alone, ""), ("the script", dyed, memory))
+        {
+            "": name,
+            "seconds": seconds,
+            "frames a second": SECONDS * 30 / seconds,
+            "times": seconds / alone[0],
+            "processor's seconds": used,
+            "times ": used / alone[1],
+            "MB": memory,
+        }
+        for name, (seconds, used, memory) in (("decoding and encoding alone", alone), ("the script", dyed))
     ]
+
+
+def processor_seconds() -> float:
+    """What the programs started so far have taken of all cores; programs beside them change it little."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def enlarged(path: Path, target: Path) -> Path:

@@ -4,13 +4,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
+from itertools import islice
+from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 
+from benchmarks import made_pictures
+from segmentation.training.pairs import find_pairs
+
 RATE = 30  # frames a second
 WINDOW = 0.75  # of the photograph's sides
+EMPTY, WALK, STAY = 8, 6, 12  # frames: of nobody, of walking in or out, of standing
 BITS = 0.12  # a pixel: about what telephones write
 
 
@@ -95,3 +101,26 @@ def through_encoder(frames: list[np.ndarray]) -> Iterator[np.ndarray]:
     file.seek(0)
     with av.open(file) as source:
         yield from (frame.to_ndarray(format="rgb24") for frame in source.decode(video=0))
+
+
+def coming_and_going(masks: Path, count: int) -> Iterator[tuple[list[Made], int, int]]:
+    """Clips in which one of `val`'s portraits slides into a scene from its left, stays, and slides out again: the
+    frames, and the numbers of that in which it stands, and of that in which it is gone."""
+    arrived = EMPTY + WALK
+    left = arrived + STAY + WALK
+    shown = [0.0] * EMPTY + list(np.linspace(0, 1, WALK, endpoint=False)) + [1.0] * STAY
+    shown += list(np.linspace(1, 0, WALK, endpoint=False)) + [0.0] * STAY
+    portraits = find_pairs(masks / "val")[0]
+    for pair, scene in zip(portraits[:: len(portraits) // count], islice(made_pictures.bare_scenes(masks), count)):
+        scene = cv2.resize(scene, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+        rgb, hair = made_pictures.with_height(pair, round(0.6 * len(scene)))
+        top, width = (len(scene) - len(rgb)) // 2, rgb.shape[1]
+        made = []
+        for number, share in enumerate(shown):
+            seen = round(share * width)
+            frame = Made(number / RATE, scene.copy(), np.zeros(scene.shape[:2], np.uint8))
+            if seen:
+                box = np.s_[top : top + len(rgb), :seen]
+                frame.rgb[box], frame.hair[box] = rgb[:, width - seen :], hair[:, width - seen :]
+            made.append(frame)
+        yield made, arrived, left

@@ -84,7 +84,7 @@ class MovingPicture:
     @contextmanager
     def writer(self, path: Path, quality: int) -> Iterator["Writer"]:
         """What writes the same in other colours, whole or not at all, `quality` 0 to 100 where it is a WebP."""
-        writer = Writer()
+        writer = Writer(path.suffix.lower())
         with replacing(path) as part:
             yield writer
             try:
@@ -106,32 +106,33 @@ class MovingPicture:
 
 
 class Writer:
-    """Keeps a moving picture's frames until all are there. `notes`: what could not be kept."""
+    """Keeps a moving picture's frames until all are there, a GIF's as bytes. `notes`: what could not be kept."""
 
-    def __init__(self) -> None:
-        self.notes: list[str] = []
+    def __init__(self, kind: str) -> None:
+        self.kind, self.notes = kind, []
         self._frames: list[Image.Image] = []
-        self._delays: list[float] = []
+        self._delays: list[int] = []
+        self._clear = False  # whether something can be seen through
 
     def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
         """A frame whose `rgb()` was `before` and shall be `after`."""
-        self._frames.append(Image.fromarray(np.dstack([after, frame.rgba[..., 3]])))
-        self._delays.append(frame.delay)
+        image = Image.fromarray(np.dstack([after, frame.rgba[..., 3]]))
+        self._clear |= image.getextrema()[3][0] < 255
+        self._frames.append(indexed(image) if self.kind == ".gif" else image)
+        self._delays.append(round(frame.delay))
 
     def save(self, path: Path, loop: int | None, quality: int) -> None:
-        kind = path.suffix.lower()
-        settings = dict(save_all=True, duration=[round(delay) for delay in self._delays])
-        clear = any(image.getextrema()[3][0] < 255 for image in self._frames)
-        frames = self._frames if clear and kind != ".gif" else [image.convert("RGB") for image in self._frames]
+        frames, settings = self._frames, dict(save_all=True, duration=self._delays)
         if loop is not None:
             settings["loop"] = loop
-        if kind == ".gif":
-            frames = [indexed(image) for image in self._frames]
-            settings |= dict(optimize=False, disposal=2 if clear else 1)
-            settings |= dict(transparency=COLORS) if clear else {}
-        elif kind == ".webp":
+        if self.kind == ".gif":
+            settings |= dict(optimize=False, disposal=2 if self._clear else 1)
+            settings |= dict(transparency=COLORS) if self._clear else {}
+        elif not self._clear:
+            frames = [image.convert("RGB") for image in frames]
+        if self.kind == ".webp":
             settings |= dict(quality=quality, method=4)
-        frames[0].save(path, "PNG" if kind == ".apng" else None, append_images=frames[1:], **settings)
+        frames[0].save(path, "PNG" if self.kind == ".apng" else None, append_images=frames[1:], **settings)
 
 
 def indexed(image: Image.Image) -> Image.Image:

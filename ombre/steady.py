@@ -1,10 +1,9 @@
 """Hair masks of a clip's frames that do not flicker: each is joined from looks at the frames around it.
 
 What a look finds is carried along the motion (dense inverse search: Kroeger et al., "Fast Optical Flow using Dense
-Inverse Search", 2016), forwards and backwards in time, and averaged with what the next looks find. Averaged are the
-logarithms of the odds, so that a look that is sure outweighs those that waver. Where the motion forwards and backwards
-disagrees something was covered, uncovered or has changed: nothing is carried over that. So the network need not see
-every frame.
+Inverse Search", 2016), forwards and backwards in time, and averaged with what the next looks find. Where the motion
+forwards and backwards disagrees something was covered, uncovered or has changed: nothing is carried over that. So the
+network need not see every frame.
 
 All of this happens on a grid of cells, half as fine for the motion as for the masks.
 """
@@ -25,8 +24,7 @@ DISAGREE = 1.5, 3.0  # cells of the motion's grid by which forwards and backward
 FEWEST = 16  # cells on a side of that grid, which the search for motion needs
 CHANGED = 40  # grey levels by which a carried place may differ
 CUT = 0.4  # share of the frame; where less of it is known from the frame before, it is another scene
-LASTING = 0.3  # seconds after which a look counts only a third as much
-SURE = 4.0  # logarithm of the odds, of the surest cell: 98 %
+LASTING = 0.45  # seconds after which a look counts only a third as much
 AHEAD, MOST_AHEAD = 1.0, 16  # seconds, and frames, that are seen at once
 DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
 LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
@@ -49,25 +47,24 @@ class Motion(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What looks say: `odds` (h, w) float32, the logarithm of those of hair; and how many looks say so, `count` (h, w)
-    float32."""
+    """What looks say: `hair` (h, w) float32 0..255, and how many looks say so, `count` (h, w) float32."""
 
-    odds: np.ndarray
+    hair: np.ndarray
     count: np.ndarray
 
     def mask(self) -> np.ndarray:
         """(h, w) uint8, probability of hair x 255."""
-        return cv2.convertScaleAbs(255 / (1 + cv2.exp(-self.odds)))
+        return cv2.convertScaleAbs(self.hair)
 
     def carried(self, motion: Motion, seconds: float) -> "Seen":
         """The same at the cells of the frame that the motion is of, so many seconds away."""
-        size = self.odds.shape[::-1]
+        size = self.hair.shape[::-1]
         double = np.float32([size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]])
         at = cv2.resize(motion.at * double + (double - 1) / 2, size)
         both = cv2.remap(cv2.merge(self), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        odds, count = cv2.split(both)
+        hair, count = cv2.split(both)
         known = cv2.resize(motion.known * np.float32(np.exp(-seconds / LASTING)), size)
-        return Seen(odds, cv2.multiply(count, known))
+        return Seen(hair, cv2.multiply(count, known))
 
     def joined(self, other: "Seen | None") -> "Seen":
         """Both, each as much as its looks."""
@@ -75,7 +72,7 @@ class Seen(NamedTuple):
             return self
         count = cv2.add(self.count, other.count)
         weight = cv2.divide(other.count, cv2.max(count, 1e-3))
-        return Seen(cv2.blendLinear(other.odds, self.odds, weight, 1 - weight), count)
+        return Seen(cv2.blendLinear(other.hair, self.hair, weight, 1 - weight), count)
 
 
 @dataclass
@@ -170,9 +167,8 @@ def look(finder: HairFinder, rgb: np.ndarray, known: np.ndarray | None) -> Seen:
 
 def seen(mask: np.ndarray, count: np.ndarray | float) -> Seen:
     """What a mask (H, W) uint8 says, as so many looks."""
-    share = (in_cells(mask) + 0.5) / 256
-    odds = np.clip(cv2.log(share / (1 - share)), -SURE, SURE)
-    return Seen(odds, np.full(odds.shape, count, np.float32) if np.isscalar(count) else count)
+    hair = in_cells(mask)
+    return Seen(hair, np.full(hair.shape, count, np.float32) if np.isscalar(count) else count)
 
 
 def in_cells(plane: np.ndarray) -> np.ndarray:
@@ -216,4 +212,10 @@ def places(height: int, width: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def dense_inverse_search() -> cv2.DISOpticalFlow:
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    """The search at the grid's own fineness; the presets stop at half or a quarter of it, where edges flicker, and
+    spend that time on smoothing."""
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search.setFinestScale(0)
+    search.setGradientDescentIterations(8)
+    search.setVariationalRefinementIterations(0)
+    return search

@@ -12,7 +12,11 @@ import pytest
 from PIL import Image
 
 from ombre.clips import Clip
+from ombre.dyeing import dye_pictures
+from ombre.look import Look
+from ombre.masks import Masks
 from ombre.moving_pictures import MovingPicture, is_clip, is_moving_picture
+from segmentation.finding.heads_in_scene import Part
 from tests.made_clips import make_clip, scene
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +79,46 @@ def test_a_drawn_mask_is_dyed_by(short, tmp_path):
     before, after = frames_of(short), frames_of(next((tmp_path / "b").glob("*.mkv")))
     for number in (3, 5):  # the drawn frame, and one that follows
         assert (np.abs(after[number] - before[number])[380:415, 460:590].max(axis=2) > 20).mean() > 0.8
+
+
+class Circle:
+    """Finds a round head in the middle of whatever it is shown."""
+
+    def mask(self, rgb: np.ndarray) -> np.ndarray:
+        down, across = np.indices(rgb.shape[:2])
+        return np.uint8(255 * (np.hypot(down - rgb.shape[0] / 2, across - rgb.shape[1] / 2) < rgb.shape[0] / 4))
+
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
+        mask[part.slices] = self.mask(rgb)[part.slices]
+
+
+def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):
+    rng, folder, output = np.random.default_rng(3), tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    images = [Image.fromarray(scene(number)) for number in range(4)]
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:])
+    kinds = [make_clip(tmp_path / "a.mkv", frames=6, sound=True), make_clip(tmp_path / "a.avi", "mpeg4", frames=6)]
+    kinds += [make_clip(tmp_path / "a.mp4", frames=6), tmp_path / "a.gif"]
+    for number in range(16):
+        whole = kinds[number % 4]
+        bytes_ = np.frombuffer(whole.read_bytes(), np.uint8).copy()
+        bytes_[rng.integers(0, len(bytes_), 4 + number)] = rng.integers(0, 256, 4 + number)
+        (folder / f"{number}{whole.suffix}").write_bytes(bytes_.tobytes())
+    how = dict(threads=2, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
+    dye_pictures([folder], output, Circle, "weights", [Look("lilac")], {}, Masks(), **how)
+    rows = pd.read_csv(output / "ombre.csv", keep_default_na=False)
+    assert len(rows) == 16 and set(rows.status) == {"ok", "failed"}
+    whole = {path.name for path in output.iterdir()} - {"ombre.csv"}
+    assert whole == set(rows.output[rows.status == "ok"])
+    assert rows.note.str.contains("damaged").any() and all(rows.error[rows.status == "failed"])
+
+
+@pytest.mark.parametrize("size", [(1000, 16), (16, 1000)])
+def test_a_strip_is_dyed_too(size, tmp_path):
+    source = make_clip(tmp_path / "a.mp4", frames=3, size=size)
+    how = dict(threads=1, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
+    tally = dye_pictures([source], tmp_path / "out", Circle, "weights", [Look("lilac")], {}, Masks(), **how)
+    assert tally.failed == 0
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
