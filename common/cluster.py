@@ -148,7 +148,7 @@ def _followed(batches: Iterator[dict[str, np.ndarray]], source: Place) -> Tally:
     if others:
         say(left_out(others))
     if clips := sum(others[suffix] for suffix in CLIPS):
-        say(f"{clips} of these are clips, which a cluster leaves aside; to dye them, name them without --cluster")
+        say(f"clips that a cluster leaves aside: {clips}; to dye them, name them without --cluster")
     if not tally.done + tally.skipped + tally.failed:
         raise BatchError(f"{source.given}: there are no pictures in this folder")
     return tally
