@@ -204,10 +204,11 @@ class Worker:
     def note(self, rows: list[Row], part: Path) -> None:
         """A Parquet file, made at `part`; carried out twice, an order has the same one."""
         kinds = schema(self.stage)
-        values = [{name: _as(row.get(name), name in self.stage.numbers) for name in kinds.names} for row in rows]
-        for value, row in zip(values, rows):
-            value["fingerprint"] = row["fingerprint"]
-        pyarrow.parquet.write_table(pa.Table.from_pylist(values, kinds), part)
+        columns = {
+            name: [_as(row.get(name), name in self.stage.numbers) for row in rows] for name in self.stage.columns
+        }
+        columns["fingerprint"] = [row["fingerprint"] for row in rows]
+        pyarrow.parquet.write_table(pa.table(columns, kinds), part)
         first = hashlib.blake2b(str(rows[0]["image"]).encode(), digest_size=8).hexdigest()
         self.target.put(part, f"{self.stage.table}{PARTS}/{self.job}-{first}.parquet")
 
