@@ -5,13 +5,9 @@ It says what was done when, and whether files and rows are those of a plain run 
 
 import argparse
 import os
-import secrets
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -20,18 +16,14 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.nodes import SETTINGS, cluster, wait_until  # noqa: E402
 from benchmarks.processes import kill  # noqa: E402
 from benchmarks.same_results import files_of, rows_of  # noqa: E402
 
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 SAMPLES = sorted((ROOT / "data" / "samples").glob("*.jpg"))
-NODES = 3  # the first one holds the cluster together, and is killed last
+NODES = 3
 IN_A_FOLDER = 500
-SETTINGS = {  # of these clusters: only this job knows their token; their workers are no less than other programs
-    "RAY_AUTH_MODE": "token",
-    "RAY_AUTH_TOKEN": secrets.token_hex(32),
-    "RAY_worker_niceness": "0",
-}
 EVERY = 100  # of so many pictures one is broken, and one a wall
 
 
@@ -46,22 +38,21 @@ def main() -> int:
         print(f"{count} pictures; a plain run:", dye(folder, "plain").communicate()[0].strip(), flush=True)
         interrupted(folder, count)
         kept = noted(folder)
-        nodes, address = cluster(folder)
-        print("started again:", dye(folder, "there", "--cluster", address).communicate()[0].strip(), flush=True)
-        kill(*nodes)
+        with cluster(NODES, folder / "node.log") as (_, address):
+            print("started again:", dye(folder, "there", "--cluster", address).communicate()[0].strip(), flush=True)
         return compared(folder, kept)
 
 
 def interrupted(folder: Path, count: int) -> None:
     """A job whose last node is killed after a third of the pictures, and all of it after two thirds."""
-    nodes, address = cluster(folder)
-    job = dye(folder, "there", "--cluster", address)
-    wait_for_rows(folder, job, count // 3)
-    kill(nodes.pop())
-    print(f"a node of {NODES} killed when {len(noted(folder))} rows were noted", flush=True)
-    wait_for_rows(folder, job, 2 * count // 3)
-    kill(job, *nodes)
-    print(f"everything killed when {len(noted(folder))} rows were noted", flush=True)
+    with cluster(NODES, folder / "node.log") as (nodes, address):
+        job = dye(folder, "there", "--cluster", address)
+        wait_for_rows(folder, job, count // 3)
+        kill(nodes[-1])
+        print(f"a node of {NODES} killed when {len(noted(folder))} rows were noted", flush=True)
+        wait_for_rows(folder, job, 2 * count // 3)
+        kill(job, *nodes)
+        print(f"everything killed when {len(noted(folder))} rows were noted", flush=True)
 
 
 def compared(folder: Path, kept: pd.DataFrame) -> int:
@@ -95,27 +86,6 @@ def make_pictures(folder: Path, count: int) -> None:
             portraits[number % len(portraits)].resize(size).save(path)
 
 
-def cluster(folder: Path) -> tuple[list[subprocess.Popen], str]:
-    """A cluster's nodes, a core each, the first one first, and its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    port = address.rpartition(":")[2]
-    nodes = [node(folder / "node.log", "--head", "--port", port, "--include-dashboard=false")]
-    nodes += [node(folder / "node.log", "--address", address) for _ in range(NODES - 1)]
-    return nodes, address
-
-
-def node(log: Path, *arguments: str) -> subprocess.Popen:
-    """A node, when it has started."""
-    command = [Path(sys.executable).with_name("ray"), "start", "--block", "--num-cpus", "1", "--disable-usage-stats"]
-    ports = ["--min-worker-port", "0", "--max-worker-port", "0"]  # several nodes on one machine would take the same
-    with open(log, "w") as lines:
-        process = subprocess.Popen([*command, *ports, *arguments], stdout=lines, stderr=lines)
-    wait_until(lambda: "Ray runtime started" in log.read_text(), process, log)
-    return process
-
-
 def dye(folder: Path, output: str, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, SCRIPT, folder / "in", "--output", folder / output, *arguments]
     with open(folder / f"{output}.log", "a") as log:
@@ -133,13 +103,6 @@ def wait_for_rows(folder: Path, job: subprocess.Popen, count: int) -> None:
         return bool(parts) and len(noted(folder)) >= count
 
     wait_until(there, job, folder / "there.log")
-
-
-def wait_until(there: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:
-    while not there():
-        if process.poll() is not None:
-            raise SystemExit(f"ended too soon. It said: {log.read_text()}")
-        time.sleep(0.2)
 
 
 if __name__ == "__main__":

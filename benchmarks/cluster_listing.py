@@ -101,7 +101,8 @@ def finish(folder: Path) -> dict:
     stage, source, target = parts(folder)
     worker = Worker(stage, source, target, 1, "job")
     for order in map(json.loads, Orders(stage, source, target, None).all(NOTHING)):
-        worker.note([finished(folder, row) for entry in order["pictures"] for row in Picture(*entry).rows(stage)])
+        rows = [finished(folder, row) for entry in order["pictures"] for row in Picture(*entry).rows(stage)]
+        worker.note(rows, folder / "rows.parquet")
     return {}
 
 

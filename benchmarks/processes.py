@@ -26,7 +26,7 @@ def below(pid: int) -> dict[int, float]:
 
 def kill(*processes: subprocess.Popen) -> None:
     """End processes and all that they started, as a power cut would: Ray's live on for a while else."""
-    for pid in {pid for process in processes for pid in below(process.pid)}:
+    for pid in {pid for process in processes if process.poll() is None for pid in below(process.pid)}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     for process in processes:

@@ -12,6 +12,7 @@ import socket
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +77,7 @@ def run_on_cluster(stage: Stage, given: str, output: str, address: str, overwrit
 def _connect(address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster that is started here; else 15
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of Ray's own code, which writes to our stderr
     logging.disable(logging.CRITICAL)  # what a user can mend is said by us
     here = address == "local"
     code = {"env_vars": {"PYTHONPATH": str(ROOT)}} if here else {"working_dir": str(ROOT), "excludes": NOT_SENT}
@@ -84,21 +85,38 @@ def _connect(address: str) -> None:
         if ":" in address:  # Ray itself would try for minutes
             host, port = address.rpartition("/")[2].split(":")
             socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(
-            address,
-            include_dashboard=False if here else None,
-            logging_level="ERROR",
-            log_to_driver=False,
-            runtime_env=code,
-        )
+        with _silence():
+            ray.init(
+                address,
+                include_dashboard=False if here else None,
+                logging_level="ERROR",
+                log_to_driver=False,
+                runtime_env=code,
+            )
+    except ray.exceptions.AuthenticationError as error:
+        asks = f"the Ray cluster at '{address}' asks for a secret; set RAY_AUTH_TOKEN to it (docs/cluster.md)"
+        raise BatchError(asks) from error
     except (OSError, ValueError, RuntimeError) as error:
-        token = "; has it a token not known here (docs/cluster.md)?" if isinstance(error, ConnectionError) else ""
         said = " ".join(str(error).split())[:200]
-        raise BatchError(f"there is no Ray cluster at '{address}': {said}{token}") from error
+        secret = "; does it ask for a secret (docs/cluster.md)?" if isinstance(error, ConnectionError) else ""
+        raise BatchError(f"there is no Ray cluster at '{address}': {said}{secret}") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.target_max_block_size = SENT
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Ray's own code says, as it starts, that it is to be silent."""
+    before = os.dup(2)
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def _share_of_an_actor() -> tuple[int, int]:
@@ -148,7 +166,7 @@ def _followed(batches: Iterator[dict[str, np.ndarray]], source: Place) -> Tally:
     if others:
         tally.left_out = f"{others.total()} {other_files(others)}"
     if clips := sum(others[suffix] for suffix in CLIPS):
-        say(f"{clips} of the files left out are clips, which a cluster leaves aside: name them without --cluster")
+        say(f"clips that a cluster leaves aside: {clips}; to dye them, name them without --cluster")
     if not tally.done + tally.skipped + tally.failed:
         raise BatchError(f"{source.given}: there are no pictures in this folder")
     return tally

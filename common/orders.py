@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,20 +102,20 @@ class Orders:
             Picture(name, folder + name[below:], stamp_of(info.size, info.mtime_ns or 0), results[name], [])
             for name, info in names
         ]
-        is_left = self.not_done(listed.prefix, pictures, done) if len(done) else np.ones((len(pictures), self.looks))
-        for picture, which in zip(pictures, is_left):
-            picture.left.extend(np.flatnonzero(which).tolist())
+        everything = [range(self.looks)] * len(pictures)
+        for picture, left in zip(pictures, self.not_done(listed.prefix, pictures, done) if len(done) else everything):
+            picture.left.extend(left)
             yield picture
 
-    def not_done(self, prefix: str, pictures: list[Picture], done: np.ndarray) -> np.ndarray:
-        """(pictures, looks) bool: whether that row of a picture of this folder is to be done."""
+    def not_done(self, prefix: str, pictures: list[Picture], done: np.ndarray) -> list[list[int]]:
+        """Which rows of each picture of this folder are to be done."""
         rows = [row for picture in pictures for row in picture.rows(self.stage)]
         sizes = self.target.sizes(prefix.rstrip("/"))
         found = [sizes.get(os.path.basename(str(row[self.stage.result])), "") for row in rows]
         left = ~_are_in(done, list(map(fingerprint, rows, found)))
         for at in np.flatnonzero(left):  # some are done without a result, whatever lies in its place
             left[at] = not _are_in(done, [fingerprint(rows[at], "")])[0]
-        return left.reshape(len(pictures), self.looks)
+        return [[at for at, is_left in enumerate(of) if is_left] for of in left.reshape(-1, self.looks).tolist()]
 
 
 def _nothing_passed() -> dict:
@@ -162,15 +163,15 @@ class Worker:
 
     def __init__(self, stage: Stage, source: Place, target: Place, threads: int, job: str) -> None:
         self.stage, self.source, self.target, self.job = stage, source, target, job
-        self.here = tempfile.TemporaryDirectory()
         self.work = stage.load(_on_this_machine(stage.weights))
         self.pool = ThreadPoolExecutor(threads)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[str]]:
         order = json.loads(batch["order"][0])
-        rows = [row for rows in self.pool.map(self.do, order["pictures"]) for row in rows]
-        if rows:
-            self.note(rows)
+        with tempfile.TemporaryDirectory() as here:
+            rows = [row for rows in self.pool.map(partial(self.do, here), order["pictures"]) for row in rows]
+            if rows:
+                self.note(rows, Path(here, "rows.parquet"))
         failed = [row for row in rows if row["status"] == FAILED]
         said = order["said"] + list(dict.fromkeys(str(row["error"]) for row in failed))
         counts = dict(pictures=len(order["pictures"]), done=len(rows) - len(failed), failed=len(failed))
@@ -178,12 +179,12 @@ class Worker:
         passed = {name: order[name] for name in ("skipped", "unreadable", "others")}
         return {"report": [json.dumps(counts | passed | dict(said=said))]}
 
-    def do(self, entry: list) -> list[Row]:
-        """The rows of one picture of an order, its results put where they belong."""
+    def do(self, here: str, entry: list) -> list[Row]:
+        """The rows of one picture of an order, its results put where they belong; copies lie in `here` meanwhile."""
         picture = Picture(*entry)
         rows = picture.rows(self.stage)
         planned, shown = [rows[at] for at in picture.left], f"{self.source.given}/{picture.name}"
-        with tempfile.TemporaryDirectory(dir=self.here.name) as here:
+        with tempfile.TemporaryDirectory(dir=here) as here:
             path = self.source.at_hand(picture.name, Path(here))
             try:
                 if not self.source.local:
@@ -200,14 +201,14 @@ class Worker:
         sizes = [row.get("result_bytes", "") for row in rows]
         return [row | dict(fingerprint=fingerprint(plan, size)) for row, plan, size in zip(rows, planned, sizes)]
 
-    def note(self, rows: list[Row]) -> None:
-        """A Parquet file; carried out twice, an order has the same one."""
-        part = Path(self.here.name) / "rows.parquet"
+    def note(self, rows: list[Row], part: Path) -> None:
+        """A Parquet file, made at `part`; carried out twice, an order has the same one."""
         kinds = schema(self.stage)
-        values = [{name: _as(row.get(name), name in self.stage.numbers) for name in kinds.names} for row in rows]
-        for value, row in zip(values, rows):
-            value["fingerprint"] = row["fingerprint"]
-        pyarrow.parquet.write_table(pa.Table.from_pylist(values, kinds), part)
+        columns = {
+            name: [_as(row.get(name), name in self.stage.numbers) for row in rows] for name in self.stage.columns
+        }
+        columns["fingerprint"] = [row["fingerprint"] for row in rows]
+        pyarrow.parquet.write_table(pa.table(columns, kinds), part)
         first = hashlib.blake2b(str(rows[0]["image"]).encode(), digest_size=8).hexdigest()
         self.target.put(part, f"{self.stage.table}{PARTS}/{self.job}-{first}.parquet")
 

@@ -6,7 +6,8 @@
 HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`; START is the
 weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
 they see in the training pictures: the labels are the mean of that and of the drawn masks. Interrupted, it goes on where
-it was. The result is `DIR/last.safetensors`, the last epoch's; it does not replace the shipped weights by itself.
+it was. The result is `DIR/hair_student.safetensors`, the mean of START and of the last epoch's weights; it does not
+replace the shipped weights by itself.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from common.pictures import write_mask  # noqa: E402
 from segmentation.finding.heads_in_scene import Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
 from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
 from segmentation.student.frame import resize, squash, to_mask  # noqa: E402
-from segmentation.student.network import EffiSegNet, HairProbability, load_student, save_student  # noqa: E402
+from segmentation.student.network import HairProbability, load_student, save_student  # noqa: E402
 from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
 from segmentation.training.scenes import is_scene  # noqa: E402
 from segmentation.training.state import STATE  # noqa: E402
@@ -39,7 +40,7 @@ WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene 
 
 
 def main() -> int:
-    """Label, train, write the last weights; the exit code is that of the training."""
+    """Label, train, write the weights; the exit code is that of the training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
     parser.add_argument("start", type=Path, metavar="START")
@@ -57,7 +58,7 @@ def main() -> int:
     where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
     code = student(["train", *SETTINGS.split(), "--epochs", str(EPOCHS), *where])
     if code == 0:
-        write_last(run / STATE, options.output / "last.safetensors")
+        write_mean(options.start, run / STATE, options.output / "hair_student.safetensors")
     return code
 
 
@@ -118,13 +119,13 @@ def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.uint8((np.uint16(one) + resize(other, *one.shape) + 1) // 2)
 
 
-def write_last(state: Path, weights: Path) -> None:
-    """Write the averaged weights of a run's last epoch: they do better in scenes than the epoch with the best loss,
-    which portraits decide."""
+def write_mean(start: Path, state: Path, weights: Path) -> None:
+    """Write the mean of the weights that a run began with and of its last epoch's average, which does better than
+    either, and in scenes better than the epoch with the best loss, which portraits decide."""
     average = torch.load(state, weights_only=True, map_location="cpu")["average"]
-    network = EffiSegNet(upsampling="bilinear")
-    own = {name.removeprefix("module."): tensor for name, tensor in average.items() if name.startswith("module.")}
-    network.load_state_dict(own)
+    network = load_student(start)
+    before = network.state_dict()
+    network.load_state_dict({name: (own + average[f"module.{name}"]) / 2 for name, own in before.items()})
     save_student(network, weights)
 
 

@@ -1,19 +1,23 @@
 """The same work on Ray: results and rows as those of a plain run, here and in an object store, after kills too."""
 
-import contextlib
-import os
+import json
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
+from benchmarks.nodes import SETTINGS, cluster
+from benchmarks.processes import kill
+from benchmarks.same_results import files_of, rows_of
 
 pytest.importorskip("ray", reason="--cluster needs requirements-cluster.txt")
 
@@ -21,7 +25,6 @@ ROOT = Path(__file__).resolve().parents[1]
 DYE = ROOT / "ombre" / "generate_ombre_images.py"
 LABEL = ROOT / "segmentation" / "run_segmentation.py"
 SAMPLES = ROOT / "data" / "samples"
-OWN_TO_A_RUN = ["seconds", "fingerprint", "error"]
 
 
 def run(script, *arguments, **more):
@@ -42,39 +45,47 @@ def folder(tmp_path):
     return folder
 
 
-def rows_of(table):
-    """Rows sorted by the picture, the last of each result; numbers as such, nothing as an empty text."""
-    if table.is_dir():
-        rows = pd.read_parquet(table).astype(object).fillna("")
-    else:
-        rows = pd.read_csv(table, keep_default_na=False, dtype=str)
-    key = ["image", "output"] if "output" in rows else ["image"]
-    rows = rows.drop_duplicates(key, keep="last").sort_values(key).drop(columns=OWN_TO_A_RUN, errors="ignore")
-    return [[plain(value) for value in row] for row in rows.itertuples(index=False)]
+@pytest.fixture(scope="module")
+def store():
+    """A server that speaks as S3 does; the environment says where."""
+    if not find_spec("moto"):
+        yield
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (keys | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}).items():
+            patch.setenv(name, value)
+        yield
+    server.terminate()
+    server.wait()
 
 
-def plain(value):
-    try:
-        return float(value)
-    except ValueError:
-        return str(value)
-
-
-def files_of(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.suffix not in (".csv", ".parquet") and path.is_file() and path.parent.suffix != ".parquet"
-    }
+@pytest.fixture(scope="module")
+def address(store, tmp_path_factory):
+    """Of a cluster, one for all tests, as it takes a while to start; it knows the store."""
+    with pytest.MonkeyPatch.context() as patch, cluster(1, tmp_path_factory.mktemp("node") / "log", 2) as (_, address):
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        yield address
 
 
 @pytest.mark.parametrize("script", [DYE, LABEL], ids=["dye", "label"])
-def test_a_cluster_does_what_a_plain_run_does_and_goes_on(folder, tmp_path, script):
+def test_a_cluster_does_what_a_plain_run_does_and_goes_on(folder, tmp_path, address, script):
     more = ["--teacher", "student"] if script == LABEL else ["--color", "0.5", "copper"]
     table = "labels" if script == LABEL else "ombre"
     plain, there = tmp_path / "plain", tmp_path / "there"
     assert run(script, folder, "--output", plain, *more).returncode == 1
-    result = run(script, folder, "--output", there, *more, "--cluster")
+    result = run(script, folder, "--output", there, *more, "--cluster", address)
     assert result.returncode == 1, result.stderr
     assert (
         f"{folder}/broken.jpg: is not a JPEG" in result.stderr
@@ -87,42 +98,23 @@ def test_a_cluster_does_what_a_plain_run_does_and_goes_on(folder, tmp_path, scri
     missing = there / ("astronaut.png" if script == LABEL else "deep/a_0.5.png")
     missing.unlink()
     (folder / "broken.jpg").unlink()
-    again = run(script, folder, "--output", there, *more, "--cluster")
+    (folder / "clip.mp4").touch()
+    again = run(script, folder, "--output", there, *more, "--cluster", address)
+    assert "1 other files in these folders are left out (.mp4: 1)\nclips that a cluster leaves aside: 1" in again.stderr
     assert again.returncode == 0 and missing.is_file(), again.stderr
     assert f"{5 if script == DYE else 2} were done before, 0 failed" in again.stdout
-    elsewhere = run(script, folder / "deep", "--output", there, *more, "--cluster")
+    elsewhere = run(script, folder / "deep", "--output", there, *more, "--cluster", address)
     assert elsewhere.returncode == 2 and f"holds the results of {folder}; choose another" in elsewhere.stderr
 
 
-@pytest.fixture
-def store():
-    """A server that speaks as S3 does; its address."""
-    pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait()
-
-
-def test_pictures_and_results_in_an_object_store(folder, tmp_path, store, monkeypatch):
-    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in (keys | {"AWS_ENDPOINT_URL": store}).items():
-        monkeypatch.setenv(name, value)
+def test_pictures_and_results_in_an_object_store(folder, tmp_path, address):
+    pytest.importorskip("moto", reason="moto[server] is not installed")
     from pyarrow import fs
 
     files, _ = fs.FileSystem.from_uri("s3://bucket?allow_bucket_creation=true")
     files.create_dir("bucket")
     fs.copy_files(str(folder), "bucket/in", destination_filesystem=files)
-    more = ["s3://bucket/in", "--output", "s3://bucket/out", "--cluster"]
+    more = ["s3://bucket/in", "--output", "s3://bucket/out", "--cluster", address]
     result = run(DYE, *more)
     assert result.returncode == 1 and "s3://bucket/in/broken.jpg: is not a JPEG" in result.stderr, result.stderr
     fs.copy_files("bucket/out", str(tmp_path / "copied"), source_filesystem=files)
@@ -135,24 +127,8 @@ def test_pictures_and_results_in_an_object_store(folder, tmp_path, store, monkey
     assert "4 were done before, 1 failed" in again.stdout, again.stderr
 
 
-def kill_with_its_cluster(job):
-    """Kill a job and all that it started, whose sessions are their own: Ray's processes live on for a while else."""
-    mine, found = {job.pid}, True
-    while found:
-        parents = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):  # it has ended
-                parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        found = {child for child, parent in parents.items() if parent in mine} - mine
-        mine |= found
-    for process in mine:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    job.wait()
-
-
 def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path):
-    for number in range(200):
+    for number in range(90):
         shutil.copy(folder / "deep" / "a.png", folder / f"{number:03}.png")
     there, plain = tmp_path / "there", tmp_path / "plain"
     command = [sys.executable, str(DYE), str(folder), "--output", str(there), "--cluster"]
@@ -160,13 +136,13 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path):
     end = time.monotonic() + 120
     while not list(there.glob("ombre.parquet/2*.parquet")) and time.monotonic() < end:
         time.sleep(0.05)
-    kill_with_its_cluster(job)
+    kill(job)
     noted = len(pd.read_parquet(there / "ombre.parquet"))
-    assert 0 < noted < 205
+    assert 0 < noted < 95
     again = run(DYE, folder, "--output", there, "--cluster")
     assert again.returncode == 1, again.stderr
     before = int(re.search(r"(\d+) were done before", again.stdout)[1])
-    assert noted - 1 <= before < 205  # the broken picture's row may be among those that were noted
+    assert noted - 1 <= before < 95  # the broken picture's row may be among those that were noted
     run(DYE, folder, "--output", plain)
     assert files_of(there) == files_of(plain)
     assert rows_of(there / "ombre.parquet") == rows_of(plain / "ombre.csv")
@@ -182,3 +158,28 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path):
 def test_what_a_cluster_cannot_do_is_told(folder, arguments, said):
     result = run(DYE, *arguments, "--output", folder.parent / "out", cwd=folder.parent)
     assert result.returncode == 2 and said in result.stderr.splitlines()[-1]
+
+
+def test_orders_name_the_rows_that_are_left(tmp_path):
+    from common.orders import Orders, Picture, Stage, fingerprint
+    from common.places import Place
+
+    for name in ("in/a.jpg", "in/deep/b.jpg", "in/notes.txt", "out/a.jpg.1", "out/a.jpg.2", "out/deep/b.jpg.2"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1234")
+    stage = Stage("t", [], set(), "output", None, lambda name: [dict(output=f"{name}.{n}") for n in "12"], DYE, None)
+
+    def ordered(*done):
+        (order,) = Orders(stage, Place(tmp_path / "in"), Place(tmp_path / "out"), None).all(np.sort(np.uint64(done)))
+        order = json.loads(order)
+        return {picture.name: picture for picture in (Picture(*entry) for entry in order["pictures"])}, order
+
+    pictures, order = ordered()
+    assert {name: picture.left for name, picture in pictures.items()} == {"a.jpg": [0, 1], "deep/b.jpg": [0, 1]}
+    assert pictures["deep/b.jpg"].image == "../in/deep/b.jpg" and order["others"] == {".txt": 1}
+    (a1, a2), (b1, b2) = (pictures[name].rows(stage) for name in ("a.jpg", "deep/b.jpg"))
+    done = [fingerprint(a1, 4), fingerprint(a2, 4), fingerprint(b1, ""), fingerprint(b2, 3)]  # b2's has been cut short
+    pictures, order = ordered(*done)
+    assert [picture.left for picture in pictures.values()] == [[1]] and order["skipped"] == 3
+    (tmp_path / "out" / "a.jpg.1").unlink()
+    assert ordered(*done)[0]["a.jpg"].left == [0]
