@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.clip_truth import comings, cuts, truth  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.ombre_speed import run_script  # noqa: E402
+from benchmarks.whole_script import run_script  # noqa: E402
 from ombre.clips import Clip  # noqa: E402
 from ombre.moving_pictures import MovingPicture, is_clip, is_moving_picture  # noqa: E402
 from ombre.recolour import Hair, prepare  # noqa: E402

@@ -1,25 +1,21 @@
 #!/usr/bin/env python
 """How fast the third stage is: colouring alone, a whole batch, where its time goes, its memory and its start.
 
-    python benchmarks/ombre_speed.py [--pictures 200] [--runs 30]
+    python benchmarks/ombre_speed.py [--pictures 200] [--memory 2000] [--runs 30]
 
 Works on pictures made from data/samples (turned, cropped and enlarged to 1024 x 1024, JPEG of quality 90); the batches
-are dyed by the script itself, as a user starts it. The table of where time goes is one core's time for a picture: the
-script's steps one after the other, each on one thread. The largest is the network, which does each thing at the lowest
-resolution that gives the same result already (model.py); what is left is EfficientNet-B0 in float32. bfloat16 would
-take two thirds of the time, at the price that student_speed.py shows.
+are dyed by the script itself, as a user starts it. Beside them the copying alone: the same pictures decoded and encoded
+with their own tables by Pillow, in as many threads. The table of where time goes is one core's time for a picture: the
+script's steps one after the other, each on one thread. Beside each step the least that it could take (limit.py).
 """
 
 import argparse
-import math
 import re
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,12 +26,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import limit  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.ombre_quality import seed_tint  # noqa: E402
+from benchmarks.whole_script import batches, command, run_script, the_same_again  # noqa: E402
 from common.device import own_cores  # noqa: E402
 from common.pictures import Picture, read_picture, write_picture  # noqa: E402
 from ombre import heads  # noqa: E402
 from ombre.recolour import dye_hair, ombre, prepare  # noqa: E402
+from ombre.shown import shows_little  # noqa: E402
 from segmentation.finding.hair_finder import HairFinder  # noqa: E402
 from segmentation.student.frame import to_mask  # noqa: E402
 from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
@@ -54,21 +53,23 @@ def main() -> None:
         make_pictures(few, FEW)
         out = Path(folder, "out")
         run_script(pictures[0], out / "first")  # the engine may have to be exported, which is done once
-        for title, rows in [
-            ("A picture of 1024 x 1024, its mask given, one thread", colouring(pictures[:8], options.runs)),
-            (
-                "The whole script",
-                batches({"a picture": pictures[0], f"{FEW} pictures": few, f"{options.pictures} pictures": many}, out),
-            ),
-            ("One core's time for a picture in a batch", steps(pictures[:8], out / "steps.jpg", options.runs)),
-            ("What starting up imports", imports(pictures[0], out / "imports")),
-        ]:
-            print(f"{title}:\n\n{markdown(rows)}", flush=True)
+        inputs = {"a picture": pictures[0], f"{FEW} pictures": few, f"{options.pictures} pictures": many}
+        if options.memory:
+            inputs[f"{options.memory} pictures"] = the_same_again(pictures, Path(folder, "again"), options.memory)
+        tables = {
+            "A picture of 1024 x 1024, its mask given, one thread": lambda: colouring(pictures[:8], options.runs),
+            "The whole script": lambda: batches(inputs, pictures, out),
+            "One core's time for a picture in a batch": lambda: steps(pictures[:8], out / "steps.jpg", options.runs),
+            "What starting up imports": lambda: imports(pictures[0], out / "imports"),
+        }
+        for title, rows in tables.items():
+            print(f"{title}:\n\n{markdown(rows())}", flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=200, metavar="N", help="of the large batch")
+    parser.add_argument("--memory", type=int, default=0, metavar="N", help="of a larger batch, the same ones again")
     parser.add_argument("--runs", type=int, default=30, metavar="N", help="repetitions of what is timed in here")
     return parser
 
@@ -119,53 +120,6 @@ def memory_of(rule: Callable, pair: tuple[np.ndarray, np.ndarray]) -> float:
     return peak / pair[0].nbytes
 
 
-def batches(inputs: dict[str, Path], out: Path) -> list[dict]:
-    """The script on each, from command to exit."""
-    rows = []
-    for number, (name, given) in enumerate(inputs.items()):
-        first, seconds, memory = run_script(given, out / str(number))
-        count = len(list((out / str(number)).rglob("*.jpg")))
-        rows.append(
-            {
-                "": name,
-                "seconds": seconds,
-                "to the first result": first,
-                "pictures a second": count / seconds,
-                "memory, MB": memory,
-            }
-        )
-    return rows
-
-
-def run_script(given: Path, output: Path) -> tuple[float, float, float]:
-    """Seconds to the first dyed picture and to the end, and the most memory it had, in MB (on Linux, else NaN)."""
-    started = time.perf_counter()
-    script = subprocess.Popen(command(given, output), stdout=subprocess.DEVNULL)
-    first, memory = float("nan"), float("nan")
-    while script.poll() is None:
-        time.sleep(0.005)
-        if math.isnan(first) and any(output.glob("*.jpg")):
-            first = time.perf_counter() - started
-        with suppress(OSError, TypeError):  # not Linux, or at its end
-            memory = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{script.pid}/status").read_text())[1]) / 1024
-    seconds = time.perf_counter() - started
-    if script.returncode:
-        raise SystemExit(f"the script failed on {given}")
-    return first, seconds, memory
-
-
-def command(given: Path, output: Path) -> list[str]:
-    return [
-        sys.executable,
-        str(ROOT / "ombre" / "generate_ombre_images.py"),
-        str(given),
-        "--output",
-        str(output),
-        "--device",
-        "cpu",
-    ]
-
-
 def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
     """What the script does with a picture, step by step, over some pictures in turn."""
     cv2.setNumThreads(1)
@@ -191,6 +145,13 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
             "decode",
             "hair",
         ),
+        "whether it shows": step(
+            "shown",
+            lambda hair, mask, rgb: hair and shows_little(hair, mask, rgb, height, grad_height),
+            "hair",
+            "mask",
+            "dye",
+        ),
         "encode": step(
             "encode", lambda picture, rgb: write_picture(target, replace(picture, rgb=rgb)), "decode", "dye"
         ),
@@ -200,8 +161,17 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
         for name, values in time_in_turn(calls, runs, warm_up=2).items()
     }
     total = sum(times.values())
-    rows = [{"": name, "ms": value, "share": f"{100 * value / total:.0f} %"} for name, value in times.items()]
-    return [*rows, {"": "sum", "ms": total, "share": "100 %"}]
+    least = limit.least(paths, runs)
+    sums = {"sum": total}
+    return [
+        {
+            "": name,
+            "ms": value,
+            "share": f"{100 * value / total:.0f} %",
+            "least, ms": least.get(name, sum(least.values()) if name == "sum" else ""),
+        }
+        for name, value in (times | sums).items()
+    ]
 
 
 def imports(path: Path, output: Path) -> list[dict]:

@@ -1,15 +1,19 @@
 """What runs the student: OpenVINO on a processor, PyTorch on a GPU. (N, 224, 224, 3) uint8 RGB in, probability out."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from common.device import own_cores
 from segmentation.student.frame import INPUT_SIZE
+
+CONVERTER = "openvino.tools.ovc"
 
 Engine = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 RGB -> (N, 224, 224) float32 probability of hair
 
@@ -27,6 +31,19 @@ def untold() -> Iterator[None]:
             os.environ["CI"] = before
 
 
+def openvino_alone() -> ModuleType:
+    """OpenVINO without its converter, which takes longer to load than the rest of it and which few need."""
+    missing = CONVERTER not in sys.modules
+    if missing:
+        sys.modules[CONVERTER] = None
+    try:
+        import openvino
+    finally:
+        if missing:
+            del sys.modules[CONVERTER]
+    return openvino
+
+
 def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engine:
     """An engine for the processor.
 
@@ -36,10 +53,7 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
         precision: "float32", "bfloat16", or "auto": bfloat16 where the processor computes in it natively. That takes
             half of the time; test_result.md has the scores in both.
     """
-    with untold():
-        import openvino as ov
-
-    core = ov.Core()
+    core = openvino_alone().Core()
     native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     half = precision == "bfloat16" or (precision == "auto" and native)
     # Not pinned to cores: beside other programs, or other ranks that would choose the same cores, that waits for long.

@@ -58,6 +58,7 @@ def export(weights: Path, folder: Path) -> None:
     """Write the student as `model.xml` and `model.bin` for OpenVINO, their checksums beside them."""
     with untold():
         import openvino as ov
+        from openvino.tools.ovc import convert_model
     import torch
 
     from segmentation.student.network import HairProbability, load_student
@@ -67,7 +68,7 @@ def export(weights: Path, folder: Path) -> None:
     example = torch.zeros(1, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
     with warnings.catch_warnings(), untold():
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
-        model = ov.convert_model(network, example_input=example, input=[ov.PartialShape(example.shape)])
+        model = convert_model(network, example_input=example, input=[ov.PartialShape(example.shape)])
     folder.mkdir()
     ov.save_model(model, folder / MODEL, compress_to_fp16=False)
     (folder / SUMS).write_text(sums(folder))

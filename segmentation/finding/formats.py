@@ -35,6 +35,7 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
     """
     with untold():
         import openvino as ov
+        from openvino.tools.ovc import convert_model
     import torch
 
     from segmentation.student.network import HairProbability, load_student
@@ -57,7 +58,7 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
             )  # fmt: skip
             onnx.checker.check_model(str(part), full_check=True)
             differences = {"ONNX": (as_onnx, demand_alike(network, part, "ONNX"))}
-        model = ov.convert_model(network, example_input=example, input=[ov.PartialShape([-1, *example.shape[1:]])])
+        model = convert_model(network, example_input=example, input=[ov.PartialShape([-1, *example.shape[1:]])])
         model.inputs[0].set_names({INPUT})
         model.outputs[0].set_names({OUTPUT})
         with replacing(as_openvino) as part:
