@@ -30,7 +30,7 @@ from benchmarks import limit  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.ombre_quality import seed_tint  # noqa: E402
 from benchmarks.whole_script import batches, command, run_script, the_same_again  # noqa: E402
-from common.device import own_cores  # noqa: E402
+from common.device import keep_freed_memory, own_cores  # noqa: E402
 from common.pictures import Picture, read_picture, write_picture  # noqa: E402
 from ombre import heads  # noqa: E402
 from ombre.recolour import dye_hair, ombre, prepare  # noqa: E402
@@ -47,6 +47,7 @@ NAMED = ("numpy", "cv2", "PIL", "openvino", "pandas", "tqdm")  # packages whose 
 
 def main() -> None:
     options = parser().parse_args()
+    keep_freed_memory()  # as the script does
     with TemporaryDirectory() as folder:
         many, few = Path(folder, "many"), Path(folder, "few")
         pictures = make_pictures(many, options.pictures)
