@@ -41,15 +41,15 @@ published figures that are quoted were measured by others.
 ## The shipped student
 
 Masks at the pictures' own size, threshold 0.5; mse, iou, dice, recall and precision with pixels pooled, mean_iou and
-boundary_f1 (tolerance 1 % of the diagonal) as means over pictures. As the scripts use it: a look at the whole picture, then
-one at each head that is small in it.
+boundary_f1 (tolerance 1 % of the diagonal) as means over pictures. As the scripts use it: a look at the whole picture, at tiles of
+it where heads are small in it, and one at each such head.
 
 On the 205 portraits set aside (`val`):
 
 {portraits}
 
 On the 175 pictures of whole people in streets and rooms set aside (`scenes_val`), whose drawn masks are joined super-pixels,
-right in the large and rough at the edge:
+right in the large and rough at the edge; passers-by are not marked, and count as mistakes where they are found:
 
 {scenes}
 
