@@ -83,6 +83,11 @@ def test_specks_get_no_look_and_heads_one_each():
     assert len(closer_looks(probability_of((20, 20, 30, 30), (150, 150, 20, 20)), 448, 448)) == 2
 
 
+def test_hair_of_less_than_a_pixel_is_no_obstacle():
+    (look,) = closer_looks(probability_of((100, 3, 60, 2)), 3, 40)[:1]
+    assert 0 < look.area <= 3 * 40
+
+
 def test_a_face_between_two_locks_does_not_part_a_head():
     (look,) = closer_looks(probability_of((60, 60, 12, 60), (88, 60, 12, 60)), 448, 448)
     assert look.left < 120 and look.right > 200

@@ -313,6 +313,7 @@ def test_several_pictures_share_the_look_and_come_home_together(person, photo):
 def test_the_camera(person):
     person.page.click("#camera button >> nth=0")
     person.page.click("#camera button:has-text('Access Webcam'), #camera [title*='webcam' i]")
+    person.page.wait_for_function("document.querySelector('#camera video')?.videoWidth > 0")  # the camera has begun
     person.does(lambda: person.page.locator("#camera button[aria-label='capture photo']").click())
     note = person.page.inner_text(".note")
     assert "image.png" in note or "No hair was found" in note  # whatever the student takes a test card for

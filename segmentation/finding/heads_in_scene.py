@@ -117,9 +117,11 @@ def boxes_of_hair(probability: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def in_pixels(box: np.ndarray, scale: tuple[float, float]) -> Part:
+    """Every pixel that a box of cells touches, so that it is never empty."""
     left, top, width, height = (int(value) for value in box)
     down, across = scale
-    return Part(round(top * down), round(left * across), round((top + height) * down), round((left + width) * across))
+    ends = np.ceil([(top + height) * down, (left + width) * across])
+    return Part(int(top * down), int(left * across), *(int(end) for end in ends))
 
 
 def joined(heads: list[Part]) -> list[Part]:
