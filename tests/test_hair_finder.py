@@ -128,3 +128,14 @@ def test_a_look_gives_way_towards_what_was_seen_around_it_but_not_at_the_picture
     weight = fading(Part(0, 10, 50, 60), 50, 100)
     assert weight[0, 25] == weight[-1, 25] == 1 and weight[25, 0] < 0.2 and weight[25, -1] < 0.2
     assert (np.diff(weight[25, :25]) >= 0).all() and cv2.minMaxLoc(weight)[1] == 1
+
+
+def test_hair_that_only_a_closer_look_has_seen_is_none(finder):
+    rgb = read_picture(SAMPLE).rgb8[:230, 100:330]
+    whole = Part(0, 0, *rgb.shape[:2])
+    alone, denied = np.zeros(rgb.shape[:2], np.uint8), np.zeros(rgb.shape[:2], np.uint8)
+    finder.look(rgb, whole, alone)
+    finder.look(rgb, whole, denied, np.zeros_like(alone))
+    assert alone.max() > 200 and denied.max() == 0
+    finder.look(rgb, whole, denied, alone)
+    assert (denied == alone).all()

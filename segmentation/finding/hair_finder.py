@@ -15,11 +15,12 @@ from common.device import choose_device
 from common.weights import WeightsError
 from segmentation.finding.engines import openvino_engine, torch_engine
 from segmentation.finding.export import exported
-from segmentation.finding.heads_in_scene import MOST, Part, closer_looks, is_far_away, pieces, tiles
+from segmentation.finding.heads_in_scene import HAIR, MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import INPUT_SIZE, squash, to_mask
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
 FINE = 4 * INPUT_SIZE  # cells of what a search finds
+AGREE = 0.4  # share of the hair that a closer look finds in a scene which the search must have seen too
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 
@@ -70,13 +71,13 @@ class HairFinder:
             mask = self.search(rgb, windows)
             found = squash(mask, FINE) / np.float32(255)
             seen = found if seen is None else np.maximum(found, cv2.resize(seen, (FINE, FINE)))
-            parts = closer_looks(seen, height, width, below=1)
+            parts, expected = closer_looks(seen, height, width, below=1), to_mask(seen, height, width)
             mask = mask if len(parts) == MOST else within(parts, mask)  # a crowd keeps what the search has seen
         else:
-            mask = to_mask(seen, height, width)
+            mask, expected = to_mask(seen, height, width), None
             parts = closer_looks(seen, height, width)
         for part in parts:
-            self.look(rgb, part, mask)
+            self.look(rgb, part, mask, expected)
         return mask
 
     def search(self, rgb: np.ndarray, windows: Iterable[Part]) -> np.ndarray:
@@ -89,12 +90,23 @@ class HairFinder:
             cv2.max(mask[box], found, mask[box])
         return mask
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
-        """Look at a part of a picture (H, W, 3) uint8 and lay what is found into its mask (H, W) uint8, in place."""
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, expected: np.ndarray | None = None) -> None:
+        """Look at a part of a picture (H, W, 3) uint8 and lay what is found into its mask (H, W) uint8, in place.
+
+        `expected`: what was seen from farther away before, (H, W) uint8; where hair is found that hardly was hair,
+        it is none: what is hair from every distance is seldom anything else.
+        """
         box = part.slices
         found = to_mask(self.probability(rgb[box]), part.bottom - part.top, part.right - part.left)
+        if expected is not None and not agrees(found > 127, expected[box] > 255 * HAIR):
+            found[:] = 0
         weight = fading(part, *mask.shape)
         mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
+
+
+def agrees(hair: np.ndarray, before: np.ndarray) -> bool:
+    """Whether most of the hair that a look found was hair before; both (h, w) bool."""
+    return np.count_nonzero(hair & before) >= AGREE * np.count_nonzero(hair)
 
 
 def within(parts: Iterable[Part], mask: np.ndarray) -> np.ndarray:
