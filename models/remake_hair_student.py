@@ -12,7 +12,7 @@ replace the shipped weights by itself.
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +87,7 @@ def of_scene(rgb: np.ndarray, drawn: np.ndarray, student: HairProbability) -> np
     height, width = drawn.shape
     label, overlaps = drawn.copy(), []
     for head in joined([in_pixels(box, (1.0, 1.0)) for box in boxes_of_hair(drawn / np.float32(255))]):
-        near, far = (square_around(head, height, width, room) for room in (0.4, 0.9))
+        near, far = square_around(head, height, width), square_around(head, height, width, room=0.9)
         sights = [seen(rgb[part.slices], [student]) for part in (near, far)]
         sights[1] = sights[1][inside(near, far).slices]
         found = mean(*sights)
@@ -105,12 +105,12 @@ def inside(part: Part, outer: Part) -> Part:
 
 
 @torch.inference_mode()
-def seen(rgb: np.ndarray, students: Iterable[HairProbability]) -> np.ndarray:
+def seen(rgb: np.ndarray, students: Sequence[HairProbability]) -> np.ndarray:
     """What students see in a picture (H, W, 3) and in its mirror image, the mean: (H, W) uint8."""
     small = torch.from_numpy(squash(rgb))
     both = torch.stack([small, small.flip(1)])
     with torch.autocast("cpu", torch.bfloat16):
-        plain, mirrored = (sum(student(both).float() for student in students) / len(list(students))).numpy()
+        plain, mirrored = (sum(student(both).float() for student in students) / len(students)).numpy()
     return to_mask((plain + mirrored[:, ::-1]) / 2, *rgb.shape[:2])
 
 

@@ -80,13 +80,17 @@ class HairFinder:
             self.look(rgb, part, mask, expected)
         return mask
 
+    def seen_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
+        """Soft hair mask (h, w) uint8 of a part of a picture (H, W, 3) uint8, by one look at it."""
+        return to_mask(self.probability(rgb[part.slices]), part.bottom - part.top, part.right - part.left)
+
     def search(self, rgb: np.ndarray, windows: Iterable[Part]) -> np.ndarray:
         """Looks at parts that cover the picture (H, W, 3) -> soft hair mask (H, W) uint8; where they overlap, the
         most that one of them sees."""
         mask = np.zeros(rgb.shape[:2], np.uint8)
         for part in windows:
             box = part.slices
-            found = to_mask(self.probability(rgb[box]), part.bottom - part.top, part.right - part.left)
+            found = self.seen_in(rgb, part)
             cv2.max(mask[box], found, mask[box])
         return mask
 
@@ -97,7 +101,7 @@ class HairFinder:
         it is none: what is hair from every distance is seldom anything else.
         """
         box = part.slices
-        found = to_mask(self.probability(rgb[box]), part.bottom - part.top, part.right - part.left)
+        found = self.seen_in(rgb, part)
         if expected is not None and not agrees(found > 127, expected[box] > 255 * HAIR):
             found[:] = 0
         weight = fading(part, *mask.shape)
