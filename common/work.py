@@ -8,9 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import FrameType
 from typing import TypeVar
 
 from common.pictures import PictureError, read_picture
@@ -20,6 +21,7 @@ from common.table import FAILED, BatchError, Row, Table, same
 Item = TypeVar("Item")
 EPOCH = datetime(1970, 1, 1)
 NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
+LOOK_UP = 0.1  # seconds after which it is seen that the run shall end
 
 
 def stamp(path: str | os.PathLike) -> str:
@@ -165,15 +167,17 @@ def work_through(
         tally.statuses.update(str(row["status"]) for row in rows)
         advance(1)
 
-    with _sigterm_interrupts(), ThreadPoolExecutor(workers) as pool, progress(len(items)) as advance:
+    with _interruptions_wait() as stop_if_asked, ThreadPoolExecutor(workers) as pool, progress(len(items)) as advance:
         flying: dict[Future, Item] = {}
         try:
             for item in items:
                 flying[pool.submit(work, item)] = item
-                if len(flying) >= 2 * workers:
+                while len(flying) >= 2 * workers:
                     _land(flying, note)
+                    stop_if_asked()
             while flying:
                 _land(flying, note)
+                stop_if_asked()
         except BaseException:
             for future in [future for future in flying if future.cancel()]:
                 del flying[future]
@@ -184,8 +188,8 @@ def work_through(
 
 
 def _land(flying: dict[Future, Item], note: Callable[[Item, Future], None]) -> None:
-    """Wait for one at least, and note what has come."""
-    for future in wait(flying, return_when=FIRST_COMPLETED).done:
+    """Wait a moment, and note what has come."""
+    for future in wait(flying, LOOK_UP, FIRST_COMPLETED).done:
         note(flying.pop(future), future)
 
 
@@ -210,13 +214,31 @@ def complaint(error: Exception, name: str) -> str:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM, with which machines are shut down, counts as Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _interruptions_wait() -> Iterator[Callable[[], None]]:
+    """Ctrl-C, and SIGTERM, with which machines are shut down, wait until the function that comes is called: it raises
+    KeyboardInterrupt then, and no row is lost half way. A second one does what it did before."""
+    interrupted = False
+
+    def wait_for_it(sign: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(sign, before[sign])
+        with suppress(KeyboardInterrupt):
+            before[sign](sign, frame)
+
+    def stop_if_asked() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    before: dict[int, Callable] = {}
+    if threading.current_thread() is threading.main_thread():
+        before[signal.SIGTERM] = signal.default_int_handler
+        if callable(handler := signal.getsignal(signal.SIGINT)):
+            before[signal.SIGINT] = handler
+    kept = {sign: signal.signal(sign, wait_for_it) for sign in before}
     try:
-        yield
+        yield stop_if_asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for sign, handler in kept.items():
+            if sign == signal.SIGTERM or signal.getsignal(sign) is wait_for_it:
+                signal.signal(sign, handler)

@@ -284,6 +284,27 @@ def test_an_interruption_leaves_a_right_table(tmp_path, sign):
     assert sorted(os.listdir(tmp_path)) == ["log", "t.csv"]
 
 
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_while_a_row_is_noted_waits(tmp_path, monkeypatch, sign):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # however these tests were started
+    done, add = [], Table.add
+
+    def add_interrupted(table, row):
+        monkeypatch.setattr(Table, "add", add)
+        signal.raise_signal(sign)
+        add(table, row)
+
+    def work(name):
+        done.append(name)
+        return row(name)
+
+    monkeypatch.setattr(Table, "add", add_interrupted)
+    with Table(tmp_path / "t.csv", COLUMNS, "image") as table, pytest.raises(KeyboardInterrupt):
+        run(table, [f"{n:03}" for n in range(100)], work)
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+    assert sorted(done) == [r["image"] for r in read_csv(table.path)] and len(done) < 100
+
+
 def test_starting_is_quick():
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); import common.work, common.weights, common.device; "
