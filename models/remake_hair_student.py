@@ -5,14 +5,15 @@
 
 HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`; START is the
 weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
-they see in the training pictures: the labels are the mean of that and of the drawn masks. Interrupted, it goes on where
-it was. The result is `DIR/hair_student.safetensors`, the mean of START and of the last epoch's weights; it does not
-replace the shipped weights by itself.
+they see in the training pictures: the labels are the mean of that and of the drawn masks. Parts of scenes in which
+START sees hair where nobody is are trained on too. Interrupted, it goes on where it was. The result is
+`DIR/hair_student.safetensors`, the mean of START and of the last epoch's weights; it does not replace the shipped
+weights by itself.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,22 +22,28 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
+from PIL import Image  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from common.files import replacing  # noqa: E402
 from common.pictures import write_mask  # noqa: E402
-from segmentation.finding.heads_in_scene import Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
+from segmentation.finding.hair_finder import HairFinder  # noqa: E402
+from segmentation.finding.heads_in_scene import HAIR, Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
 from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
 from segmentation.student.frame import resize, squash, to_mask  # noqa: E402
-from segmentation.student.network import HairProbability, load_student, save_student  # noqa: E402
+from segmentation.student.network import load_student, save_student  # noqa: E402
 from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
 from segmentation.training.scenes import is_scene  # noqa: E402
 from segmentation.training.state import STATE  # noqa: E402
 
-SETTINGS = "--preset strong --upsampling bilinear --learning-rate 1e-3 --ema 0.998 --batch-size 8 --composed 0.25"
+SETTINGS = "--preset strong --upsampling bilinear --learning-rate 7e-4 --ema 0.998 --batch-size 8 --composed 0.25"
 EPOCHS = 7
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
+LOWER = 0.45  # share of a scene's height, from below, in which there is nobody where no hair is drawn
+TRIES = 16  # parts of it that are looked at
+SMALLEST = 60  # pixels, of their sides
+SEEN = 0.003  # share of a part that is seen as hair, from which the part is trained on
 
 
 def main() -> int:
@@ -47,12 +54,13 @@ def main() -> int:
     parser.add_argument("portraits", type=Path, metavar="PORTRAITS")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade", metavar="DIR")
     options = parser.parse_args()
-    looks = [HairProbability(load_student(path)).eval() for path in (options.start, options.portraits)]
-    labels = {part: options.output / "labels" / part for part in ("train", "scenes_train")}
-    for part, folder in labels.items():
-        soften(find_pairs(options.masks / part)[0], looks, folder)
-    scenes = str(labels["scenes_train"])
-    data = [str(labels["train"]), scenes, scenes]  # seen twice an epoch, each time cut in another way
+    looks = [HairFinder(path) for path in (options.start, options.portraits)]
+    labels = {part: options.output / "labels" / part for part in ("train", "scenes_train", "nobody")}
+    for part in ("train", "scenes_train"):
+        soften(find_pairs(options.masks / part)[0], looks, labels[part])
+    collect_mistaken(find_pairs(options.masks / "scenes_train")[0], looks[0], labels["nobody"])
+    scenes = str(labels["scenes_train"])  # seen twice an epoch, each time cut in another way
+    data = [str(labels["train"]), scenes, scenes, str(labels["nobody"])]
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
     run = options.output / "run"
     where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
@@ -62,7 +70,7 @@ def main() -> int:
     return code
 
 
-def soften(pairs: list[Pair], students: list[HairProbability], folder: Path) -> None:
+def soften(pairs: list[Pair], students: list[HairFinder], folder: Path) -> None:
     """Write a label for each pair, and `labels.csv`: the drawn mask and what the students see, half and half.
 
     In a scene the first student looks at each drawn head, and its word counts only where it agrees with the drawn mask:
@@ -82,7 +90,7 @@ def soften(pairs: list[Pair], students: list[HairProbability], folder: Path) -> 
     print(f"{folder}: {len(rows)} labels, {len(pairs) - len(rows)} left out", flush=True)
 
 
-def of_scene(rgb: np.ndarray, drawn: np.ndarray, student: HairProbability) -> np.ndarray | None:
+def of_scene(rgb: np.ndarray, drawn: np.ndarray, student: HairFinder) -> np.ndarray | None:
     """The label (H, W) uint8 of a scene, None where its mask is taken for wrong."""
     height, width = drawn.shape
     label, overlaps = drawn.copy(), []
@@ -104,14 +112,47 @@ def inside(part: Part, outer: Part) -> Part:
     return Part(part.top - top, part.left - left, part.bottom - top, part.right - left)
 
 
-@torch.inference_mode()
-def seen(rgb: np.ndarray, students: Sequence[HairProbability]) -> np.ndarray:
+def seen(rgb: np.ndarray, students: Sequence[HairFinder]) -> np.ndarray:
     """What students see in a picture (H, W, 3) and in its mirror image, the mean: (H, W) uint8."""
-    small = torch.from_numpy(squash(rgb))
-    both = torch.stack([small, small.flip(1)])
-    with torch.autocast("cpu", torch.bfloat16):
-        plain, mirrored = (sum(student(both).float() for student in students) / len(students)).numpy()
+    small = squash(rgb)
+    both = np.stack([small, small[:, ::-1]])
+    plain, mirrored = sum(student.engine(both) for student in students) / len(students)
     return to_mask((plain + mirrored[:, ::-1]) / 2, *rgb.shape[:2])
+
+
+def collect_mistaken(pairs: list[Pair], student: HairFinder, folder: Path) -> None:
+    """Write the parts of scenes in which the student sees hair where nobody is, at any size, with labels without hair,
+    and `labels.csv`."""
+    if (folder / "labels.csv").is_file():
+        return
+    rng, rows = np.random.default_rng(0), []
+    for pair in tqdm(pairs, "hair where nobody is"):
+        rgb, drawn = read_pair(pair)
+        top = round(len(rgb) * (1 - LOWER))
+        if drawn[top:].max() > 0:
+            continue
+        for part in parts_of(rgb[top:], rng):
+            if (student.probability(part) > HAIR).mean() > SEEN:
+                name = f"{pair.name}_{len(rows)}.png"
+                image = folder / "images" / name
+                image.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(part).save(image)
+                write_mask(folder / name, np.zeros(part.shape[:2], np.uint8))
+                rows.append(dict(image=str(image.resolve()), label=name, status="ok"))
+    with replacing(folder / "labels.csv") as path:
+        pd.DataFrame(rows).to_csv(path, index=False)
+    print(f"{folder}: {len(rows)} parts", flush=True)
+
+
+def parts_of(rgb: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Parts (h, w, 3) of a picture at any place, from small ones to all of its height."""
+    height, width = rgb.shape[:2]
+    for _ in range(TRIES):
+        side = np.exp(rng.uniform(np.log(SMALLEST), np.log(min(height, width))))
+        aspect = np.exp(rng.uniform(-0.3, 0.3))
+        down, across = min(height, round(side * aspect)), min(width, round(side / aspect))
+        top, left = rng.integers(0, height - down + 1), rng.integers(0, width - across + 1)
+        yield rgb[top : top + down, left : left + across]
 
 
 def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:

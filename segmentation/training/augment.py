@@ -7,6 +7,7 @@ import numpy as np
 
 from segmentation.student.frame import resize, squash
 from segmentation.training import scenes
+from segmentation.training.textures import nothing
 
 # Larger sources are shrunk (antialiased) to this multiple of the training size before they are warped.
 WARP_MARGIN = 1.3
@@ -30,7 +31,8 @@ def augment(
     side = round(size * WARP_MARGIN)
     label = resize(label, *rgb.shape[:2])
     if others:
-        rgb, label = scenes.compose((rgb, label), [scenes.head_of(other, rng) for other in others], side, rng)
+        ground = (rgb, label) if rng.random() > 0.15 else (nothing(side, rng), np.zeros((side, side), np.uint8))
+        rgb, label = scenes.compose(ground, [scenes.head_of(other, rng) for other in others], side, rng)
     elif scenes.is_scene(label):
         rgb, label = (squash(image, side) for image in scenes.cut_scene(rgb, label, rng))
     else:
@@ -43,7 +45,7 @@ def augment(
 
 def change_portrait(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> scenes.Sample:
     """Now and then what portraits lack: no hair, heads far away, other hair colours."""
-    if rng.random() < 0.06:
+    if rng.random() < 0.08:
         return without_hair(rgb, label, rng)
     if rng.random() < 0.1:
         return far_away(rgb, label, rng)
@@ -70,18 +72,17 @@ def warp(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Generator
 
 
 def without_hair(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A part of the picture that has no hair, or a bare wall: portraits alone would teach that hair is everywhere."""
+    """A part of the picture that has no hair, or a picture of nothing: portraits alone would teach that hair is
+    everywhere."""
     side = rgb.shape[0]
-    nothing = np.zeros_like(label)
-    for _ in range(16):
+    empty = np.zeros_like(label)
+    for _ in range(rng.integers(0, 2) * 16):
         height, width = rng.integers(side // 8, side // 2, 2)
         top, left = rng.integers(0, side - height), rng.integers(0, side - width)
         box = np.s_[top : top + height, left : left + width]
-        if label[box].max() < 13:
-            return squash(rgb[box], side), nothing
-    corners = rng.uniform(0, 255, 3) + rng.normal(0, rng.uniform(0, 40), (2, 2, 3))
-    wall = cv2.resize(corners, (side, side)) + rng.normal(0, rng.uniform(0, 8), (side, side, 3))
-    return np.clip(wall, 0, 255).astype(np.uint8), nothing
+        if label[box].max() < scenes.NO_HAIR:
+            return squash(rgb[box], side), empty
+    return nothing(side, rng), empty
 
 
 def far_away(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
