@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.pictures import read_picture
-from segmentation.finding.hair_finder import HairFinder, fading
+from segmentation.finding.hair_finder import HairFinder, fading, is_head
 from segmentation.finding.heads_in_scene import LONGER, MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import to_mask
 from segmentation.training.metrics import measure
@@ -57,7 +57,7 @@ def test_a_head_that_one_look_overlooks_is_found_by_a_search(finder):
 def test_portraits_are_not_searched_and_scenes_are():
     assert not is_far_away(probability_of((40, 40, 150, 150)), 1000, 1000)
     assert is_far_away(probability_of((60, 60, 30, 30)), 1000, 1000) and is_far_away(probability_of(), 1000, 1000)
-    assert not is_far_away(probability_of(), 300, 300), "nearer looks would show no more"
+    assert not is_far_away(probability_of(), 200, 200), "nearer looks would show no more"
 
 
 def test_in_a_row_of_eight_every_head_is_found(finder):
@@ -105,14 +105,17 @@ def test_a_small_head_beside_a_large_one_gets_its_own_look():
     assert large.right > 122 * 900 / 224 and small.size < large.size / 2
 
 
-@pytest.mark.parametrize("height, width", [(600, 600), (400, 600), (900, 1600), (1999, 1000)])
-def test_tiles_cover_a_picture_overlap_and_are_not_long(height, width):
+@pytest.mark.parametrize(
+    "height, width, count", [(600, 600, 4), (400, 600, 4), (400, 700, 6), (900, 1600, 12), (1999, 1000, 12)]
+)
+def test_tiles_cover_a_picture_overlap_and_are_not_long(height, width, count):
     seen = np.zeros((height, width), int)
     for tile in tiles(height, width):
         seen[tile.slices] += 1
         down, across = tile.bottom - tile.top, tile.right - tile.left
         assert max(down, across) <= 1.02 * LONGER * min(down, across)
-    assert seen.min() == 1 and seen[height // 2].max() > 1 and len(tiles(height, width)) <= 8
+    assert seen.min() == 1 and seen[height // 2].max() > 1
+    assert len(tiles(height, width)) == count
 
 
 @pytest.mark.parametrize("height, width", [(500, 700), (300, 2400), (3000, 200), (100, 201)])
@@ -130,12 +133,37 @@ def test_a_look_gives_way_towards_what_was_seen_around_it_but_not_at_the_picture
     assert (np.diff(weight[25, :25]) >= 0).all() and cv2.minMaxLoc(weight)[1] == 1
 
 
-def test_hair_that_only_a_closer_look_has_seen_is_none(finder):
+def test_what_no_other_look_has_seen_is_no_hair(finder):
     rgb = read_picture(SAMPLE).rgb8[:230, 100:330]
-    whole = Part(0, 0, *rgb.shape[:2])
-    alone, denied = np.zeros(rgb.shape[:2], np.uint8), np.zeros(rgb.shape[:2], np.uint8)
+    whole, nothing = Part(0, 0, *rgb.shape[:2]), np.zeros(rgb.shape[:2], np.uint8)
+    alone, denied = nothing.copy(), nothing.copy()
     finder.look(rgb, whole, alone)
-    finder.look(rgb, whole, denied, np.zeros_like(alone))
+    finder.look(rgb, whole, denied, (nothing, nothing))
     assert alone.max() > 200 and denied.max() == 0
-    finder.look(rgb, whole, denied, alone)
+    finder.look(rgb, whole, denied, (alone, nothing))
     assert (denied == alone).all()
+
+
+def test_a_head_is_seen_without_much_doubt_or_from_afar_too():
+    nothing = np.zeros((50, 50), np.uint8)
+    sure, doubtful = nothing.copy(), nothing.copy()
+    sure[:20], doubtful[:20] = 240, 190
+    assert is_head(sure, sure, nothing) and not is_head(doubtful, doubtful, nothing)
+    assert is_head(doubtful, doubtful, sure) and not is_head(sure, nothing, nothing)
+    assert not is_head(nothing, sure, sure), "where no hair is found there is no head"
+
+
+def test_a_small_head_between_large_ones_is_no_part_of_them():
+    one_row = [(10, 100, 60, 40), (72, 60, 60, 60), (20, 60, 8, 8)]  # the third inside the first two's common box
+    looks = closer_looks(probability_of(*one_row), 900, 900)
+    assert any(look.size < 100 and look.left < 80 < 112 < look.right for look in looks)
+
+
+def test_small_heads_in_a_long_picture_are_searched_for(finder):
+    scene, wanted = in_a_scene(finder, 700)
+    long, hair = np.full((1000, 2600, 3), (150, 170, 190), np.uint8), np.zeros((1000, 2600), np.uint8)
+    small, small_hair = (
+        cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for image in (scene, wanted)
+    )
+    long[500:850, 1300:1750], hair[500:850, 1300:1750] = small, small_hair
+    assert measure(finder.mask(long), hair)["iou"] > 0.8

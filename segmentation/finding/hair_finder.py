@@ -15,12 +15,14 @@ from common.device import choose_device
 from common.weights import WeightsError
 from segmentation.finding.engines import openvino_engine, torch_engine
 from segmentation.finding.export import exported
-from segmentation.finding.heads_in_scene import HAIR, MOST, Part, closer_looks, is_far_away, pieces, tiles
+from segmentation.finding.heads_in_scene import HAIR, MOST, Part, belongs, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import INPUT_SIZE, squash, to_mask
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
 FINE = 4 * INPUT_SIZE  # cells of what a search finds
-AGREE = 0.4  # share of the hair that a closer look finds in a scene which the search must have seen too
+LARGE = 0.6  # share of a scene's short side, of the look at a head that the search need not look for
+AGREE = 0.2  # share of the hair that a closer look finds in a scene which the search must have seen too
+SURE, AFAR = 0.82, 0.25  # how sure such a look is at least, and how much of what was seen from farthest away helps it
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 
@@ -59,25 +61,39 @@ class HairFinder:
     def mask(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255.
 
-        The whole picture is looked at first; where heads are small in it, or nobody is seen, it is searched in tiles,
-        a long one in pieces; then each head that is small in it gets a look of its own.
+        The whole picture is looked at first, a long one in pieces; where heads are small in it, or nobody is seen, it
+        is searched in tiles; then each head that is small in it gets a look of its own.
         """
         height, width = rgb.shape[:2]
-        windows, seen = pieces(Part(0, 0, height, width)), None
-        if len(windows) == 1:
-            seen = self.probability(rgb)
-            windows = tiles(height, width) if is_far_away(seen, height, width) else []
-        if windows:
+        windows = pieces(Part(0, 0, height, width))
+        if len(windows) > 1:
             mask = self.search(rgb, windows)
-            found = squash(mask, FINE) / np.float32(255)
-            seen = found if seen is None else np.maximum(found, cv2.resize(seen, (FINE, FINE)))
-            parts, expected = closer_looks(seen, height, width, below=1), to_mask(seen, height, width)
-            mask = mask if len(parts) == MOST else within(parts, mask)  # a crowd keeps what the search has seen
-        else:
-            mask, expected = to_mask(seen, height, width), None
-            parts = closer_looks(seen, height, width)
-        for part in parts:
-            self.look(rgb, part, mask, expected)
+            return self.in_scene(rgb, mask, is_far_away(in_cells(mask), height, width))
+        probability = self.probability(rgb)
+        mask = to_mask(probability, height, width)
+        if is_far_away(probability, height, width):
+            return self.in_scene(rgb, mask, True)
+        for part in closer_looks(probability, height, width):
+            self.look(rgb, part, mask)
+        return mask
+
+    def in_scene(self, rgb: np.ndarray, afar: np.ndarray, nearer: bool) -> np.ndarray:
+        """As `mask`, of a picture with several or small heads, of which `afar` (H, W) uint8 is seen already; `nearer`:
+        whether a search may show more."""
+        height, width = afar.shape
+        looks = closer_looks(in_cells(afar), height, width, below=1)
+        large = [part for part in looks if part.size >= LARGE * min(height, width)]
+        found = self.search(rgb, tiles(height, width)) if nearer else afar
+        before = cv2.max(found, afar)
+        looks = closer_looks(in_cells(before), height, width, below=1)
+        small = [part for part in looks if not any(belongs(part, head) for head in large)]
+        mask = found.copy() if len(looks) == MOST else within(small, found)  # a crowd keeps what the search has seen
+        for part in large:
+            mask[part.slices] = afar[part.slices]
+        for part in large:
+            self.look(rgb, part, mask, (afar, afar))
+        for part in small:
+            self.look(rgb, part, mask, (before, afar))
         return mask
 
     def seen_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
@@ -94,23 +110,34 @@ class HairFinder:
             cv2.max(mask[box], found, mask[box])
         return mask
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, expected: np.ndarray | None = None) -> None:
+    def look(
+        self, rgb: np.ndarray, part: Part, mask: np.ndarray, before: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> None:
         """Look at a part of a picture (H, W, 3) uint8 and lay what is found into its mask (H, W) uint8, in place.
 
-        `expected`: what was seen from farther away before, (H, W) uint8; where hair is found that hardly was hair,
-        it is none: what is hair from every distance is seldom anything else.
+        `before`: what was seen of a scene from farther away, in all and from farthest away, (H, W) uint8 each; what
+        is no head from there too is no hair.
         """
         box = part.slices
         found = self.seen_in(rgb, part)
-        if expected is not None and not agrees(found > 127, expected[box] > 255 * HAIR):
+        if before is not None and not is_head(found, *(seen[box] for seen in before)):
             found[:] = 0
         weight = fading(part, *mask.shape)
         mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
 
 
-def agrees(hair: np.ndarray, before: np.ndarray) -> bool:
-    """Whether most of the hair that a look found was hair before; both (h, w) bool."""
-    return np.count_nonzero(hair & before) >= AGREE * np.count_nonzero(hair)
+def in_cells(mask: np.ndarray) -> np.ndarray:
+    """Probability (FINE, FINE) float32 of a mask (H, W) uint8."""
+    return squash(mask, FINE) / np.float32(255)
+
+
+def is_head(found: np.ndarray, before: np.ndarray, afar: np.ndarray) -> bool:
+    """Whether what a look at a part of a scene takes for hair is that of a head: most other things are taken for it
+    with more doubt, and from one distance only. All (h, w) uint8: the look, all before it, the one from farthest."""
+    hair = found > 127
+    count = np.count_nonzero(hair)
+    agreed = np.count_nonzero(hair & (before > 255 * HAIR))
+    return count > 0 and agreed >= AGREE * count and found[hair].mean() + AFAR * afar[hair].mean() >= 255 * SURE
 
 
 def within(parts: Iterable[Part], mask: np.ndarray) -> np.ndarray:

@@ -1,22 +1,26 @@
 """Where to look for hair: the whole picture, in parts where it is long or heads are small in it, then each head."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from segmentation.student.frame import INPUT_SIZE
+
 LONGEST = 2.0  # long side / short side from which a picture is looked at in pieces: squashed heads are strange
 PIECE = 1.4  # of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
 HAIR = 0.4  # probability from which a place is worth a closer look; a doubtful one is decided by that look
-SPECK, LEAST = 0.02, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
+SPECK, LEAST = 0.005, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
 GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong to one head
 NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it whole and is no larger serves it too
 ROOM = 0.4  # of the hair's height or width that a closer look sees around it
 CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
 FAR = 0.6  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
 OVERLAP, LONGER = 0.28, 1.55  # of the tiles of a search: share of their sides; long side / short side at most
+DENSE = 672  # pixels of a short side, from which three tiles along it show more than two
+OWN = 0.5  # of the size of a look that it lies in, from which a look is at the same head
 MOST = 8  # closer looks, the largest heads first
 
 
@@ -60,24 +64,30 @@ def is_far_away(probability: np.ndarray, height: int, width: int) -> bool:
     """Whether heads as large as the largest one, in a picture (height, width), are so small that others may have been
     overlooked, or nobody is seen, and nearer looks would show more."""
     sizes = [max(across, down) for _, _, across, down in boxes_of_hair(probability)]
-    return max(sizes, default=0) < FAR * len(probability) and min(height, width) > 1.5 * len(probability)
+    return max(sizes, default=0) < FAR * len(probability) and min(height, width) > INPUT_SIZE
 
 
 def tiles(height: int, width: int) -> list[Part]:
-    """Parts that cover a picture and overlap, two along its short side."""
+    """Parts that cover a picture and overlap, two along its short side, three where that is long."""
+    short, count = min(height, width), 2 + (min(height, width) >= DENSE)
     return [
         Part(top, left, top + down, left + across)
-        for top, down in along(height, min(height, width))
-        for left, across in along(width, min(height, width))
+        for top, down in along(height, short, count)
+        for left, across in along(width, short, count)
     ]
 
 
-def along(length: int, short: int) -> list[tuple[int, int]]:
-    """Start and extent of the tiles along a side of a picture whose short side is `short`."""
-    count = 2
-    while (extent := length / (count - OVERLAP * (count - 1))) > LONGER * short / (2 - OVERLAP):
+def along(length: int, short: int, count: int) -> list[tuple[int, int]]:
+    """Start and extent of the tiles along a side of a picture, whose short side has `count`."""
+    longest = LONGER * extent_of(short, count)
+    while (extent := extent_of(length, count)) > longest:
         count += 1
     return [(round(start), round(extent)) for start in np.linspace(0, length - round(extent), count)]
+
+
+def extent_of(length: int, count: int) -> float:
+    """Of each of `count` tiles that cover a length and overlap."""
+    return length / (count - OVERLAP * (count - 1))
 
 
 def closer_looks(probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW) -> list[Part]:
@@ -108,6 +118,13 @@ def serves(other: Part, head: Part, look: Part) -> bool:
     return inside and other.right >= head.right and other.size <= NEAR_ENOUGH * look.size
 
 
+def belongs(look: Part, other: Part) -> bool:
+    """Whether a look in the middle of another is at a piece of the same head, since it is not much smaller."""
+    down, across = (look.top + look.bottom) / 2, (look.left + look.right) / 2
+    inside = other.top <= down < other.bottom and other.left <= across < other.right
+    return inside and look.size > OWN * other.size
+
+
 def boxes_of_hair(probability: np.ndarray) -> Iterator[np.ndarray]:
     """left, top, width, height of each piece of hair that is no speck, in cells."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(probability > HAIR))
@@ -124,16 +141,18 @@ def in_pixels(box: np.ndarray, scale: tuple[float, float]) -> Part:
     return Part(int(top * down), int(left * across), *(int(end) for end in ends))
 
 
-def joined(heads: list[Part]) -> list[Part]:
+def joined(pieces_of_hair: Iterable[Part]) -> list[Part]:
     """Pieces of hair that lie near each other, as one: a face often parts hair."""
-    heads = sorted(heads, key=lambda head: -head.size)
-    for index, one in enumerate(heads):
-        for other in heads[index + 1 :]:
-            if gap(one, other) <= GAP * other.size:
-                rest = [head for head in heads if head is not one and head is not other]
-                both = Part(*map(min, one[:2], other[:2]), *map(max, one[2:], other[2:]))
-                return joined([both, *rest])
-    return heads
+    heads: list[list[Part]] = []
+    for one in pieces_of_hair:
+        near = [head for head in heads if any(gap(one, other) <= GAP * min(one.size, other.size) for other in head)]
+        heads = [head for head in heads if head not in near] + [[one, *(piece for head in near for piece in head)]]
+    return [around(np.array(head)) for head in heads]
+
+
+def around(parts: np.ndarray) -> Part:
+    """The rectangle round parts (N, 4)."""
+    return Part(*parts[:, :2].min(axis=0).tolist(), *parts[:, 2:].max(axis=0).tolist())
 
 
 def gap(one: Part, other: Part) -> int:
