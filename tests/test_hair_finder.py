@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from common.pictures import read_picture
-from segmentation.finding.hair_finder import HairFinder, fading, is_head
+from segmentation.finding.hair_finder import HairFinder, fading, is_doubtful, is_head
 from segmentation.finding.heads_in_scene import LONGER, MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import to_mask
 from segmentation.training.metrics import measure
+from segmentation.training.textures import nothing
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "astronaut.jpg"
 
@@ -167,3 +168,40 @@ def test_small_heads_in_a_long_picture_are_searched_for(finder):
     )
     long[500:850, 1300:1750], hair[500:850, 1300:1750] = small, small_hair
     assert measure(finder.mask(long), hair)["iou"] > 0.8
+
+
+def finder_that(sees) -> HairFinder:
+    """One whose network is a function, (224, 224, 3) uint8 -> (224, 224) bool."""
+    finder = HairFinder.__new__(HairFinder)
+    finder.engine = lambda pictures: np.stack([np.float32(0.8) * sees(picture) for picture in pictures])
+    return finder
+
+
+def red(picture: np.ndarray) -> np.ndarray:
+    return picture[..., 0] > 127
+
+
+def red_above(picture: np.ndarray) -> np.ndarray:
+    """Red where most of it is above, as hair is in an upright head."""
+    rows = np.nonzero(red(picture))[0]
+    return red(picture) & (rows.size > 0 and np.median(rows) < 112)
+
+
+def test_doubtful_hair_is_looked_at_again_and_stays_where_it_is_hair_upright_alone():
+    rgb = np.zeros((300, 300, 3), np.uint8)
+    rgb[40:140, 30:270, 0] = 255
+    assert finder_that(red_above).mask(rgb)[90, 150] > 190, "seen in the mirror, nearer and farther"
+    assert finder_that(red).mask(rgb).max() == 0, "seen upside down too"
+    fleeting = finder_that(lambda picture: red_above(picture) & (np.count_nonzero(red(picture)) > 17_000))
+    assert fleeting.mask(rgb).max() == 0, "not from farther away"
+
+
+def test_only_much_and_unsure_hair_is_doubtful():
+    assert is_doubtful(0.8 * probability_of((10, 10, 100, 100)))
+    assert not is_doubtful(0.95 * probability_of((10, 10, 100, 100)))
+    assert not is_doubtful(0.8 * probability_of((10, 10, 5, 5))) and not is_doubtful(probability_of())
+
+
+def test_pictures_of_nothing_are_hardly_ever_dyed(finder):
+    pictures = [nothing(300, np.random.default_rng(seed)) for seed in range(30)]
+    assert sum((finder.mask(rgb) > 127).mean() > 0.001 for rgb in pictures) <= 1

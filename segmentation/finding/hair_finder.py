@@ -23,6 +23,9 @@ FINE = 4 * INPUT_SIZE  # cells of what a search finds
 LARGE = 0.6  # share of a scene's short side, of the look at a head that the search need not look for
 AGREE = 0.2  # share of the hair that a closer look finds in a scene which the search must have seen too
 SURE, AFAR = 0.82, 0.25  # how sure such a look is at least, and how much of what was seen from farthest away helps it
+SOME, DOUBT = 0.005, 0.86  # share of a picture, mean probability: more hair, seen with less, is looked at again
+MARGIN = 28  # cells that are left out, or added, where it is looked at from nearer, or from farther away
+AGAIN = 0.32  # least overlap with what is seen then, less that with what is seen upside down
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 
@@ -70,6 +73,8 @@ class HairFinder:
             mask = self.search(rgb, windows)
             return self.in_scene(rgb, mask, is_far_away(in_cells(mask), height, width))
         probability = self.probability(rgb)
+        if is_doubtful(probability) and not self.is_seen_again(rgb, probability):
+            probability = np.zeros_like(probability)
         mask = to_mask(probability, height, width)
         if is_far_away(probability, height, width):
             return self.in_scene(rgb, mask, True)
@@ -95,6 +100,20 @@ class HairFinder:
         for part in small:
             self.look(rgb, part, mask, (before, afar))
         return mask
+
+    def is_seen_again(self, rgb: np.ndarray, probability: np.ndarray) -> bool:
+        """Whether the hair that one look saw in a picture (H, W, 3) is there too in the mirror, from nearer and from
+        farther away, and not upside down, as it is with heads and seldom with anything else."""
+        hair, small, middle = probability > 0.5, squash(rgb), np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        inset = cv2.copyMakeBorder(squash(rgb, INPUT_SIZE - 2 * MARGIN), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
+        views = np.stack([small[:, ::-1], squash(small[middle]), inset, small[::-1, ::-1]])
+        mirrored, near, far, turned = self.engine(views) > 0.5
+        same = (
+            overlap(hair, mirrored[:, ::-1]),
+            overlap(enlarged(hair[middle]), near),
+            overlap(hair, enlarged(far[middle])),
+        )
+        return min(same) - overlap(hair, turned[::-1, ::-1]) >= AGAIN
 
     def seen_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
         """Soft hair mask (h, w) uint8 of a part of a picture (H, W, 3) uint8, by one look at it."""
@@ -124,6 +143,22 @@ class HairFinder:
             found[:] = 0
         weight = fading(part, *mask.shape)
         mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
+
+
+def is_doubtful(probability: np.ndarray) -> bool:
+    """Whether a look saw hair that may be something else; (h, w) float32."""
+    hair = probability > 0.5
+    return bool(hair.mean() >= SOME and probability[hair].mean() < DOUBT)
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """IoU of two masks (h, w) bool."""
+    return np.count_nonzero(one & other) / max(np.count_nonzero(one | other), 1)
+
+
+def enlarged(mask: np.ndarray) -> np.ndarray:
+    """A mask (h, w) bool at the network's size."""
+    return cv2.resize(np.uint8(mask), (INPUT_SIZE, INPUT_SIZE), interpolation=cv2.INTER_NEAREST) > 0
 
 
 def in_cells(mask: np.ndarray) -> np.ndarray:
