@@ -134,17 +134,6 @@ def test_a_look_gives_way_towards_what_was_seen_around_it_but_not_at_the_picture
     assert (np.diff(weight[25, :25]) >= 0).all() and cv2.minMaxLoc(weight)[1] == 1
 
 
-def test_what_no_other_look_has_seen_is_no_hair(finder):
-    rgb = read_picture(SAMPLE).rgb8[:230, 100:330]
-    whole, nothing = Part(0, 0, *rgb.shape[:2]), np.zeros(rgb.shape[:2], np.uint8)
-    alone, denied = nothing.copy(), nothing.copy()
-    finder.look(rgb, whole, alone)
-    finder.look(rgb, whole, denied, (nothing, nothing))
-    assert alone.max() > 200 and denied.max() == 0
-    finder.look(rgb, whole, denied, (alone, nothing))
-    assert (denied == alone).all()
-
-
 def test_a_head_is_seen_without_much_doubt_or_from_afar_too():
     nothing = np.zeros((50, 50), np.uint8)
     sure, doubtful = nothing.copy(), nothing.copy()

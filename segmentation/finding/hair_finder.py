@@ -92,13 +92,13 @@ class HairFinder:
         before = cv2.max(found, afar)
         looks = closer_looks(in_cells(before), height, width, below=1)
         small = [part for part in looks if not any(belongs(part, head) for head in large)]
-        mask = found.copy() if len(looks) == MOST else within(small, found)  # a crowd keeps what the search has seen
-        for part in large:
+        sights = {part: self.seen_in(rgb, part) for part in [*large, *small]}
+        heads = [part for part in sights if is_head(sights[part], before[part.slices], afar[part.slices])]
+        mask = within(heads, found) if len(heads) < MOST else found.copy()  # a crowd keeps what the search has seen
+        for part in set(heads).intersection(large):
             mask[part.slices] = afar[part.slices]
-        for part in large:
-            self.look(rgb, part, mask, (afar, afar))
-        for part in small:
-            self.look(rgb, part, mask, (before, afar))
+        for part in heads:
+            lay_in(sights[part], part, mask)
         return mask
 
     def is_seen_again(self, rgb: np.ndarray, probability: np.ndarray) -> bool:
@@ -129,20 +129,15 @@ class HairFinder:
             cv2.max(mask[box], found, mask[box])
         return mask
 
-    def look(
-        self, rgb: np.ndarray, part: Part, mask: np.ndarray, before: tuple[np.ndarray, np.ndarray] | None = None
-    ) -> None:
-        """Look at a part of a picture (H, W, 3) uint8 and lay what is found into its mask (H, W) uint8, in place.
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
+        """Look at a part of a picture (H, W, 3) uint8 and lay what is found into its mask (H, W) uint8, in place."""
+        lay_in(self.seen_in(rgb, part), part, mask)
 
-        `before`: what was seen of a scene from farther away, in all and from farthest away, (H, W) uint8 each; what
-        is no head from there too is no hair.
-        """
-        box = part.slices
-        found = self.seen_in(rgb, part)
-        if before is not None and not is_head(found, *(seen[box] for seen in before)):
-            found[:] = 0
-        weight = fading(part, *mask.shape)
-        mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
+
+def lay_in(found: np.ndarray, part: Part, mask: np.ndarray) -> None:
+    """Lay the mask of a part, (h, w) uint8, into the picture's, (H, W) uint8, in place, its sides fading."""
+    box, weight = part.slices, fading(part, *mask.shape)
+    mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
 
 
 def is_doubtful(probability: np.ndarray) -> bool:

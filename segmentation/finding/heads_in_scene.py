@@ -69,7 +69,8 @@ def is_far_away(probability: np.ndarray, height: int, width: int) -> bool:
 
 def tiles(height: int, width: int) -> list[Part]:
     """Parts that cover a picture and overlap, two along its short side, three where that is long."""
-    short, count = min(height, width), 2 + (min(height, width) >= DENSE)
+    short = min(height, width)
+    count = 3 if short >= DENSE else 2
     return [
         Part(top, left, top + down, left + across)
         for top, down in along(height, short, count)
