@@ -23,9 +23,9 @@ FINE = 4 * INPUT_SIZE  # cells of what a search finds
 LARGE = 0.6  # share of a scene's short side, of the look at a head that the search need not look for
 AGREE = 0.2  # share of the hair that a closer look finds in a scene which the search must have seen too
 SURE, AFAR = 0.82, 0.25  # how sure such a look is at least, and how much of what was seen from farthest away helps it
-SOME, DOUBT = 0.005, 0.86  # share of a picture, mean probability: more hair, seen with less, is looked at again
+SOME, DOUBT = 0.02, 0.88  # share of a picture, mean probability: more hair, seen with less, is looked at again
 MARGIN = 28  # cells that are left out, or added, where it is looked at from nearer, or from farther away
-AGAIN = 0.32  # least overlap with what is seen then, less that with what is seen upside down
+AGAIN = 0.4  # least overlap with what is seen then, less that with what is seen upside down
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 
@@ -73,9 +73,9 @@ class HairFinder:
             mask = self.search(rgb, windows)
             return self.in_scene(rgb, mask, is_far_away(in_cells(mask), height, width))
         probability = self.probability(rgb)
-        if is_doubtful(probability) and not self.is_seen_again(rgb, probability):
-            probability = np.zeros_like(probability)
         mask = to_mask(probability, height, width)
+        if not self.is_trusted(rgb, mask):
+            probability[:], mask[:] = 0, 0
         if is_far_away(probability, height, width):
             return self.in_scene(rgb, mask, True)
         for part in closer_looks(probability, height, width):
@@ -101,10 +101,14 @@ class HairFinder:
             lay_in(sights[part], part, mask)
         return mask
 
-    def is_seen_again(self, rgb: np.ndarray, probability: np.ndarray) -> bool:
-        """Whether the hair that one look saw in a picture (H, W, 3) is there too in the mirror, from nearer and from
-        farther away, and not upside down, as it is with heads and seldom with anything else."""
-        hair, small, middle = probability > 0.5, squash(rgb), np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    def is_trusted(self, rgb: np.ndarray, mask: np.ndarray) -> bool:
+        """Whether what one look saw in a picture (H, W, 3) may be hair, mask (H, W) uint8: it is sure of it, or the
+        same is seen in the mirror, from nearer and from farther away, and not upside down, as it is with heads and
+        seldom with anything else."""
+        sure = mask[mask > 127]
+        if sure.size < SOME * mask.size or sure.mean() >= 255 * DOUBT:
+            return True
+        hair, small, middle = squash(mask) > 127, squash(rgb), np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
         inset = cv2.copyMakeBorder(squash(rgb, INPUT_SIZE - 2 * MARGIN), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
         views = np.stack([small[:, ::-1], squash(small[middle]), inset, small[::-1, ::-1]])
         mirrored, near, far, turned = self.engine(views) > 0.5
@@ -138,12 +142,6 @@ def lay_in(found: np.ndarray, part: Part, mask: np.ndarray) -> None:
     """Lay the mask of a part, (h, w) uint8, into the picture's, (H, W) uint8, in place, its sides fading."""
     box, weight = part.slices, fading(part, *mask.shape)
     mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
-
-
-def is_doubtful(probability: np.ndarray) -> bool:
-    """Whether a look saw hair that may be something else; (h, w) float32."""
-    hair = probability > 0.5
-    return bool(hair.mean() >= SOME and probability[hair].mean() < DOUBT)
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
