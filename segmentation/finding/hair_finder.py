@@ -25,7 +25,8 @@ AGREE = 0.2  # share of the hair that a closer look finds in a scene which the s
 SURE, AFAR = 0.82, 0.25  # how sure such a look is at least, and how much of what was seen from farthest away helps it
 SOME, DOUBT = 0.02, 0.88  # share of a picture, mean probability: more hair, seen with less, is looked at again
 MARGIN = 28  # cells that are left out, or added, where it is looked at from nearer, or from farther away
-AGAIN = 0.4  # least overlap with what is seen then, less that with what is seen upside down
+TURNED = 0.5  # overlap with what is surely seen in the turned picture, from which it is that
+AGAIN = 0.4  # otherwise, least overlap with what is seen then, less that with what is seen upside down
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 
@@ -102,22 +103,20 @@ class HairFinder:
         return mask
 
     def is_trusted(self, rgb: np.ndarray, mask: np.ndarray) -> bool:
-        """Whether what one look saw in a picture (H, W, 3) may be hair, mask (H, W) uint8: it is sure of it, or the
-        same is seen in the mirror, from nearer and from farther away, and not upside down, as it is with heads and
-        seldom with anything else."""
-        sure = mask[mask > 127]
-        if sure.size < SOME * mask.size or sure.mean() >= 255 * DOUBT:
+        """Whether what one look saw in a picture (H, W, 3) may be hair, mask (H, W) uint8: it is sure of it, or would
+        be with the picture turned; or the same is seen in the mirror, from nearer and from farther away, and not upside
+        down, as it is with heads and seldom with anything else."""
+        if np.count_nonzero(mask > 127) < SOME * mask.size or is_sure(mask / np.float32(255)):
             return True
         hair, small, middle = squash(mask) > 127, squash(rgb), np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
         inset = cv2.copyMakeBorder(squash(rgb, INPUT_SIZE - 2 * MARGIN), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
-        views = np.stack([small[:, ::-1], squash(small[middle]), inset, small[::-1, ::-1]])
-        mirrored, near, far, turned = self.engine(views) > 0.5
-        same = (
-            overlap(hair, mirrored[:, ::-1]),
-            overlap(enlarged(hair[middle]), near),
-            overlap(hair, enlarged(far[middle])),
-        )
-        return min(same) - overlap(hair, turned[::-1, ::-1]) >= AGAIN
+        views = [small[:, ::-1], squash(small[middle]), inset, *(np.rot90(small, turns) for turns in (1, 2, 3))]
+        mirrored, near, far, *turned = self.engine(np.stack(views))
+        turned = [np.rot90(seen, -turns) for turns, seen in enumerate(turned, start=1)]
+        if any(is_sure(seen) and overlap(hair, seen > 0.5) > TURNED for seen in turned):
+            return True
+        again = (hair, mirrored[:, ::-1]), (enlarged(hair[middle]), near), (hair, enlarged(far[middle] > 0.5))
+        return min(overlap(one, seen > 0.5) for one, seen in again) - overlap(hair, turned[1] > 0.5) >= AGAIN
 
     def seen_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
         """Soft hair mask (h, w) uint8 of a part of a picture (H, W, 3) uint8, by one look at it."""
@@ -142,6 +141,12 @@ def lay_in(found: np.ndarray, part: Part, mask: np.ndarray) -> None:
     """Lay the mask of a part, (h, w) uint8, into the picture's, (H, W) uint8, in place, its sides fading."""
     box, weight = part.slices, fading(part, *mask.shape)
     mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
+
+
+def is_sure(probability: np.ndarray) -> bool:
+    """Whether a look, (h, w) float32, has little doubt in the hair that it saw."""
+    hair = probability > 0.5
+    return bool(hair.any() and probability[hair].mean() >= DOUBT)
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
