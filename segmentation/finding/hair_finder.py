@@ -106,7 +106,8 @@ class HairFinder:
         """Whether what one look saw in a picture (H, W, 3) may be hair, mask (H, W) uint8: it is sure of it, or would
         be with the picture turned; or the same is seen in the mirror, from nearer and from farther away, and not upside
         down, as it is with heads and seldom with anything else."""
-        if np.count_nonzero(mask > 127) < SOME * mask.size or is_sure(mask / np.float32(255)):
+        found = cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1]
+        if cv2.countNonZero(found) < SOME * mask.size or cv2.mean(mask, found)[0] >= 255 * DOUBT:
             return True
         hair, small, middle = squash(mask) > 127, squash(rgb), np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
         inset = cv2.copyMakeBorder(squash(rgb, INPUT_SIZE - 2 * MARGIN), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
