@@ -102,7 +102,8 @@ def finish(folder: Path) -> dict:
     worker = Worker(stage, source, target, 1, "job")
     for order in map(json.loads, Orders(stage, source, target, None).all(NOTHING)):
         rows = [finished(folder, row) for entry in order["pictures"] for row in Picture(*entry).rows(stage)]
-        worker.note(rows, folder / "rows.parquet")
+        if rows:  # the last order may be empty
+            worker.note(rows, folder / "rows.parquet")
     return {}
 
 

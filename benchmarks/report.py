@@ -25,7 +25,7 @@ from common.files import replacing  # noqa: E402
 from common.pictures import Picture, read_picture, write_picture  # noqa: E402
 from segmentation.facexformer.model import FaceXFormer  # noqa: E402
 from segmentation.finding.engines import torch_engine  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 from segmentation.student.frame import INPUT_SIZE, to_mask  # noqa: E402
 from segmentation.student.network import load_student  # noqa: E402
 from segmentation.summary import time_table  # noqa: E402
@@ -41,8 +41,8 @@ published figures that are quoted were measured by others.
 ## The shipped student
 
 Masks at the pictures' own size, threshold 0.5; mse, iou, dice, recall and precision with pixels pooled, mean_iou and
-boundary_f1 (tolerance 1 % of the diagonal) as means over pictures. As the scripts use it: a look at the whole picture, at tiles of
-it where heads are small in it, and one at each such head.
+boundary_f1 (tolerance 1 % of the diagonal) as means over pictures. As the scripts use it: a look at the whole picture;
+where heads are small in it the scout's, and one at each head that it may have seen.
 
 On the 205 portraits set aside (`val`):
 
@@ -158,9 +158,9 @@ def one_look(finder: HairFinder, rgb: np.ndarray) -> np.ndarray:
 
 
 def in_float32() -> HairFinder:
-    """The finder with the network in PyTorch, float32: the reference."""
+    """The finder with the networks in PyTorch, float32: the reference."""
     finder = HairFinder()
-    finder.engine = torch_engine(SHIPPED_WEIGHTS, "cpu")
+    finder.engine, finder.scout = torch_engine(SHIPPED_WEIGHTS, "cpu"), torch_engine(SCOUT, "cpu")
     return finder
 
 

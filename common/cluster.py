@@ -32,7 +32,7 @@ from common.work import Tally
 ROOT = Path(__file__).resolve().parents[1]
 CORES = 2  # of an actor, where there are no GPUs
 SENT = 1 << 10  # bytes; Ray would gather orders up to 128 MB before it sends them on
-NOT_SENT = ["/data", "/models/*", "!/models/hair_student.safetensors", "/docs", "/tests", ".git", ".exported"]
+NOT_SENT = ["/data", "/models/*", "!/models/*.safetensors", "/docs", "/tests", ".git", ".exported"]
 
 
 def run_on_cluster(stage: Stage, given: str, output: str, address: str, overwrite: bool) -> Tally:

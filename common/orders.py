@@ -29,6 +29,7 @@ from common.weights import WeightsError
 from common.work import complaint, demand_room, stamp_of
 
 ORDER = 64  # pictures
+FILES = 1000  # of rows, read at once
 
 Work = Callable[[Path, Path, list[Row]], list[Row]]  # picture, folder for results, planned rows -> rows
 
@@ -140,11 +141,17 @@ def fingerprint(planned: Row, result_bytes: object) -> int:
 
 def fingerprints(target: Place, stage: Stage) -> np.ndarray:
     """Those of all rows that did not fail, (N,) uint64, sorted: 8 bytes a row, for as many as there are."""
-    rows = pyarrow.dataset.dataset(
+    folder = pyarrow.dataset.dataset(
         target.path(stage.table + PARTS), schema=schema(stage), format="parquet", filesystem=target.files
     )
-    found = rows.to_table(columns=["fingerprint"], filter=pyarrow.dataset.field("status") != FAILED)
-    return np.sort(found["fingerprint"].to_numpy())
+    found = [np.zeros(0, np.uint64)]
+    for start in range(0, len(folder.files), FILES):  # a data set remembers the heads of all files that it has read
+        part = pyarrow.dataset.dataset(
+            folder.files[start : start + FILES], schema=folder.schema, format="parquet", filesystem=target.files
+        )
+        rows = part.to_table(columns=["fingerprint"], filter=pyarrow.dataset.field("status") != FAILED)
+        found.append(rows["fingerprint"].to_numpy())
+    return np.sort(np.concatenate(found))
 
 
 def _are_in(done: np.ndarray, values: list[int]) -> np.ndarray:

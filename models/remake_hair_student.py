@@ -31,7 +31,7 @@ from segmentation.finding.hair_finder import HairFinder  # noqa: E402
 from segmentation.finding.heads_in_scene import HAIR, Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
 from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
 from segmentation.student.frame import resize, squash, to_mask  # noqa: E402
-from segmentation.student.network import load_student, save_student  # noqa: E402
+from segmentation.student.network import load_student, save_weights  # noqa: E402
 from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
 from segmentation.training.scenes import is_scene  # noqa: E402
 from segmentation.training.state import STATE  # noqa: E402
@@ -167,7 +167,7 @@ def write_mean(start: Path, state: Path, weights: Path) -> None:
     network = load_student(start)
     before = network.state_dict()
     network.load_state_dict({name: (own + average[f"module.{name}"]) / 2 for name, own in before.items()})
-    save_student(network, weights)
+    save_weights(network, weights)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     from segmentation.training.pairs import parts_of
     from segmentation.training.ranks import decided_by_the_first, together
     from segmentation.training.state import TEST, clear, held
+    from segmentation.training.warm_start import start
 
     changes = {item.name: getattr(options, item.name) for item, _ in settings() if item.name in options}
     recipe = replace(PRESETS[options.preset], **changes)
@@ -135,7 +136,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     with held(run), together(device):
         parts = decided_by_the_first(prepare)
         note = partial(write_manifest, run, vars(options), asdict(recipe), parts, str(device))
-        weights = train(run, parts["train"], parts["val"], recipe, way, note)
+        weights = train(run, start(recipe), parts["train"], parts["val"], recipe, way, note)
     return 0 if rank_and_size()[0] else report_figures(weights, parts["test"], run / TEST, options.device)
 
 

@@ -51,7 +51,7 @@ def test_a_head_that_one_look_overlooks_is_found_by_a_search(finder):
     wide, hair = np.full((1500, 2600, 3), (150, 170, 190), np.uint8), np.zeros((1500, 2600), np.uint8)
     wide[:700, :900], hair[:700, :900] = scene, wanted
     assert is_far_away(finder.probability(wide), *wide.shape[:2])
-    assert finder.search(wide, tiles(*wide.shape[:2]))[hair > 127].mean() > 0.3 * 255
+    assert finder.searched(wide)[hair > 127].mean() > 0.3 * 255
     assert measure(finder.mask(wide), hair)["iou"] > 0.9
 
 
@@ -107,16 +107,17 @@ def test_a_small_head_beside_a_large_one_gets_its_own_look():
 
 
 @pytest.mark.parametrize(
-    "height, width, count", [(600, 600, 4), (400, 600, 4), (400, 700, 6), (900, 1600, 12), (1999, 1000, 12)]
+    "height, width, along, count",
+    [(600, 600, 2, 4), (400, 600, 2, 4), (400, 700, 2, 6), (900, 1600, 3, 12), (1999, 1000, 3, 12), (900, 1600, 1, 2)],
 )
-def test_tiles_cover_a_picture_overlap_and_are_not_long(height, width, count):
+def test_tiles_cover_a_picture_overlap_and_are_not_long(height, width, along, count):
     seen = np.zeros((height, width), int)
-    for tile in tiles(height, width):
+    for tile in tiles(height, width, along):
         seen[tile.slices] += 1
         down, across = tile.bottom - tile.top, tile.right - tile.left
         assert max(down, across) <= 1.02 * LONGER * min(down, across)
     assert seen.min() == 1 and seen[height // 2].max() > 1
-    assert len(tiles(height, width)) == count
+    assert len(tiles(height, width, along)) == count
 
 
 @pytest.mark.parametrize("height, width", [(500, 700), (300, 2400), (3000, 200), (100, 201)])
@@ -138,9 +139,14 @@ def test_a_head_is_seen_without_much_doubt_or_from_afar_too():
     nothing = np.zeros((50, 50), np.uint8)
     sure, doubtful = nothing.copy(), nothing.copy()
     sure[:20], doubtful[:20] = 240, 190
-    assert is_head(sure, sure, nothing) and not is_head(doubtful, doubtful, nothing)
-    assert is_head(doubtful, doubtful, sure) and not is_head(sure, nothing, nothing)
-    assert not is_head(nothing, sure, sure), "where no hair is found there is no head"
+    assert is_head(sure, sure, nothing, 0.3) and not is_head(doubtful, doubtful, nothing, 0.3)
+    assert is_head(doubtful, doubtful, sure, 0.3) and not is_head(sure, nothing, nothing, 0.3)
+    assert not is_head(nothing, sure, sure, 0.3), "where no hair is found there is no head"
+
+
+def test_small_heads_may_be_faint_before_they_are_looked_at_and_large_ones_not():
+    sure, faint = np.full((50, 50), 240, np.uint8), np.full((50, 50), 60, np.uint8)
+    assert is_head(sure, faint, faint, 0.1) and not is_head(sure, faint, faint, 0.5)
 
 
 def test_a_small_head_between_large_ones_is_no_part_of_them():
@@ -163,6 +169,7 @@ def finder_that(sees) -> HairFinder:
     """One whose network is a function, (224, 224, 3) uint8 -> (224, 224) bool."""
     finder = HairFinder.__new__(HairFinder)
     finder.engine = lambda pictures: np.stack([np.float32(0.8) * sees(picture) for picture in pictures])
+    finder.scout = None
     return finder
 
 
@@ -201,3 +208,30 @@ def test_only_much_and_unsure_hair_is_doubted():
 def test_pictures_of_nothing_are_hardly_ever_dyed(finder):
     pictures = [nothing(300, np.random.default_rng(seed)) for seed in range(30)]
     assert sum((finder.mask(rgb) > 127).mean() > 0.001 for rgb in pictures) <= 1
+
+
+def scouted(scout, sees) -> HairFinder:
+    """One whose scout sees (112, 112) float32, and whose student (224, 224, 3) uint8 -> (224, 224) float32."""
+    finder = HairFinder.__new__(HairFinder)
+    finder.scout = lambda pictures: scout[None]
+    finder.engine = lambda pictures: np.stack([sees(picture) for picture in pictures])
+    return finder
+
+
+def from_nearby(picture: np.ndarray) -> np.ndarray:
+    """Red, and sure of it where much of the picture is."""
+    return np.float32(0.95 if red(picture).mean() > 0.1 else 0.6) * red(picture)
+
+
+@pytest.mark.parametrize("head, around", [(0.9, 0.0), (0.25, 0.0), (0.9, 0.5)])
+def test_a_head_is_found_where_the_scout_is_sure_where_it_hardly_sees_it_and_where_it_doubts_all_around(head, around):
+    rgb, seen = np.zeros((672, 672, 3), np.uint8), np.full((112, 112), around, np.float32)
+    rgb[120:180, 120:180, 0], seen[20:30, 20:30] = 255, head
+    mask = scouted(seen, from_nearby).in_scene(rgb, np.zeros((672, 672), np.uint8), True)
+    assert measure(mask, rgb[..., 0])["iou"] > 0.9
+
+
+def test_what_the_scout_sees_is_no_hair_unless_the_student_sees_it_too():
+    rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
+    seen[20:40, 20:40] = 1
+    assert not scouted(seen, from_nearby).in_scene(rgb, np.zeros((672, 672), np.uint8), True).any()

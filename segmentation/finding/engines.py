@@ -1,4 +1,4 @@
-"""What runs the student: OpenVINO on a processor, PyTorch on a GPU. (N, 224, 224, 3) uint8 RGB in, probability out."""
+"""What runs the networks, bytes in, probability out: OpenVINO on a processor, PyTorch on a GPU."""
 
 import os
 import sys
@@ -11,11 +11,12 @@ from types import ModuleType
 import numpy as np
 
 from common.device import own_cores
-from segmentation.student.frame import INPUT_SIZE
 
 CONVERTER = "openvino.tools.ovc"
 
-Engine = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 RGB -> (N, 224, 224) float32 probability of hair
+# (N, side, side, 3) uint8 RGB of the network's side -> probability of hair, float32: the student's (N, side, side), a
+# scout's (N, side / 4, side / 4)
+Engine = Callable[[np.ndarray], np.ndarray]
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
     """An engine for the processor.
 
     Args:
-        model: `model.xml` of an exported student.
+        model: `model.xml` of an exported network.
         streams: pictures at once, each by its share of the cores.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the processor computes in it natively. That takes
             half of the time; test_result.md has the scores in both.
@@ -73,8 +74,20 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
         return np.concatenate([own.request.infer([one[None]])[0].copy() for one in rgb])
 
     # Where two threads are the first to ask at once, OpenVINO can deadlock: it readies itself for numpy only then.
-    run(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 3), np.uint8))
+    run(np.zeros(compiled.inputs[0].shape, np.uint8))
     return run
+
+
+class Late:
+    """An engine that is made when it is first asked: few portraits need a scout, and a start shall be short."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self.make, self.lock, self.engine = make, threading.Lock(), None
+
+    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        with self.lock:
+            self.engine = self.engine or self.make()
+        return self.engine(rgb)
 
 
 def kept_beside(model: Path) -> dict[str, str]:
@@ -92,9 +105,10 @@ def torch_engine(weights: Path, device: str) -> Engine:
     """The engine for a GPU, and the reference: PyTorch in float32."""
     import torch
 
-    from segmentation.student.network import HairProbability, load_student
+    from segmentation.student.network import HairProbability
+    from segmentation.student.scout import load_network
 
-    network = HairProbability(load_student(weights)).to(device).eval()
+    network = HairProbability(load_network(weights)).to(device).eval()
 
     @torch.inference_mode()
     def run(rgb: np.ndarray) -> np.ndarray:

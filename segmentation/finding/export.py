@@ -1,5 +1,6 @@
-"""The student in OpenVINO's form: made once from the PyTorch network, kept beside the weights."""
+"""The networks in OpenVINO's form: made once from those in PyTorch, kept beside the weights."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -9,9 +10,8 @@ from pathlib import Path
 from common.progress import say
 from common.weights import WeightsError, sha256
 from segmentation.finding.engines import untold
-from segmentation.student.frame import INPUT_SIZE
 
-NETWORK = Path(__file__).parents[1] / "student" / "network.py"
+NETWORKS = sorted((Path(__file__).parents[1] / "student").glob("*.py"))
 MODEL, PARTS, SUMS = "model.xml", ("model.xml", "model.bin"), "sha256"
 
 
@@ -21,7 +21,8 @@ def exported(weights: Path) -> Path:
 
     It lies beside the weights or, where that folder cannot be written, in the user's cache.
     """
-    name = f"{weights.stem[:40]}-{sha256(weights)[:16]}-{sha256(NETWORK)[:8]}"
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in NETWORKS)).hexdigest()
+    name = f"{weights.stem[:40]}-{sha256(weights)[:16]}-{code[:8]}"
     folders = [weights.parent / ".exported", Path.home() / ".cache" / "ombre-hair"]
     for folder in folders:
         if is_whole(folder / name):
@@ -55,20 +56,23 @@ def sums(folder: Path) -> str:
 
 
 def export(weights: Path, folder: Path) -> None:
-    """Write the student as `model.xml` and `model.bin` for OpenVINO, their checksums beside them."""
+    """Write the network of some weights as `model.xml` and `model.bin` for OpenVINO, their checksums beside them."""
     with untold():
         import openvino as ov
         from openvino.tools.ovc import convert_model
     import torch
 
-    from segmentation.student.network import HairProbability, load_student
+    from segmentation.student.network import HairProbability
+    from segmentation.student.scout import load_network
 
     say(f"preparing {weights.name} for this processor, once")
-    network = HairProbability(load_student(weights)).eval()
-    example = torch.zeros(1, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
+    network = load_network(weights)
+    example = torch.zeros(1, network.side, network.side, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
     with warnings.catch_warnings(), untold():
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
-        model = convert_model(network, example_input=example, input=[ov.PartialShape(example.shape)])
+        model = convert_model(
+            HairProbability(network).eval(), example_input=example, input=[ov.PartialShape(example.shape)]
+        )
     folder.mkdir()
     ov.save_model(model, folder / MODEL, compress_to_fp16=False)
     (folder / SUMS).write_text(sums(folder))

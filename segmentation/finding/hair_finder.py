@@ -5,7 +5,8 @@ is not even imported then. On a GPU it runs in PyTorch.
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,21 +14,43 @@ import numpy as np
 
 from common.device import choose_device
 from common.weights import WeightsError
-from segmentation.finding.engines import openvino_engine, torch_engine
+from segmentation.finding.engines import Engine, Late, openvino_engine, torch_engine
 from segmentation.finding.export import exported
-from segmentation.finding.heads_in_scene import HAIR, MOST, Part, belongs, closer_looks, is_far_away, pieces, tiles
-from segmentation.student.frame import INPUT_SIZE, squash, to_mask
+from segmentation.finding.heads_in_scene import (
+    HAIR,
+    HARDLY,
+    MOST,
+    SURELY,
+    Part,
+    belongs,
+    closer_looks,
+    is_far_away,
+    is_in,
+    pieces,
+    tiles,
+)
+from segmentation.student.frame import INPUT_SIZE, SCOUT_SIZE, squash, to_mask
 
-SHIPPED_WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "hair_student.safetensors"
+MODELS = Path(__file__).resolve().parents[2] / "models"
+SHIPPED_WEIGHTS, SCOUT = MODELS / "hair_student.safetensors", MODELS / "hair_scout.safetensors"
+DENSE = 672  # pixels of a short side, from which three of the student's tiles along it show more than two
 FINE = 4 * INPUT_SIZE  # cells of what a search finds
 LARGE = 0.6  # share of a scene's short side, of the look at a head that the search need not look for
-AGREE = 0.2  # share of the hair that a closer look finds in a scene which the search must have seen too
-SURE, AFAR = 0.82, 0.25  # how sure such a look is at least, and how much of what was seen from farthest away helps it
+CLEAR = 1.2  # probability with which a head as large as the picture was seen before it is looked at, at least
+SURE, AFAR = 0.82, 0.25  # how sure that look is at least, and how much of what was seen from farthest away helps it
 SOME, DOUBT = 0.02, 0.88  # share of a picture, mean probability: more hair, seen with less, is looked at again
 MARGIN = 28  # cells that are left out, or added, where it is looked at from nearer, or from farther away
 TURNED = 0.5  # overlap with what is surely seen in the turned picture, from which it is that
 AGAIN = 0.4  # otherwise, least overlap with what is seen then, less that with what is seen upside down
+SMALLEST = 50  # pixels of a look: in smaller ones the student knows no head
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
+
+Look = Callable[[np.ndarray], np.ndarray]  # a part of a picture (H, W, 3) uint8 -> probability of hair (h, w) float32
+
+
+def engine_of(weights: Path, device: str, streams: int, precision: str) -> Engine:
+    """The fastest engine for a network. Raises WeightsError: its weights are broken."""
+    return openvino_engine(exported(weights), streams, precision) if device == "cpu" else torch_engine(weights, device)
 
 
 class HairFinder:
@@ -38,25 +61,29 @@ class HairFinder:
         device: "auto" (a CUDA GPU where there is one, else the processor), "cpu", "cuda", "mps".
         streams: how many threads will ask at once; the processor's cores are shared out among them.
         precision: of the processor's engine: "auto", "float32", "bfloat16".
+        scout: weights of what searches scenes; None: the student does, in tiles, which takes several times as long.
 
     Raises:
         WeightsError: the weights are missing, broken, or of another network.
     """
 
     def __init__(
-        self, weights: Path = SHIPPED_WEIGHTS, device: str = "auto", streams: int = 1, precision: str = "auto"
+        self,
+        weights: Path = SHIPPED_WEIGHTS,
+        device: str = "auto",
+        streams: int = 1,
+        precision: str = "auto",
+        scout: Path | None = SCOUT,
     ):
-        weights = Path(weights)
-        if not weights.is_file():
-            raise WeightsError(f"{weights}: no such weights; models/README.md says what goes where")
+        for path in (weights, scout):
+            if path and not Path(path).is_file():
+                raise WeightsError(f"{path}: no such weights; models/README.md says what goes where")
         if device == "auto" and shutil.which("nvidia-smi") is None:
             device = "cpu"  # known without importing torch
         if device != "cpu":
             device = str(choose_device(device))
-        if device == "cpu":
-            self.engine = openvino_engine(exported(weights), streams, precision)
-        else:
-            self.engine = torch_engine(weights, device)
+        self.engine = engine_of(Path(weights), device, streams, precision)
+        self.scout = scout and Late(partial(engine_of, scout, device, streams, precision))
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it."""
@@ -89,18 +116,32 @@ class HairFinder:
         height, width = afar.shape
         looks = closer_looks(in_cells(afar), height, width, below=1)
         large = [part for part in looks if part.size >= LARGE * min(height, width)]
-        found = self.search(rgb, tiles(height, width)) if nearer else afar
-        before = cv2.max(found, afar)
-        looks = closer_looks(in_cells(before), height, width, below=1)
-        small = [part for part in looks if not any(belongs(part, head) for head in large)]
-        sights = {part: self.seen_in(rgb, part) for part in [*large, *small]}
-        heads = [part for part in sights if is_head(sights[part], before[part.slices], afar[part.slices])]
+        found = self.searched(rgb) if nearer else afar
+        before, cells = cv2.max(found, afar), in_cells(found)
+        heads = self.heads_among(large, rgb, before, afar)
+        for least, is_known in ((HAIR, belongs), (SURELY, is_in), (HARDLY, belongs)):
+            looks = closer_looks(cells, height, width, below=1, least=least)
+            new = [part for part in looks if not any(is_known(part, head) or is_in(head, part) for head in heads)]
+            heads |= self.heads_among(new, rgb, before, afar)
         mask = within(heads, found) if len(heads) < MOST else found.copy()  # a crowd keeps what the search has seen
-        for part in set(heads).intersection(large):
+        for part in heads.keys() & large:
             mask[part.slices] = afar[part.slices]
-        for part in heads:
-            lay_in(sights[part], part, mask)
+        for part, seen in heads.items():
+            lay_in(seen, part, mask)
         return mask
+
+    def heads_among(
+        self, looks: Iterable[Part], rgb: np.ndarray, before: np.ndarray, afar: np.ndarray
+    ) -> dict[Part, np.ndarray]:
+        """Those looks at parts of a picture (H, W, 3) that are at heads, each with what it sees, (h, w) uint8; `before`
+        and `afar` (H, W) uint8 as in `is_head`."""
+        heads, short = {}, min(afar.shape)
+        for part in looks:
+            if part.size > SMALLEST:
+                seen = self.seen_in(rgb, part)
+                if is_head(seen, before[part.slices], afar[part.slices], part.size / short):
+                    heads[part] = seen
+        return heads
 
     def is_trusted(self, rgb: np.ndarray, mask: np.ndarray) -> bool:
         """Whether what one look saw in a picture (H, W, 3) may be hair, mask (H, W) uint8: it is sure of it, or would
@@ -119,18 +160,25 @@ class HairFinder:
         again = (hair, mirrored[:, ::-1]), (enlarged(hair[middle]), near), (hair, enlarged(far[middle] > 0.5))
         return min(overlap(one, seen > 0.5) for one, seen in again) - overlap(hair, turned[1] > 0.5) >= AGAIN
 
+    def searched(self, rgb: np.ndarray) -> np.ndarray:
+        """A picture (H, W, 3) uint8 -> soft hair mask (H, W) uint8, coarse, in which small heads are to be seen."""
+        height, width = rgb.shape[:2]
+        if self.scout is None:
+            return self.search(rgb, tiles(height, width, 3 if min(height, width) >= DENSE else 2))
+        return self.search(rgb, tiles(height, width, 1), lambda part: self.scout(squash(part, SCOUT_SIZE)[None])[0])
+
     def seen_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
         """Soft hair mask (h, w) uint8 of a part of a picture (H, W, 3) uint8, by one look at it."""
         return to_mask(self.probability(rgb[part.slices]), part.bottom - part.top, part.right - part.left)
 
-    def search(self, rgb: np.ndarray, windows: Iterable[Part]) -> np.ndarray:
+    def search(self, rgb: np.ndarray, windows: Iterable[Part], look: Look | None = None) -> np.ndarray:
         """Looks at parts that cover the picture (H, W, 3) -> soft hair mask (H, W) uint8; where they overlap, the
-        most that one of them sees."""
+        most that one of them sees. `look`: the student's, if it is not given."""
+        look = look or self.probability
         mask = np.zeros(rgb.shape[:2], np.uint8)
         for part in windows:
             box = part.slices
-            found = self.seen_in(rgb, part)
-            cv2.max(mask[box], found, mask[box])
+            cv2.max(mask[box], to_mask(look(rgb[box]), *mask[box].shape), mask[box])
         return mask
 
     def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
@@ -165,13 +213,18 @@ def in_cells(mask: np.ndarray) -> np.ndarray:
     return squash(mask, FINE) / np.float32(255)
 
 
-def is_head(found: np.ndarray, before: np.ndarray, afar: np.ndarray) -> bool:
+def is_head(found: np.ndarray, before: np.ndarray, afar: np.ndarray, share: float) -> bool:
     """Whether what a look at a part of a scene takes for hair is that of a head: most other things are taken for it
-    with more doubt, and from one distance only. All (h, w) uint8: the look, all before it, the one from farthest."""
+    with more doubt, and from one distance only.
+
+    Args:
+        found, before, afar: (h, w) uint8, what the look sees there, what all before it did, and the one from farthest.
+        share: the part's size, of the picture's shorter side: the larger a head, the clearer it was before.
+    """
     hair = found > 127
-    count = np.count_nonzero(hair)
-    agreed = np.count_nonzero(hair & (before > 255 * HAIR))
-    return count > 0 and agreed >= AGREE * count and found[hair].mean() + AFAR * afar[hair].mean() >= 255 * SURE
+    if not hair.any() or before[hair].mean() < 255 * CLEAR * min(share, 0.5):
+        return False
+    return found[hair].mean() + AFAR * afar[hair].mean() >= 255 * SURE
 
 
 def within(parts: Iterable[Part], mask: np.ndarray) -> np.ndarray:

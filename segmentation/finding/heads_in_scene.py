@@ -12,6 +12,8 @@ LONGEST = 2.0  # long side / short side from which a picture is looked at in pie
 PIECE = 1.4  # of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
 HAIR = 0.4  # probability from which a place is worth a closer look; a doubtful one is decided by that look
+# The same where a search saw nothing else of a head: a sure part of what is doubtful as a whole, and what is faint.
+SURELY, HARDLY = 0.8, 0.2
 SPECK, LEAST = 0.005, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
 GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong to one head
 NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it whole and is no larger serves it too
@@ -19,9 +21,8 @@ ROOM = 0.4  # of the hair's height or width that a closer look sees around it
 CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
 FAR = 0.6  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
 OVERLAP, LONGER = 0.28, 1.55  # of the tiles of a search: share of their sides; long side / short side at most
-DENSE = 672  # pixels of a short side, from which three tiles along it show more than two
 OWN = 0.5  # of the size of a look that it lies in, from which a look is at the same head
-MOST = 8  # closer looks, the largest heads first
+MOST = 24  # closer looks, the largest heads first
 
 
 class Part(NamedTuple):
@@ -67,10 +68,9 @@ def is_far_away(probability: np.ndarray, height: int, width: int) -> bool:
     return max(sizes, default=0) < FAR * len(probability) and min(height, width) > INPUT_SIZE
 
 
-def tiles(height: int, width: int) -> list[Part]:
-    """Parts that cover a picture and overlap, two along its short side, three where that is long."""
+def tiles(height: int, width: int, count: int) -> list[Part]:
+    """Parts that cover a picture and overlap, `count` along its short side."""
     short = min(height, width)
-    count = 3 if short >= DENSE else 2
     return [
         Part(top, left, top + down, left + across)
         for top, down in along(height, short, count)
@@ -91,15 +91,18 @@ def extent_of(length: int, count: int) -> float:
     return length / (count - OVERLAP * (count - 1))
 
 
-def closer_looks(probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW) -> list[Part]:
+def closer_looks(
+    probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW, least: float = HAIR
+) -> list[Part]:
     """The parts of a picture (height, width) that a closer look is due to, the largest first.
 
     Args:
         probability: of hair, (h, w) float32 in 0..1 over the whole picture, at any resolution.
         below: share of the picture up to which a look is closer than what was seen.
+        least: probability from which it is hair.
     """
     scale = height / probability.shape[0], width / probability.shape[1]
-    heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability)])
+    heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability, least)])
     looks: list[Part] = []
     for piece in sorted((piece for head in heads for piece in side_by_side(head)), key=lambda piece: -piece.size):
         look = square_around(piece, height, width)
@@ -121,14 +124,18 @@ def serves(other: Part, head: Part, look: Part) -> bool:
 
 def belongs(look: Part, other: Part) -> bool:
     """Whether a look in the middle of another is at a piece of the same head, since it is not much smaller."""
+    return is_in(look, other) and look.size > OWN * other.size
+
+
+def is_in(look: Part, other: Part) -> bool:
+    """Whether the middle of a look lies in another."""
     down, across = (look.top + look.bottom) / 2, (look.left + look.right) / 2
-    inside = other.top <= down < other.bottom and other.left <= across < other.right
-    return inside and look.size > OWN * other.size
+    return other.top <= down < other.bottom and other.left <= across < other.right
 
 
-def boxes_of_hair(probability: np.ndarray) -> Iterator[np.ndarray]:
+def boxes_of_hair(probability: np.ndarray, least: float = HAIR) -> Iterator[np.ndarray]:
     """left, top, width, height of each piece of hair that is no speck, in cells."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(probability > HAIR))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(probability > least))
     stats = stats[1:]  # the first is what is no hair
     areas = stats[:, cv2.CC_STAT_AREA]
     return iter(stats[areas >= max(SPECK * areas.max(initial=0), LEAST * probability.size)][:, :4])

@@ -1,9 +1,10 @@
-"""The square frame in which the student sees a picture."""
+"""The square frames in which the networks see a picture."""
 
 import cv2
 import numpy as np
 
 INPUT_SIZE = 224  # pixels, the side of the square
+SCOUT_SIZE = 448  # of the one that the scout sees
 
 
 def squash(image: np.ndarray, side: int = INPUT_SIZE) -> np.ndarray:

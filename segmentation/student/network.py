@@ -63,6 +63,8 @@ class EffiSegNet(nn.Module):
             16 pixels. The tensors are the same; weights serve the one that they were trained with.
     """
 
+    side = INPUT_SIZE  # of the pictures that it sees
+
     def __init__(self, encoder: str = "efficientnet-b0", upsampling: str = "nearest"):
         super().__init__()
         self.encoder = headless_efficientnet(encoder)
@@ -77,6 +79,11 @@ class EffiSegNet(nn.Module):
         for layer in self.modules():
             if isinstance(layer, ConvOfParts):
                 layer.upsampling = upsampling
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its weights file says of it."""
+        return {"upsampling": self.upsampling}
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W)."""
@@ -113,9 +120,10 @@ def coarse_to_fine(parts: Iterable[Tensor], upsampling: str) -> Tensor:
 
 
 class HairProbability(nn.Module):
-    """The student between bytes and probabilities: RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W) float32."""
+    """A network between bytes and probabilities: RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W) float32,
+    of a scout (N, H / 4, W / 4)."""
 
-    def __init__(self, student: EffiSegNet):
+    def __init__(self, student: nn.Module):
         super().__init__()
         self.student = student
 
@@ -178,14 +186,15 @@ def load_student(path: Path) -> EffiSegNet:
     return model.eval()
 
 
-def save_student(model: EffiSegNet, path: Path) -> None:
-    """Write the weights as safetensors, convolutions in half precision (which changes no score), the rest as it is."""
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors, convolutions in half precision (which changes no score), the rest as it
+    is, and its `metadata`."""
     state = {
         name: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
     with replacing(path) as temporary:
-        save_file(state, temporary, {"upsampling": model.upsampling})
+        save_file(state, temporary, model.metadata)
 
 
 def from_published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from common.device import rank_and_size
 from common.files import replacing
 from common.progress import say
-from segmentation.student.network import EffiSegNet, save_student
+from segmentation.student.network import save_weights
 from segmentation.training import ranks
 from segmentation.training.dataset import Batches, PairDataset, epoch_batches, load
 from segmentation.training.losses import make_loss
@@ -45,7 +45,6 @@ from segmentation.training.state import (
     resume,
 )  # fmt: skip
 from segmentation.training.validate import Validation, logits_of
-from segmentation.training.warm_start import start
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,10 @@ class Way:
     every: int  # steps between two checkpoints within an epoch, 0: none
 
 
-def train(run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, way: Way, note: Callable[[], None]) -> Path:
-    """Train the student, or go on with the run in this folder, until the last epoch or out of patience.
+def train(
+    run: Path, model: nn.Module, pairs: list[Pair], val: list[Pair], recipe: Recipe, way: Way, note: Callable[[], None]
+) -> Path:
+    """Train a network, or go on with the run in this folder, until the last epoch or out of patience.
 
     Under torchrun each process takes its share of every batch, and gradients are averaged (DistributedDataParallel)
     so that each picture counts alike. Batch norm is the plain one: each process normalises by its own share's
@@ -68,6 +69,7 @@ def train(run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, way: Wa
     Args:
         run: folder of the run: `state.pt` (all that resuming needs), `best.safetensors`, `history.csv`, a curve of
             it, TensorBoard's files.
+        model: the network as it starts: with an `encoder`, and logits (N, 1, H, W) of RGB (N, 3, H, W).
         pairs, val: what to train on, what to choose the best epoch by.
         note: called once it is known that the run can begin or go on, in the first process.
 
@@ -86,8 +88,7 @@ def train(run: Path, pairs: list[Pair], val: list[Pair], recipe: Recipe, way: Wa
         )
     settings = asdict(recipe) | dict(precision=str(way.dtype).removeprefix("torch."), processes=size)
     settings |= {"training data": fingerprint(pairs), "validation data": fingerprint(val)}
-    torch.manual_seed(recipe.seed)
-    model = start(recipe).to(way.device, memory_format=torch.channels_last)
+    model = model.to(way.device, memory_format=torch.channels_last)
     learner = Learner.of(model, make_optimizer(model, recipe), recipe, way.dtype)
     progress = resume(run, settings, learner)
     if rank == 0:
@@ -171,7 +172,7 @@ class Steps:
         return loss.detach()
 
 
-def keep_depthwise_in_float32(model: EffiSegNet) -> None:
+def keep_depthwise_in_float32(model: nn.Module) -> None:
     """Take the encoder's depthwise convolutions out of autocast: a processor is several times slower at their
     gradients in bfloat16, so that a step takes 0.7 of its time."""
 
@@ -216,7 +217,7 @@ def out_of_patience(history: list[dict], patience: int) -> bool:
 def keep(run: Path, settings: dict, progress: Progress, learner: Learner) -> None:
     """Write the best weights, the history, its curve and, last, the state from which a new start goes on."""
     if progress.history[-1]["val_loss"] <= min(row["val_loss"] for row in progress.history):
-        save_student(learner.measured, run / BEST)
+        save_weights(learner.measured, run / BEST)
     with replacing(run / HISTORY) as path:
         pd.DataFrame(progress.history).to_csv(path, index=False)
     plot(progress.history, run / PLOT)

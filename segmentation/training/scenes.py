@@ -11,7 +11,7 @@ SMALL = 0.5  # share of a picture's side: where the hair is smaller, the picture
 NO_HAIR = 13  # a label below this is no hair
 CLOSE = (0.75, 1.6)  # half a side of the square round a head, in sizes of its hair
 OFF_CENTRE = 0.15  # of the square's side
-SMALLEST = 0.05  # side of a head's picture that is laid into another, share of its side
+SMALLEST = 15  # pixels, height of a head's picture that is laid into another
 Cut = tuple[slice, slice]
 Sample = tuple[np.ndarray, np.ndarray]  # rgb (H, W, 3) uint8, label (H, W) uint8: probability of hair x 255
 
@@ -105,7 +105,7 @@ def in_rows(heads: Sequence[Sample], side: int, rng: np.random.Generator) -> Sam
 def lay_in(rgb: np.ndarray, label: np.ndarray, head: Sample, rng: np.random.Generator) -> None:
     """Lay a head somewhere into a picture, in place: as a rectangle, or with its corners fading away."""
     side = len(label)
-    height = round(side * np.exp(rng.uniform(np.log(SMALLEST), np.log(0.6))))
+    height = round(np.exp(rng.uniform(np.log(SMALLEST), np.log(0.6 * side))))
     width = round(height * head[1].shape[1] / head[1].shape[0] * np.exp(rng.normal(0, 0.1)))
     height, width = max(height, 8), min(max(width, 8), side)
     top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)

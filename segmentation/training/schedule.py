@@ -9,14 +9,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from segmentation.student.network import EffiSegNet
 from segmentation.training.recipe import Recipe
 
 WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
 Norms = list[tuple[nn.BatchNorm2d, float]]  # batch norms with their own momentum
 
 
-def make_optimizer(model: EffiSegNet, recipe: Recipe) -> torch.optim.AdamW:
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW over encoder and decoder; the rates themselves are set at every step."""
     encoder = list(model.encoder.parameters())
     decoder = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
@@ -37,7 +36,7 @@ def set_rates(optimizer: torch.optim.AdamW, recipe: Recipe, epoch: float) -> Non
         group["lr"] = recipe.learning_rate * group["share"] * factor
 
 
-def norms_from_nothing(model: EffiSegNet, warm_start: str) -> Norms:
+def norms_from_nothing(model: nn.Module, warm_start: str) -> Norms:
     """The batch norms whose running statistics say nothing yet of any picture."""
     if warm_start not in ("none", "lite0", "imagenet"):
         return []
@@ -60,7 +59,7 @@ def set_momenta(norms: Norms, step: int) -> None:
         layer.momentum = max(own, 1 / (step + 1))
 
 
-def update_average(average: AveragedModel, model: EffiSegNet, decay: float, step: int) -> None:
+def update_average(average: AveragedModel, model: nn.Module, decay: float, step: int) -> None:
     """The exponential moving average of the weights; the plain mean while there are few to average."""
     average.multi_avg_fn = get_ema_multi_avg_fn(min(decay, step / (step + 1)))
     average.update_parameters(model)

@@ -16,7 +16,6 @@ from common.device import rank_and_size
 from common.errors import UserError
 from common.files import replacing
 from common.progress import say
-from segmentation.student.network import EffiSegNet
 from segmentation.training.pairs import Pair
 from segmentation.training.recipe import Recipe
 
@@ -44,14 +43,14 @@ class Progress:
 class Learner:
     """The network and all else that a training changes."""
 
-    model: EffiSegNet
+    model: nn.Module
     average: AveragedModel  # of the weights
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler  # does nothing but for float16
     measured: nn.Module  # what is validated and kept: the average or the network
 
     @classmethod
-    def of(cls, model: EffiSegNet, optimizer: torch.optim.Optimizer, recipe: Recipe, dtype: torch.dtype) -> "Learner":
+    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, dtype: torch.dtype) -> "Learner":
         """A learner at the start; `model` lies on its device."""
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
         scaler = torch.amp.GradScaler(next(model.parameters()).device.type, enabled=dtype == torch.float16)

@@ -16,6 +16,7 @@ OPEN_GATE = 4.0
 
 def start(recipe: Recipe) -> EffiSegNet:
     """The student at the start of its training. Raises WeightsError: the weights to start from cannot be had."""
+    torch.manual_seed(recipe.seed)
     before = None if recipe.warm_start in ("none", "lite0", "imagenet") else load_student(Path(recipe.warm_start))
     own = before.upsampling if before else "nearest"
     model = EffiSegNet(upsampling=own if recipe.upsampling == "auto" else recipe.upsampling)

@@ -1,0 +1,85 @@
+#!/usr/bin/env python
+"""Train the shipped scout, which tells the student where in a scene to look for heads.
+
+    python models/remake_hair_scout.py HAIR_MASKS [--output DIR]
+
+HAIR_MASKS holds `train/`, `scenes_train/` and `scenes_val/`, each with `images/` and `masks/`. The scout begins with
+the shipped student's encoder. Scenes are labelled with their drawn masks and with what the student finds in them
+without a scout, since passers-by are not drawn. Interrupted, it goes on where it was. The result is
+`DIR/hair_scout.safetensors`; it does not replace the shipped weights by itself.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import cv2  # noqa: E402
+import pandas as pd  # noqa: E402
+import torch  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from common.device import choose_device, fast_precision, keep_freed_memory  # noqa: E402
+from common.files import replacing  # noqa: E402
+from common.pictures import write_mask  # noqa: E402
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from segmentation.student.frame import SCOUT_SIZE  # noqa: E402
+from segmentation.student.network import load_student, save_weights  # noqa: E402
+from segmentation.student.scout import Scout, start_from_student  # noqa: E402
+from segmentation.training.loop import Way, train  # noqa: E402
+from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
+from segmentation.training.recipe import STRONG  # noqa: E402
+from segmentation.training.state import STATE, held  # noqa: E402
+
+RECIPE = replace(
+    STRONG, size=SCOUT_SIZE, warm_start=str(SHIPPED_WEIGHTS), learning_rate=1.5e-3, batch_size=8, ema=0.998,
+    composed=0.5, epochs=5,
+)  # fmt: skip
+TIMES = 2  # that a scene is seen in an epoch, each time in another way
+
+
+def main() -> None:
+    """Label, train, write the weights."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
+    parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade_scout", metavar="DIR")
+    options = parser.parse_args()
+    labels, run = options.output / "labels", options.output / "run"
+    label_scenes(find_pairs(options.masks / "scenes_train")[0], labels)
+    pairs = find_pairs(labels)[0] * TIMES + find_pairs(options.masks / "train")[0]
+    device = choose_device("auto")
+    keep_freed_memory()
+    way = Way(device, getattr(torch, fast_precision(device)), workers=1, every=100)
+    torch.manual_seed(RECIPE.seed)
+    scout = start_from_student(load_student(SHIPPED_WEIGHTS))
+    with held(run):
+        train(run, scout, pairs, find_pairs(options.masks / "scenes_val")[0], RECIPE, way, lambda: None)
+    write_last(run / STATE, options.output / "hair_scout.safetensors")
+
+
+def label_scenes(pairs: list[Pair], folder: Path) -> None:
+    """Write a label for each scene, and `labels.csv`: hair that is drawn or found."""
+    if (folder / "labels.csv").is_file():
+        return
+    finder, rows = HairFinder(scout=None), []
+    for pair in tqdm(pairs, "labels of scenes"):
+        rgb, drawn = read_pair(pair)
+        write_mask(folder / f"{pair.name}.png", cv2.max(drawn, finder.mask(rgb)))
+        rows.append(dict(image=str(pair.image.resolve()), label=f"{pair.name}.png", status="ok"))
+    with replacing(folder / "labels.csv") as path:
+        pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def write_last(state: Path, weights: Path) -> None:
+    """Write the average of the weights after the last epoch."""
+    average = torch.load(state, weights_only=True, map_location="cpu")["average"]
+    scout = Scout()
+    scout.load_state_dict({name: average[f"module.{name}"] for name in scout.state_dict()})
+    save_weights(scout, weights)
+
+
+if __name__ == "__main__":
+    main()
