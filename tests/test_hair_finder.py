@@ -223,7 +223,7 @@ def from_nearby(picture: np.ndarray) -> np.ndarray:
     return np.float32(0.95 if red(picture).mean() > 0.1 else 0.6) * red(picture)
 
 
-@pytest.mark.parametrize("head, around", [(0.9, 0.0), (0.25, 0.0), (0.9, 0.5)])
+@pytest.mark.parametrize("head, around", [(0.9, 0.0), (0.35, 0.0), (0.9, 0.5)])
 def test_a_head_is_found_where_the_scout_is_sure_where_it_hardly_sees_it_and_where_it_doubts_all_around(head, around):
     rgb, seen = np.zeros((672, 672, 3), np.uint8), np.full((112, 112), around, np.float32)
     rgb[120:180, 120:180, 0], seen[20:30, 20:30] = 255, head

@@ -36,8 +36,8 @@ SHIPPED_WEIGHTS, SCOUT = MODELS / "hair_student.safetensors", MODELS / "hair_sco
 DENSE = 672  # pixels of a short side, from which three of the student's tiles along it show more than two
 FINE = 4 * INPUT_SIZE  # cells of what a search finds
 LARGE = 0.6  # share of a scene's short side, of the look at a head that the search need not look for
-CLEAR = 1.2  # probability with which a head as large as the picture was seen before it is looked at, at least
-SURE, AFAR = 0.82, 0.25  # how sure that look is at least, and how much of what was seen from farthest away helps it
+CLEAR = 0.8  # probability with which a head as large as the picture was seen before it is looked at, at least
+SURE, AFAR = 0.81, 0.15  # how sure that look is at least, and how much of what was seen from farthest away helps it
 SOME, DOUBT = 0.02, 0.88  # share of a picture, mean probability: more hair, seen with less, is looked at again
 MARGIN = 28  # cells that are left out, or added, where it is looked at from nearer, or from farther away
 TURNED = 0.5  # overlap with what is surely seen in the turned picture, from which it is that
@@ -102,10 +102,11 @@ class HairFinder:
             return self.in_scene(rgb, mask, is_far_away(in_cells(mask), height, width))
         probability = self.probability(rgb)
         mask = to_mask(probability, height, width)
-        if not self.is_trusted(rgb, mask):
-            probability[:], mask[:] = 0, 0
         if is_far_away(probability, height, width):
             return self.in_scene(rgb, mask, True)
+        if not self.is_trusted(rgb, mask):
+            mask[:] = 0
+            return self.in_scene(rgb, mask, True) if min(height, width) > INPUT_SIZE else mask
         for part in closer_looks(probability, height, width):
             self.look(rgb, part, mask)
         return mask

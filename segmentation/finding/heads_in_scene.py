@@ -13,7 +13,7 @@ PIECE = 1.4  # of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
 HAIR = 0.4  # probability from which a place is worth a closer look; a doubtful one is decided by that look
 # The same where a search saw nothing else of a head: a sure part of what is doubtful as a whole, and what is faint.
-SURELY, HARDLY = 0.8, 0.2
+SURELY, HARDLY = 0.8, 0.3
 SPECK, LEAST = 0.005, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
 GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong to one head
 NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it whole and is no larger serves it too
@@ -135,8 +135,15 @@ def is_in(look: Part, other: Part) -> bool:
 
 def boxes_of_hair(probability: np.ndarray, least: float = HAIR) -> Iterator[np.ndarray]:
     """left, top, width, height of each piece of hair that is no speck, in cells."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(probability > least))
-    stats = stats[1:]  # the first is what is no hair
+    hair = np.uint8(probability > least)
+    left, top, width, height = cv2.boundingRect(hair)
+    if width == 0:
+        return iter(())
+    _, _, stats, _ = cv2.connectedComponentsWithStats(
+        hair[top : top + height, left : left + width],
+        ltype=cv2.CV_16U,  # twice as fast
+    )  # fmt: skip
+    stats = stats[1:] + (left, top, 0, 0, 0)  # the first is what is no hair
     areas = stats[:, cv2.CC_STAT_AREA]
     return iter(stats[areas >= max(SPECK * areas.max(initial=0), LEAST * probability.size)][:, :4])
 
