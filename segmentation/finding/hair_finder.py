@@ -42,7 +42,7 @@ SOME, DOUBT = 0.02, 0.88  # share of a picture, mean probability: more hair, see
 MARGIN = 28  # cells that are left out, or added, where it is looked at from nearer, or from farther away
 TURNED = 0.5  # overlap with what is surely seen in the turned picture, from which it is that
 AGAIN = 0.4  # otherwise, least overlap with what is seen then, less that with what is seen upside down
-SMALLEST = 50  # pixels of a look: in smaller ones the student knows no head
+SMALLEST = 60  # pixels of a look: in smaller ones the student knows no head
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 Look = Callable[[np.ndarray], np.ndarray]  # a part of a picture (H, W, 3) uint8 -> probability of hair (h, w) float32
@@ -117,6 +117,8 @@ class HairFinder:
         height, width = afar.shape
         looks = closer_looks(in_cells(afar), height, width, below=1)
         large = [part for part in looks if part.size >= LARGE * min(height, width)]
+        if nearer and large and not self.is_trusted(rgb, afar):
+            afar, large = np.zeros_like(afar), []
         found = self.searched(rgb) if nearer else afar
         before, cells = cv2.max(found, afar), in_cells(found)
         heads = self.heads_among(large, rgb, before, afar)
