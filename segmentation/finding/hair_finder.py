@@ -93,7 +93,7 @@ class HairFinder:
         """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255.
 
         The whole picture is looked at first, a long one in pieces; where heads are small in it, or nobody is seen, it
-        is searched in tiles; then each head that is small in it gets a look of its own.
+        is searched; then each place where a head may be gets a look of its own.
         """
         height, width = rgb.shape[:2]
         windows = pieces(Part(0, 0, height, width))
