@@ -42,7 +42,7 @@ SOME, DOUBT = 0.02, 0.88  # share of a picture, mean probability: more hair, see
 MARGIN = 28  # cells that are left out, or added, where it is looked at from nearer, or from farther away
 TURNED = 0.5  # overlap with what is surely seen in the turned picture, from which it is that
 AGAIN = 0.4  # otherwise, least overlap with what is seen then, less that with what is seen upside down
-SMALLEST = 60  # pixels of a look: in smaller ones the student knows no head
+SMALLEST, SMALL, PLAIN = 24, 60, 0.92  # pixels of looks that show no head, and one only if one was as sure before
 FADE = 0.12  # of a look's side: the strip in which it gives way to what was seen before
 
 Look = Callable[[np.ndarray], np.ndarray]  # a part of a picture (H, W, 3) uint8 -> probability of hair (h, w) float32
@@ -140,7 +140,7 @@ class HairFinder:
         and `afar` (H, W) uint8 as in `is_head`."""
         heads, short = {}, min(afar.shape)
         for part in looks:
-            if part.size > SMALLEST:
+            if part.size > SMALL or (part.size > SMALLEST and before[part.slices].max() > 255 * PLAIN):
                 seen = self.seen_in(rgb, part)
                 if is_head(seen, before[part.slices], afar[part.slices], part.size / short):
                     heads[part] = seen
