@@ -200,8 +200,7 @@ def small_grey(rgb: np.ndarray) -> np.ndarray:
     """(h, w) uint8, half as many cells as a mask has, FEWEST on a side at least."""
     scale = min(1, SIDE / max(rgb.shape)) / 2
     size = [max(FEWEST, round(side * scale)) for side in rgb.shape[1::-1]]
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
 
 
 @lru_cache(maxsize=4)
