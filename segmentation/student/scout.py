@@ -81,9 +81,10 @@ def start_from_student(student: EffiSegNet) -> Scout:
 def load_network(path: Path) -> EffiSegNet | Scout:
     """Build the network that a weights file is of, a student or a scout (not `upsampled`), and load it, as
     `load_student` does."""
+    state = load_state_dict(path)  # first, since it says what is wrong with a broken file
     if safetensors_metadata(path) != Scout.metadata:
         return load_student(path)
     scout = Scout()
     scout.upsampled = False
-    load_strict(scout, load_state_dict(path), path)
+    load_strict(scout, state, path)
     return scout.eval()
