@@ -20,7 +20,8 @@ def clone(tmp_path) -> Path:
     for part in ("common", "segmentation", "ombre", "data/samples"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     (tmp_path / "models").mkdir()
-    shutil.copy(ROOT / "models" / "hair_student.safetensors", tmp_path / "models")
+    for weights in (ROOT / "models").glob("hair_*.safetensors"):
+        shutil.copy(weights, tmp_path / "models")
     return tmp_path
 
 
