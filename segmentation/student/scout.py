@@ -40,18 +40,19 @@ class Scout(nn.Module):
         self.upsampled = True
         self.encoder = headless_efficientnet("efficientnet-b0")
         self.encoder._blocks = self.encoder._blocks[:BLOCKS]
-        self.taps = nn.ModuleList(norm_of(nn.Conv2d(channels, CHANNELS, 1, bias=False)) for channels in self.wanted())
+        wanted = tap_channels(self.encoder)[1:]  # of a fourth, an eighth and a sixteenth
+        self.taps = nn.ModuleList(norm_of(nn.Conv2d(channels, CHANNELS, 1, bias=False)) for channels in wanted)
         self.around = norm_of(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS, bias=False))
         self.hair = nn.Conv2d(CHANNELS, 1, 1)
 
-    def wanted(self) -> list[int]:
-        """Channels of the taps at a fourth, an eighth and a sixteenth."""
-        return tap_channels(self.encoder)[1:]
+    def kept(self) -> list[nn.Module]:
+        """The first layers, which are not trained."""
+        return [self.encoder._conv_stem, self.encoder._bn0, *self.encoder._blocks[:KEPT]]
 
     def train(self, mode: bool = True) -> "Scout":
         super().train(mode)
-        for kept in (self.encoder._bn0, *self.encoder._blocks[:KEPT]):
-            kept.eval()
+        for layer in self.kept():
+            layer.eval()
         return self
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,8 +74,8 @@ def start_from_student(student: EffiSegNet) -> Scout:
     scout = Scout()
     known = student.encoder.state_dict()
     scout.encoder.load_state_dict({name: known[name] for name in scout.encoder.state_dict()})
-    for kept in (scout.encoder._conv_stem, scout.encoder._bn0, *scout.encoder._blocks[:KEPT]):
-        kept.requires_grad_(False)
+    for layer in scout.kept():
+        layer.requires_grad_(False)
     return scout
 
 
