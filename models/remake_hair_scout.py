@@ -32,7 +32,7 @@ from segmentation.student.scout import Scout, start_from_student  # noqa: E402
 from segmentation.training.loop import Way, train  # noqa: E402
 from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
 from segmentation.training.recipe import STRONG  # noqa: E402
-from segmentation.training.state import STATE, held  # noqa: E402
+from segmentation.training.state import STATE, averaged, held  # noqa: E402
 
 RECIPE = replace(
     STRONG, size=SCOUT_SIZE, warm_start=str(SHIPPED_WEIGHTS), learning_rate=1.5e-3, batch_size=8, ema=0.998,
@@ -75,9 +75,8 @@ def label_scenes(pairs: list[Pair], folder: Path) -> None:
 
 def write_last(state: Path, weights: Path) -> None:
     """Write the average of the weights after the last epoch."""
-    average = torch.load(state, weights_only=True, map_location="cpu")["average"]
     scout = Scout()
-    scout.load_state_dict({name: average[f"module.{name}"] for name in scout.state_dict()})
+    scout.load_state_dict(averaged(state))
     save_weights(scout, weights)
 
 

@@ -21,7 +21,6 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
@@ -34,7 +33,7 @@ from segmentation.student.frame import resize, squash, to_mask  # noqa: E402
 from segmentation.student.network import load_student, save_weights  # noqa: E402
 from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
 from segmentation.training.scenes import is_scene  # noqa: E402
-from segmentation.training.state import STATE  # noqa: E402
+from segmentation.training.state import STATE, averaged  # noqa: E402
 
 SETTINGS = "--preset strong --upsampling bilinear --learning-rate 7e-4 --ema 0.998 --batch-size 8 --composed 0.25"
 EPOCHS = 7
@@ -163,10 +162,9 @@ def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def write_mean(start: Path, state: Path, weights: Path) -> None:
     """Write the mean of the weights that a run began with and of its last epoch's average, which does better than
     either, and in scenes better than the epoch with the best loss, which portraits decide."""
-    average = torch.load(state, weights_only=True, map_location="cpu")["average"]
-    network = load_student(start)
+    average, network = averaged(state), load_student(start)
     before = network.state_dict()
-    network.load_state_dict({name: (own + average[f"module.{name}"]) / 2 for name, own in before.items()})
+    network.load_state_dict({name: (own + average[name]) / 2 for name, own in before.items()})
     save_weights(network, weights)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from common.device import rank_and_size
@@ -109,6 +109,12 @@ def keep_state(run: Path, settings: dict, progress: Progress, learner: Learner) 
         torch.save(state, path)
         if (run / STATE).exists():
             os.replace(run / STATE, run / BEFORE)
+
+
+def averaged(state: Path) -> dict[str, Tensor]:
+    """The average of the weights in a checkpoint, by the network's own names."""
+    average = torch.load(state, weights_only=True, map_location="cpu")["average"]
+    return {name.removeprefix("module."): tensor for name, tensor in average.items() if name.startswith("module.")}
 
 
 def resume(run: Path, settings: dict, learner: Learner) -> Progress:
