@@ -1,12 +1,12 @@
 #!/usr/bin/env python
 """Train the shipped scout, which tells the student where in a scene to look for heads.
 
-    python models/remake_hair_scout.py HAIR_MASKS [--output DIR]
+    python models/remake_hair_scout.py HAIR_MASKS [--start SCOUT] [--output DIR]
 
 HAIR_MASKS holds `train/`, `scenes_train/` and `scenes_val/`, each with `images/` and `masks/`. The scout begins with
-the shipped student's encoder. Scenes are labelled with their drawn masks and with what the student finds in them
-without a scout, since passers-by are not drawn. Interrupted, it goes on where it was. The result is
-`DIR/hair_scout.safetensors`; it does not replace the shipped weights by itself.
+the shipped student's encoder, or as another scout that is to be trained further. Scenes are labelled with their drawn
+masks and with what the student finds in them without a scout, since passers-by are not drawn. Interrupted, it goes on
+where it was. The result is `DIR/hair_scout.safetensors`; it does not replace the shipped weights by itself.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from tqdm import tqdm  # noqa: E402
 from common.device import choose_device, fast_precision, keep_freed_memory  # noqa: E402
 from common.files import replacing  # noqa: E402
 from common.pictures import write_mask  # noqa: E402
+from common.weights import load_state_dict, load_strict  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 from segmentation.student.frame import SCOUT_SIZE  # noqa: E402
 from segmentation.student.network import load_student, save_weights  # noqa: E402
@@ -35,8 +36,7 @@ from segmentation.training.recipe import STRONG  # noqa: E402
 from segmentation.training.state import STATE, averaged, held  # noqa: E402
 
 RECIPE = replace(
-    STRONG, size=SCOUT_SIZE, warm_start=str(SHIPPED_WEIGHTS), learning_rate=1.5e-3, batch_size=8, ema=0.998,
-    composed=0.5, epochs=5,
+    STRONG, size=SCOUT_SIZE, learning_rate=1.5e-3, batch_size=8, ema=0.998, composed=0.5, epochs=5
 )  # fmt: skip
 TIMES = 2  # that a scene is seen in an epoch, each time in another way
 
@@ -45,6 +45,7 @@ def main() -> None:
     """Label, train, write the weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
+    parser.add_argument("--start", type=Path, metavar="SCOUT")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade_scout", metavar="DIR")
     options = parser.parse_args()
     labels, run = options.output / "labels", options.output / "run"
@@ -53,10 +54,13 @@ def main() -> None:
     device = choose_device("auto")
     keep_freed_memory()
     way = Way(device, getattr(torch, fast_precision(device)), workers=1, every=100)
-    torch.manual_seed(RECIPE.seed)
+    recipe = replace(RECIPE, warm_start=str(options.start or SHIPPED_WEIGHTS))
+    torch.manual_seed(recipe.seed)
     scout = start_from_student(load_student(SHIPPED_WEIGHTS))
+    if options.start:
+        load_strict(scout, load_state_dict(options.start), options.start)
     with held(run):
-        train(run, scout, pairs, find_pairs(options.masks / "scenes_val")[0], RECIPE, way, lambda: None)
+        train(run, scout, pairs, find_pairs(options.masks / "scenes_val")[0], recipe, way, lambda: None)
     write_last(run / STATE, options.output / "hair_scout.safetensors")
 
 

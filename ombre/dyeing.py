@@ -15,7 +15,7 @@ from common.device import keep_freed_memory
 from common.files import replacing
 from common.folder import Source, find_pictures, result_names
 from common.pictures import Picture, read_picture, write_picture
-from common.profiles import colour_ready
+from common.profiles import colour_ready, in_srgb8
 from common.table import Row, Table
 from common.work import Tally, left_to_do, stamp, work_through
 from ombre.look import DYED, LITTLE, NO_HAIR, Look, looks_of
@@ -146,7 +146,7 @@ def dye_picture(path: Path, output: Path, share_of: ShareOf, rows: list[Row], ma
         else:
             look = {field.name: row[field.name] for field in fields(Look)}
             rgb = dye_hair(hair, **look)
-            write_picture(target, replace(ready, rgb=rgb))
+            write(target, replace(ready, rgb=rgb))
             if shows_little(hair, found, rgb, **{name: look[name] for name in SHOWN_BY}):
                 status = LITTLE
         results.append(dict(result_bytes=target.stat().st_size, status=status))
@@ -158,7 +158,14 @@ def dye_picture(path: Path, output: Path, share_of: ShareOf, rows: list[Row], ma
 def copy(path: Path, picture: Picture, target: Path) -> None:
     """The picture unchanged: the file itself, or its pixels where another format is asked for."""
     if path.suffix.lower() != target.suffix.lower():
-        write_picture(target, picture)
+        write(target, picture)
         return
     with replacing(target) as part:
         shutil.copyfile(path, part)
+
+
+def write(target: Path, picture: Picture) -> None:
+    """Write a picture in the target's format; in BMP, which has no room for a profile, its colours become sRGB's."""
+    if picture.icc and target.suffix.lower() == ".bmp":
+        picture = replace(picture, rgb=in_srgb8(picture), icc=None)
+    write_picture(target, picture)

@@ -9,8 +9,9 @@ from PIL import Image, ImageCms
 
 from benchmarks.ciede2000 import ciede2000
 from benchmarks.icc import grey_profile, rgb_profile
-from common.pictures import Picture
+from common.pictures import Picture, read_picture
 from common.profiles import SRGB, colour_ready, in_srgb8, space_of
+from ombre.dyeing import write
 from ombre.recolour import ombre
 
 WIDE = ["Display P3", "Adobe RGB", "ProPhoto"]
@@ -83,3 +84,14 @@ def test_what_is_no_profile_is_said_and_kept(icc):
     ready, space, note = colour_ready(Picture(rgb, icc=icc))
     assert space is SRGB and ready.icc == icc and "cannot be used" in note and "\n" not in note
     np.testing.assert_array_equal(in_srgb8(Picture(rgb, icc=icc)), rgb)
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_format_without_room_for_a_profile_gets_srgb(name, tmp_path):
+    rgb, _ = hair_picture()
+    own = converted(rgb, rgb_profile("sRGB"), rgb_profile(name))
+    write(tmp_path / "a.bmp", Picture(own, icc=rgb_profile(name)))
+    assert ciede2000(lab(read_picture(tmp_path / "a.bmp").rgb), lab(rgb)).mean() < 0.5
+    assert ciede2000(lab(own), lab(rgb)).mean() > 1
+    write(tmp_path / "a.png", Picture(own, icc=rgb_profile(name)))
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png").rgb, own)
