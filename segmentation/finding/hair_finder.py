@@ -5,7 +5,7 @@ is not even imported then. On a GPU it runs in PyTorch.
 """
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -153,15 +153,28 @@ class HairFinder:
         found = cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1]
         if cv2.countNonZero(found) < SOME * mask.size or cv2.mean(mask, found)[0] >= 255 * DOUBT:
             return True
-        hair, small, middle = squash(mask) > 127, squash(rgb), np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
-        inset = cv2.copyMakeBorder(squash(rgb, INPUT_SIZE - 2 * MARGIN), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
-        views = [small[:, ::-1], squash(small[middle]), inset, *(np.rot90(small, turns) for turns in (1, 2, 3))]
-        mirrored, near, far, *turned = self.engine(np.stack(views))
-        turned = [np.rot90(seen, -turns) for turns, seen in enumerate(turned, start=1)]
-        if any(is_sure(seen) and overlap(hair, seen > 0.5) > TURNED for seen in turned):
+        hair, small = squash(mask) > 127, squash(rgb)
+
+        def turned(turns: int) -> np.ndarray:
+            return np.rot90(self.engine(np.rot90(small, turns)[None])[0], -turns)
+
+        def is_sure_of_it(seen: np.ndarray) -> bool:
+            return is_sure(seen) and overlap(hair, seen > 0.5) > TURNED
+
+        upside_down = turned(2)
+        least = AGAIN + overlap(hair, upside_down > 0.5)
+        if is_sure_of_it(upside_down) or all(again >= least for again in self.seen_again(rgb, small, hair)):
             return True
-        again = (hair, mirrored[:, ::-1]), (enlarged(hair[middle]), near), (hair, enlarged(far[middle] > 0.5))
-        return min(overlap(one, seen > 0.5) for one, seen in again) - overlap(hair, turned[1] > 0.5) >= AGAIN
+        return any(is_sure_of_it(turned(turns)) for turns in (1, 3))
+
+    def seen_again(self, rgb: np.ndarray, small: np.ndarray, hair: np.ndarray) -> Iterator[float]:
+        """How much of the hair (h, w) bool of a picture (H, W, 3), and of it as the network sees it, `small`, is seen
+        in the mirror, from nearer, and from farther away: overlaps, each after a look."""
+        yield overlap(hair, self.engine(small[None, :, ::-1])[0, :, ::-1] > 0.5)
+        middle = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        yield overlap(enlarged(hair[middle]), self.probability(small[middle]) > 0.5)
+        inset = cv2.copyMakeBorder(squash(rgb, INPUT_SIZE - 2 * MARGIN), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
+        yield overlap(hair, enlarged(self.engine(inset[None])[0][middle] > 0.5))
 
     def searched(self, rgb: np.ndarray) -> np.ndarray:
         """A picture (H, W, 3) uint8 -> soft hair mask (H, W) uint8, coarse, in which small heads are to be seen."""
