@@ -21,6 +21,8 @@ def leave_on_ctrl_c() -> None:
 
 def _leave(*_: object) -> None:
     os.write(2, b"stopped; the same command goes on from here\n")
+    # nothing can be imported here, in the middle of whatever else is
+    getattr(sys.modules.get("common.files"), "remove_unfinished", lambda: None)()
     os._exit(STOPPED)
 
 

@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_unfinished: set[Path] = set()  # temporary paths of files that are being written
+
+
+def remove_unfinished() -> None:
+    """Remove what is being written: for a program that ends on the spot."""
+    for part in list(_unfinished):
+        part.unlink(missing_ok=True)
+
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
@@ -22,6 +30,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     # The stem is cut so that the longest name a file system allows still leaves room; the token keeps threads,
     # processes and machines on a shared folder apart.
     part = path.with_name(f".{path.stem[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix}")
+    _unfinished.add(part)
     try:
         part.touch()
         mode = part.stat().st_mode  # as any new file's; some writers would keep theirs from other users
@@ -31,3 +40,5 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    finally:
+        _unfinished.discard(part)

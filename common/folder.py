@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import NamedTuple
@@ -163,22 +163,25 @@ def _longer(path: str, name: str) -> str:
     return "/".join(parts[-name.count("/") - 2 :])
 
 
-def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool = False) -> dict[str, str]:
+def result_names(
+    sources: Iterable[Source], suffix: str | None, *, is_clip: Callable[[str], bool] | None = None
+) -> dict[str, str]:
     """A picture's name -> its result's, no two the same: the name with `suffix` for its own.
 
     Where two would be one, the suffix is added to the own. With None a picture keeps its suffix, and one that has none
-    of a picture gets .png added. With `clips` a clip keeps its name.
+    of a picture gets .png added. Where there are clips, which `is_clip` tells of a file, they keep their names.
     """
+    sources = list(sources)
     names = [source.name for source in sources]
-    if suffix and clips:
-        kept = {name: name for name in names if suffix_of(name) in CLIPS}
+    if suffix and is_clip:
+        kept = {source.name: source.name for source in sources if is_clip(source.path)}
         return kept | result_names((source for source in sources if source.name not in kept), suffix)
     if suffix:
         results = [os.path.splitext(name)[0] + suffix for name in names]
         while len(uses := Counter(results)) < len(results):
             results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
         return dict(zip(names, results))
-    formats = SUFFIXES | CLIPS if clips else SUFFIXES
+    formats = SUFFIXES | CLIPS if is_clip else SUFFIXES
     kept = {name for name in names if suffix_of(name) in formats}
     taken, given = set(kept), {}
     for name in names:

@@ -159,7 +159,9 @@ def is_for_grey(icc: bytes) -> bool:
 # ---- masks ----
 
 
-def read_mask(path: str | os.PathLike, hair_value: int | None = None) -> np.ndarray:
+def read_mask(
+    path: str | os.PathLike, hair_value: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> np.ndarray:
     """(H, W) uint8, share of hair x 255, from a picture of greys.
 
     Args:
@@ -167,7 +169,7 @@ def read_mask(path: str | os.PathLike, hair_value: int | None = None) -> np.ndar
 
     Raises PictureError as `read_picture`, and where the picture is coloured or transparent: what it means is unknown.
     """
-    with opened(Path(path)) as image:
+    with opened(Path(path), max_pixels) as image:
         if image.mode not in MODES:
             raise UnsupportedError(f"masks of the kind '{image.mode}'")
         if hair_value is None:

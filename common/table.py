@@ -15,6 +15,7 @@ from common.files import replacing
 from common.progress import say
 
 FAILED = "failed"
+TRUTHS = ("True", "False")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # a spreadsheet would run a cell that begins so
 BETWEEN = "\0"  # the cells of a row that is kept in memory
 
@@ -155,8 +156,9 @@ def is_head_of_table(text: str) -> bool:
 
 
 def same(one: object, other: object) -> bool:
-    """Whether two values of a table are the same; spreadsheets write 1.0 as 1, and 15 digits of a number."""
-    if (one := str(one)) == (other := str(other)):
+    """Whether two values of a table are the same; spreadsheets write 1.0 as 1, False as FALSE, and 15 digits of a
+    number."""
+    if (one := str(one)) == (other := str(other)) or (one in TRUTHS and one.upper() == other):
         return True
     try:
         return math.isclose(float(one), float(other))

@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 EPOCH = datetime(1970, 1, 1)
 NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
 LOOK_UP = 0.1  # seconds after which it is seen that the run shall end
+PATIENCE = 2.0  # seconds without a word from then on
 
 
 def stamp(path: str | os.PathLike) -> str:
@@ -40,7 +41,12 @@ def stamp_of(size: int, modified: int) -> str:
 
 
 def left_to_do(
-    items: Iterable[Item], plan: Callable[[Item], Row | list[Row]], table: Table, result: str, overwrite: bool
+    items: Iterable[Item],
+    plan: Callable[[Item], Row | list[Row]],
+    table: Table,
+    result: str,
+    overwrite: bool,
+    read: Callable[[str], object] = read_picture,
 ) -> tuple[list[Item], set[str], int]:
     """The items that are not done, the keys of rows of theirs that are, and the number of all rows that are.
 
@@ -49,6 +55,7 @@ def left_to_do(
             all that the result depends on. What is done has a row with the same values, and a whole result.
         result: the column with the result's file, relative to the table's folder; its size is in `result_bytes`.
         overwrite: do all of them again.
+        read: raises PictureError where a result is broken; asked of those whose size has changed.
 
     Raises BatchError where a result would replace that of another picture.
     """
@@ -57,7 +64,9 @@ def left_to_do(
         rows = _listed(plan(item))
         known = [table.get(str(row[table.key])) for row in rows]
         left = [
-            (row, before) for row, before in zip(rows, known) if overwrite or not _is_done(row, before, table, result)
+            (row, before)
+            for row, before in zip(rows, known)
+            if overwrite or not _is_done(row, before, table, result, read)
         ]
         skipped += len(rows) - len(left)
         if not left:
@@ -80,21 +89,21 @@ def left_to_do(
     return todo, finished, skipped
 
 
-def _is_done(row: Row, before: Row | None, table: Table, result: str) -> bool:
+def _is_done(row: Row, before: Row | None, table: Table, result: str, read: Callable[[str], object]) -> bool:
     if before is None or before["status"] == FAILED:
         return False
     noted = [*map(before.get, row)]
     if [*map(str, row.values())] != noted and not all(map(same, row.values(), noted)):
         return False
     name = str(before[result])
-    return not name or _is_whole(os.path.join(table.folder, name), str(before["result_bytes"]))
+    return not name or _is_whole(os.path.join(table.folder, name), str(before["result_bytes"]), read)
 
 
-def _is_whole(path: str, size: str) -> bool:
-    """Whether a result is as it was written; where somebody has edited it since, whether it is a picture."""
+def _is_whole(path: str, size: str, read: Callable[[str], object]) -> bool:
+    """Whether a result is as it was written; where somebody has edited it since, whether it can be read."""
     try:
         now = os.stat(path).st_size
-        return same(now, size) or (now > 0 and read_picture(path) is not None)
+        return same(now, size) or (now > 0 and read(path) is not None)
     except (OSError, PictureError):
         return False
 
@@ -181,8 +190,12 @@ def work_through(
         except BaseException:
             for future in [future for future in flying if future.cancel()]:
                 del flying[future]
+            patient = time.monotonic() + PATIENCE
             while flying:
                 _land(flying, note)
+                if time.monotonic() > patient:
+                    say("stopping once what is at work is finished; Ctrl-C again stops at once")
+                    patient = float("inf")
             raise
     return tally
 

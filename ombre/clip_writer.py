@@ -91,6 +91,8 @@ class Writer:
         if matrix := first.side_data.get("DISPLAYMATRIX"):
             stream.set_display_matrix(np.frombuffer(bytes(matrix), np.int32).tolist())
         stream.metadata.update(source.metadata)
+        if stream.metadata.pop("alpha_mode", None) == "1":  # beside the frames, where decoders leave it
+            self.notes.append("without its transparency")
         return stream
 
     def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
@@ -105,10 +107,10 @@ class Writer:
             with self.muxing:
                 self.container.mux_one(packet)
 
-    def copy(self, packet: av.Packet) -> None:
-        """A packet of another stream, as it is."""
-        if packet.stream.index in self.copies and packet.dts is not None:
-            packet.stream = self.copies[packet.stream.index]
+    def copy(self, packet: av.Packet, index: int) -> None:
+        """A packet of another stream, whose index in the source is given, as it is."""
+        if index in self.copies and packet.dts is not None:
+            packet.stream = self.copies[index]
             with self.muxing:
                 self.container.mux_one(packet)
 

@@ -15,6 +15,7 @@ from av.video.reformatter import ColorTrc
 
 from common.files import replacing
 from common.pictures import PictureError
+from common.profiles import SRGB
 from ombre.clip_frames import Frame, like, quarters_of
 from ombre.clip_writer import Writer
 
@@ -25,10 +26,13 @@ LONGEST_SIDE = 16384  # pixels, of what the encoders take
 
 
 class Clip:
-    """A clip to read, frame by frame; `damaged` counts what could not be decoded or is marked as broken.
+    """A clip to read, frame by frame; `damaged` counts what could not be decoded or is marked as broken, `space` is
+    that of its frames' RGB.
 
     Raises PictureError: no clip, encrypted, HDR, without a frame, or of an absurd size or rate.
     """
+
+    space = SRGB
 
     def __init__(self, path: str | os.PathLike, max_pixels: int) -> None:
         self.path, self.damaged, self.writers = Path(path), 0, []
@@ -56,6 +60,10 @@ class Clip:
             path: its suffix says what kind of clip.
             quality: 0 (smallest) to 100 (finest).
         """
+        if path.suffix.lower() not in FORMATS:
+            raise PictureError(
+                f"{self.path}: is not what its suffix says; give a still picture that of its kind (.png)"
+            )
         with replacing(path) as part, self._opened() as source, written_to(path):
             with av.open(part, "w", format=FORMATS[path.suffix.lower()]) as container:
                 writer = Writer(container, video_of(source, self.path), self.first, self.rate, quality)
@@ -79,8 +87,9 @@ class Clip:
         last, step = None, 1
         for packet in self._packets(container):
             if packet.stream is not stream:
+                index = packet.stream.index  # each writer makes the packet one of its own
                 for writer in self.writers:
-                    writer.copy(packet)
+                    writer.copy(packet, index)
                 continue
             if packet.has_sidedata("encryption_info"):
                 raise PictureError(f"{self.path}: is encrypted; only its seller's player can show it")

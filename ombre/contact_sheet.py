@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from common.pictures import Picture, read_picture, write_picture
+from common.pictures import Picture, PictureError, read_picture, write_picture
 from common.profiles import in_srgb8
 from common.table import FAILED, Row, read_rows
 from ombre.dyeing import TABLE
@@ -23,9 +23,11 @@ FONTS = "NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "malgun.ttf", "AppleSDGoth
 LEAST = 0.5  # of the picture's shorter side is shown
 
 
-def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike]) -> list[Path]:
+def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike], max_pixels: int) -> list[Path]:
     """Pages with a row for each picture of the inputs (files, folders) that ombre.csv has results of: as it was, then
-    each result, the hair large, with their names. Gives the pages' files, none where there is no result."""
+    each result, the hair large, with their names. Gives the pages' files, none where there is no result. Pictures that
+    are no longer there, or broken, or larger than `max_pixels`, are passed over, and so are results of another size,
+    which were made before the picture was changed."""
     asked = {os.path.realpath(given) for given in inputs}
     results: dict[str, list[Row]] = {}
     for row in sorted(read_rows(output / TABLE, "output"), key=lambda row: (row["image"], row["output"])):
@@ -41,20 +43,29 @@ def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike]) -> l
     known = list(results.items())
     for number in range(1, -(-len(known) // ROWS) + 1):
         part = known[(number - 1) * ROWS : number * ROWS]
-        strips = [_strip(Path(before), rows, output) for before, rows in part]
+        strips = [strip for before, rows in part for strip in _strips(Path(before), rows, output, max_pixels)]
+        if not strips:
+            continue
         width = max(strip.shape[1] for strip in strips)
         page = [np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=255) for strip in strips]
-        pages.append(output / ("contact_sheet.jpg" if number == 1 else f"contact_sheet_{number}.jpg"))
+        pages.append(output / (f"contact_sheet_{len(pages) + 1}.jpg" if pages else "contact_sheet.jpg"))
         write_picture(pages[-1], Picture(np.vstack(page), jpeg={"quality": 88}))
     return pages
 
 
-def _strip(before: Path, rows: list[Row], output: Path) -> np.ndarray:
-    """(SIDE + CAPTION + gaps, w, 3): a picture and its results, the part that has changed."""
-    pictures = [in_srgb8(read_picture(path)) for path in (before, *(output / row["output"] for row in rows))]
-    part = changed_part(pictures[0], pictures[-1])
-    names = [before.name, *(Path(row["output"]).stem.removeprefix(f"{before.stem}_") for row in rows)]
-    return np.hstack([tile(rgb[part], name) for rgb, name in zip(pictures, names)])
+def _strips(before: Path, rows: list[Row], output: Path, max_pixels: int) -> list[np.ndarray]:
+    """(SIDE + CAPTION + gaps, w, 3): a picture and its results, the part that has changed; none where there is none."""
+    named = {before: before.name}
+    named |= {output / row["output"]: Path(row["output"]).stem.removeprefix(f"{before.stem}_") for row in rows}
+    pictures = []
+    for path, name in named.items():
+        with suppress(PictureError):
+            pictures.append((in_srgb8(read_picture(path, max_pixels)), name))
+    pictures = [(rgb, name) for rgb, name in pictures if rgb.shape == pictures[0][0].shape]
+    if len(pictures) < 2 or pictures[0][1] != before.name:
+        return []
+    part = changed_part(pictures[0][0], pictures[-1][0])
+    return [np.hstack([tile(rgb[part], name) for rgb, name in pictures])]
 
 
 def changed_part(before: np.ndarray, after: np.ndarray) -> tuple[slice, slice]:

@@ -55,7 +55,7 @@ def dye_clip(
     """
     with one_at_a_time:
         started = time.perf_counter()
-        clip = (MovingPicture if is_moving_picture(path) else Clip)(path, max_pixels)
+        clip = opened(path, max_pixels)
         drawn = drawn_masks(masks.folder)
         heads, shares, seconds = SteadyHeads(), [], 0.0
         with ExitStack() as stack:
@@ -64,7 +64,7 @@ def dye_clip(
             for frame, mask, motion in ahead(steady_masks(clip.frames(), finder, drawn)):
                 rgb, own = frame.rgb(), drawn(frame)
                 mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
-                hair = prepare(rgb, mask, refine=own is None or masks.refined)
+                hair = prepare(rgb, mask, refine=own is None or masks.refined, space=clip.space)
                 hair = heads.steadied(hair, motion, frame.seconds - seconds)
                 seconds = frame.seconds
                 shares.append(cv2.mean(mask)[0] / 255)
@@ -94,6 +94,11 @@ def dye_clip(
             own = dict(note="; ".join(notes + writer.notes), result_bytes=target.stat().st_size)
             results.append(row | common | own)
         return results
+
+
+def opened(path: Path, max_pixels: int) -> Clip | MovingPicture:
+    """A clip of any kind, to be read. Raises PictureError."""
+    return (MovingPicture if is_moving_picture(path) else Clip)(path, max_pixels)
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

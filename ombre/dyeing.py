@@ -13,7 +13,8 @@ import numpy as np
 
 from common.device import keep_freed_memory
 from common.files import replacing
-from common.folder import Source, find_pictures, result_names
+from common.folder import CLIPS, Source, find_pictures, result_names, suffix_of
+from common.opening import DEFAULT_MAX_PIXELS
 from common.pictures import Picture, read_picture, write_picture
 from common.profiles import colour_ready, in_srgb8
 from common.table import Row, Table
@@ -36,6 +37,7 @@ COLUMNS = [
     "seconds",
     "source",
     "weights",
+    "quality",
     "mask",
     "saved_mask",
     "result_bytes",
@@ -87,7 +89,7 @@ def dye_pictures(
     """
     places = filter(None, (output, masks.folder, masks.save))
     sources, unreadable, left_out = find_pictures(inputs, *places, clips=True)
-    names = result_names(sources, suffix, clips=True)
+    names = result_names(sources, suffix, is_clip=is_clip)
     mask_names = names_of_masks(sources) if masks.folder or masks.save else dict.fromkeys(names, "")
     asked = looks_of(sources, looks, own_looks)
 
@@ -96,7 +98,7 @@ def dye_pictures(
         def plan(source: Source) -> list[Row]:
             asks = not masks.folder or is_clip(Path(source.path))  # masks may be there for some of a clip's frames
             known = dict(image=table.relative(source.path), source=stamp(source.path), weights=weights if asks else "")
-            known |= masks.row(mask_names[source.name])
+            known |= masks.row(mask_names[source.name]) | dict(quality=quality_of(source, quality))
             rows = [dict(output=look.name(names[source.name]), **known, **look.row()) for look in asked[source.name]]
             return [row for row in rows if row["output"] not in finished]
 
@@ -112,7 +114,8 @@ def dye_pictures(
             return [row | masks.saved(name) for row in rows]
 
         finished: set[str] = set()
-        todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite)
+        todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite, read_result)
+        masks.mark()
         asks = not masks.folder or any(is_clip(Path(source.path)) for source in todo)
         finder = find_hair() if todo and asks else None
         if len(todo) > 1:
@@ -120,6 +123,21 @@ def dye_pictures(
             keep_freed_memory()  # each picture takes the arrays of the one before
         tally = work_through(todo, dye, table, workers=threads, plan=plan)
         return replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
+
+
+def quality_of(source: Source, quality: int) -> int | str:
+    """How fine a clip is encoded; "" for what is no clip, or is encoded without loss."""
+    is_lossy = suffix_of(source.name) in CLIPS or (suffix_of(source.name) == ".webp" and is_clip(source.path))
+    return quality if is_lossy else ""
+
+
+def read_result(path: str) -> object:
+    """A picture, or a clip whose first frame can be decoded. Raises PictureError: it is broken."""
+    if not is_clip(path):
+        return read_picture(path)
+    from ombre.dye_clip import opened
+
+    return opened(Path(path), DEFAULT_MAX_PIXELS)
 
 
 def names_of_masks(sources: list[Source]) -> dict[str, str]:

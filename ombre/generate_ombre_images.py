@@ -154,20 +154,20 @@ def dye(options: argparse.Namespace) -> int:
             partial(finder, options.weights, options.device),
             short_hash(options.weights),
             looks,
-            read_looks(options.settings, looks[0]) if options.settings else {},
+            read_looks(options.settings, looks) if options.settings else {},
             masks_of(options),
             threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
             quality=options.quality,
             **how,
         )
-    if options.sheet or (samples and not options.cluster):
-        for page in write_contact_sheets(options.output, options.pictures or [SAMPLES]):
-            say(f"side by side: {page}", sys.stdout)
     say(
         f"{options.output}: {tally.statuses[DYED]} pictures dyed{tally.pace(started)}, {tally.statuses[LITTLE]} "
         f"{LITTLE}, {tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.rest('ombre.parquet' if options.cluster else TABLE)}",
         sys.stdout,
     )
+    if options.sheet or (samples and not options.cluster):
+        for page in write_contact_sheets(options.output, options.pictures or [SAMPLES], how["max_pixels"]):
+            say(f"side by side: {page}", sys.stdout)
     return tally.exit_code
 
 

@@ -54,11 +54,11 @@ class Look:
 SETTINGS = [field.name for field in fields(Look)]
 
 
-def read_looks(path: Path, usual: Look) -> dict[str, list[Look]]:
+def read_looks(path: Path, usual: Sequence[Look]) -> dict[str, list[Look]]:
     """The looks of each picture in a table with the columns of ombre.csv: where the file really lies -> its looks.
 
-    `image` is a path from the table's folder. A column that is not there, or an empty cell, means what `usual` says;
-    columns of other names are passed over, and so are a picture's rows that say the same.
+    `image` is a path from the table's folder. A column that is not there, or an empty cell, means what each of the
+    `usual` looks says; columns of other names are passed over, and so are looks of a picture that are there already.
 
     Raises BatchError: there is no such table, it has no column `image`, or a value is none.
     """
@@ -71,11 +71,12 @@ def read_looks(path: Path, usual: Look) -> dict[str, list[Look]]:
                         f"{path}: line {number} has no 'image', the picture's path from this table's folder"
                     )
                 try:
-                    look = replace(usual, **_settings(row))
+                    settings = _settings(row)
+                    meant = [replace(look, **settings) for look in usual]
                 except ValueError as error:
                     raise BatchError(f"{path}: line {number}: {error}") from None
                 own = looks.setdefault(os.path.realpath(path.parent / row["image"].removeprefix("'")), [])
-                own += [look] * (look not in own)
+                own += [look for look in dict.fromkeys(meant) if look not in own]
     except (OSError, UnicodeError, csv.Error) as error:
         raise BatchError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     return looks

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import replacing
+from common.opening import DEFAULT_MAX_PIXELS
 from common.pictures import PictureError, read_mask, write_mask
 from common.table import Row
 from common.work import stamp
 from ombre.matte import refine
 
 GONE = "gone"  # a saved mask that has to be made again
+MARK = "masks.csv"  # as `predict` calls its table
 
 MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
 
@@ -31,6 +34,13 @@ class Masks:
     folder: Path | None = None
     refined: bool = False
     save: Path | None = None
+
+    def mark(self) -> None:
+        """Write the head of a table beside the masks that are saved, by which later runs know that here are results
+        and no pictures to dye."""
+        if self.save and not (self.save / MARK).exists():
+            with replacing(self.save / MARK) as path:
+                path.write_text("image,mask,status,error\n")
 
     def row(self, name: str) -> Row:
         """What a row of the table says of the picture whose mask has this name, before it is dyed."""
@@ -77,7 +87,7 @@ class Masks:
     def _read(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
         if not path.is_file():
             raise PictureError(f"{path}: there is no mask for this picture; --save-masks and `predict` write some")
-        mask = read_mask(path)
+        mask = read_mask(path, max_pixels=max(DEFAULT_MAX_PIXELS, shape[0] * shape[1]))
         if mask.shape != shape[:2]:
             (height, width), (rows, columns) = mask.shape, shape[:2]
             raise PictureError(

@@ -1,5 +1,6 @@
 """Moving GIF, WebP and PNG in and out, by Pillow: delays, loops and transparency stay."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,18 +10,20 @@ import numpy as np
 from PIL import Image
 
 from common.files import replacing
-from common.folder import CLIPS
-from common.pictures import PictureError
+from common.folder import CLIPS, suffix_of
+from common.pictures import Picture, PictureError
+from common.profiles import colour_ready
 
 SUFFIXES = frozenset((".gif", ".webp", ".png", ".apng"))
 FORMATS = ("GIF", "WEBP", "PNG")
+KEPT = ("icc_profile", "exif", "xmp")  # of what a file says of itself, in Pillow's words
 SLOW = 100  # milliseconds that viewers show a frame that names no time
 COLORS = 255  # of a GIF's frame, besides the one that is clear
 
 
-def is_clip(path: Path) -> bool:
+def is_clip(path: str | os.PathLike) -> bool:
     """Whether a file is a clip: by its name or, where that may be a picture's too, by its content."""
-    return path.suffix.lower() in CLIPS or is_moving_picture(path)
+    return suffix_of(path) in CLIPS or is_moving_picture(Path(path))
 
 
 def is_moving_picture(path: Path) -> bool:
@@ -61,6 +64,11 @@ class MovingPicture:
                     f"{path}: frames of {image.width} x {image.height} pixels are too large; scale it down"
                 )
             self.expected, self.loop = image.n_frames, image.info.get("loop")
+            kept = {name: image.info.get(name) for name in KEPT} if image.format != "GIF" else {}
+            self.kept = {name: value for name, value in kept.items() if value}
+        ready, self.space, self.note = colour_ready(Picture(np.zeros((1, 1, 3), np.uint8), icc=kept.get("icc_profile")))
+        if ready.icc is None:  # none, or one for greys
+            self.kept.pop("icc_profile", None)
 
     def frames(self) -> Iterator[Frame]:
         """All frames; one that is broken ends them, and is counted."""
@@ -84,11 +92,11 @@ class MovingPicture:
     @contextmanager
     def writer(self, path: Path, quality: int) -> Iterator["Writer"]:
         """What writes the same in other colours, whole or not at all, `quality` 0 to 100 where it is a WebP."""
-        writer = Writer(path.suffix.lower())
+        writer = Writer(path.suffix.lower(), [self.note] if self.note else [])
         with replacing(path) as part:
             yield writer
             try:
-                writer.save(part, self.loop, quality)
+                writer.save(part, self.loop, quality, self.kept)
             except (OSError, ValueError) as error:
                 if getattr(error, "errno", None):
                     raise
@@ -108,8 +116,8 @@ class MovingPicture:
 class Writer:
     """Keeps a moving picture's frames until all are there, a GIF's as bytes. `notes`: what could not be kept."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind, self.notes = kind, []
+    def __init__(self, kind: str, notes: list[str]) -> None:
+        self.kind, self.notes = kind, notes
         self._frames: list[Image.Image] = []
         self._delays: list[int] = []
         self._clear = False  # whether something can be seen through
@@ -121,8 +129,8 @@ class Writer:
         self._frames.append(indexed(image) if self.kind == ".gif" else image)
         self._delays.append(round(frame.delay))
 
-    def save(self, path: Path, loop: int | None, quality: int) -> None:
-        frames, settings = self._frames, dict(save_all=True, duration=self._delays)
+    def save(self, path: Path, loop: int | None, quality: int, kept: dict[str, bytes]) -> None:
+        frames, settings = self._frames, dict(save_all=True, duration=self._delays, **kept)
         if loop is not None:
             settings["loop"] = loop
         if self.kind == ".gif":

@@ -207,3 +207,42 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path):
             raise KeyboardInterrupt
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4"]
     assert clip.writers == []
+
+
+def with_data_first(source: Path, target: Path) -> Path:
+    """The clip with a data track before its others, as cameras write one, and its sound before its video."""
+    with av.open(source) as clip, av.open(target, "w") as output:
+        notes = output.add_data_stream("timed_id3")
+        copies = {
+            stream.index: output.add_stream_from_template(stream)
+            for stream in (clip.streams.audio + clip.streams.video)
+        }
+        packet = av.Packet(b"lens 35 mm")
+        packet.pts = packet.dts = 0
+        packet.time_base, packet.stream = Fraction(1, 1000), notes
+        output.mux(packet)
+        for packet in clip.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+    return target
+
+
+def test_each_of_several_results_has_the_sound(tmp_path):
+    source = with_data_first(make_clip(tmp_path / "a.mp4", sound=True), tmp_path / "b.ts")
+    assert [stream.type for stream in av.open(source).streams] == ["data", "audio", "video"]
+    clip = Clip(source, LARGE)
+    with clip.writer(tmp_path / "c.mp4", 90) as one, clip.writer(tmp_path / "d.mp4", 90) as other:
+        for frame in clip.frames():
+            for writer in (one, other):
+                writer.write(frame, frame.rgb(), frame.rgb(), None)
+    sound = packets(tmp_path / "a.mp4", "audio")
+    assert sound and packets(tmp_path / "c.mp4", "audio") == sound == packets(tmp_path / "d.mp4", "audio")
+
+
+def test_transparency_that_decoders_leave_is_told(tmp_path):
+    source = make_clip(tmp_path / "a.webm", "libvpx-vp9", "yuva420p", frames=3)
+    _, notes = copy(source, tmp_path / "b.webm")
+    assert notes == ["without its transparency"]
+    with av.open(tmp_path / "b.webm") as container:
+        assert "alpha_mode" not in {name.lower() for name in container.streams.video[0].metadata}

@@ -1,7 +1,9 @@
 """Clips dyed by the script, beside pictures."""
 
+import signal
 import subprocess
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmarks.icc import rgb_profile
 from ombre.clips import Clip
 from ombre.dyeing import dye_pictures
 from ombre.look import Look
@@ -21,6 +24,7 @@ from tests.made_clips import make_clip, scene
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data" / "samples" / "learn.mkv"
+WIDE = rgb_profile("Display P3")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
@@ -129,6 +133,9 @@ def test_moving_pictures_keep_delays_loops_and_transparency(suffix, tmp_path):
     source, target = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
     delays = [40, 80, 120, 200]
     settings = dict(lossless=True) if suffix == "webp" else dict(disposal=2) if suffix == "gif" else {}
+    exif = Image.Exif()
+    exif[0x010E] = "waves"
+    settings |= {} if suffix == "gif" else dict(icc_profile=WIDE, exif=exif)
     images[0].save(source, save_all=True, append_images=images[1:], duration=delays, loop=3, **settings)
     assert is_moving_picture(source) and is_clip(source)
     moving = MovingPicture(source, 10**6)
@@ -139,10 +146,69 @@ def test_moving_pictures_keep_delays_loops_and_transparency(suffix, tmp_path):
     assert [frame.delay for frame in after] == delays
     with Image.open(source) as one, Image.open(target) as other:
         assert one.info["loop"] == other.info["loop"] and one.format == other.format
+        assert suffix == "gif" or (other.info["icc_profile"] == WIDE and other.getexif()[0x010E] == "waves")
     for old, new in zip(before, after):
         assert np.array_equal(old.rgba[..., 3], new.rgba[..., 3])
         seen = old.rgba[..., 3] > 0
         assert np.abs(old.rgb()[seen].astype(int) - new.rgb()[seen]).mean() < 4
+
+
+def dyed(source: Path, output: Path, **how: object) -> pd.DataFrame:
+    """The rows of ombre.csv once a clip, or a folder, is dyed by `Circle`."""
+    how = dict(threads=1, suffix=None, overwrite=False, max_pixels=10**6, quality=75) | how
+    dye_pictures([source], output, Circle, "weights", [Look("lilac")], {}, Masks(), **how)
+    return pd.read_csv(output / "ombre.csv", keep_default_na=False).set_index("output")
+
+
+def test_a_moving_picture_is_dyed_in_its_own_colours(tmp_path):
+    images = [Image.fromarray(scene(number)) for number in range(2)]
+    for name, icc in (("plain", None), ("wide", WIDE)):
+        images[0].save(tmp_path / f"{name}.png", save_all=True, append_images=images[1:], icc_profile=icc)
+        assert dyed(tmp_path / f"{name}.png", tmp_path / "out").status[f"{name}_lilac.png"] == "ok"
+    plain, wide = (next(MovingPicture(tmp_path / "out" / f"{name}_lilac.png", 10**6).frames()).rgb().astype(int)
+                   for name in ("plain", "wide"))  # fmt: skip
+    assert np.abs(plain - wide).max() > 3, "the same shade has other numbers there"
+
+
+def test_moving_pictures_keep_their_kind_and_stills_are_told(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    images = [Image.fromarray(scene(number)) for number in range(2)]
+    images[0].save(folder / "a.webp", save_all=True, append_images=images[1:])
+    images[0].save(folder / "b.webp")
+    images[0].save(folder / "c.gif", format="PNG")
+    rows = dyed(folder, tmp_path / "out", suffix=".jpg")
+    assert list(rows.index) == ["a_lilac.webp", "b_lilac.jpg", "c_lilac.gif"]
+    assert list(rows.status) == ["ok", "ok", "failed"] and "its suffix" in rows.error["c_lilac.gif"]
+
+
+def test_a_mended_clip_stays_and_another_quality_is_another_clip(tmp_path):
+    make_clip(tmp_path / "a.mp4", frames=4)
+    result = tmp_path / "out" / "a_lilac.mp4"
+    dyed(tmp_path / "a.mp4", tmp_path / "out")
+    mended = make_clip(result, frames=3).read_bytes()
+    dyed(tmp_path / "a.mp4", tmp_path / "out")
+    assert result.read_bytes() == mended
+    assert dyed(tmp_path / "a.mp4", tmp_path / "out", quality=20).quality["a_lilac.mp4"] == 20
+    assert result.read_bytes() != mended
+    result.write_bytes(b"half a clip")
+    assert dyed(tmp_path / "a.mp4", tmp_path / "out", quality=20).status["a_lilac.mp4"] == "ok"
+    assert len(frames_of(result)) == 4
+
+
+def test_whoever_will_not_wait_for_a_clip_leaves_nothing_half_done(tmp_path):
+    command = [sys.executable, str(ROOT / "ombre" / "generate_ombre_images.py"), str(SAMPLE), "--output", str(tmp_path)]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while not list(tmp_path.glob(".*.part*.mkv")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert "Ctrl-C again" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert "the same command goes on from here" in process.stderr.read() and process.wait() == 130
+    assert not [path for path in tmp_path.iterdir() if "part" in path.name]
 
 
 def test_a_still_picture_is_no_clip(tmp_path):

@@ -101,10 +101,33 @@ def test_a_table_gives_each_picture_its_own_looks(folder, tmp_path):
     again = run(folder, "--output", tmp_path / "again", "--settings", output / "ombre.csv")
     assert again.returncode == 0
     assert list(rows(tmp_path / "again").index) == list(rows(output).index), "ombre.csv is such a table"
+    settings.write_text("image,ombre_height\npictures/a.jpg,0.3\n")
+    several = run(folder, "--output", tmp_path / "several", "--settings", settings, "--color", "mint", "pink")
+    assert several.returncode == 0
+    assert set(rows(tmp_path / "several").index) >= {"a_mint_h0.3.jpg", "a_pink_h0.3.jpg", "deep/a_pink.png"}
     for line, said in [("pictures/a.jpg,mud", "line 2: color 'mud'"), (",red", "line 2 has no 'image'")]:
         settings.write_text(f"image,color\n{line}\n")
         result = run(folder, "--output", output, "--settings", settings)
         assert result.returncode == 2 and said in result.stderr
+
+
+def test_a_sheet_passes_over_what_has_gone_or_changed(folder, tmp_path):
+    output = tmp_path / "out"
+    assert run(folder, "--output", output, "--color", "pink").returncode == 0
+    (folder / "a.jpg").unlink()
+    Image.open(folder / "deep" / "a.png").crop((0, 0, 150, 200)).save(folder / "deep" / "a.png")
+    result = run(folder, "--output", output, "--color", "mint", "--sheet")
+    assert result.returncode == 0, result.stderr
+    assert Image.open(output / "contact_sheet.jpg").height < 400, "one picture, as it is now and in mint"
+
+
+def test_saved_masks_are_no_pictures_to_dye(folder, tmp_path):
+    where = "--output", folder / "dyed", "--save-masks", folder / "masks"
+    assert run(folder, *where).returncode == 0 and (folder / "masks" / "deep" / "a.png").is_file()
+    result = run(folder, "--output", folder / "dyed", "--color", "mint")
+    assert result.returncode == 0 and sorted(rows(folder / "dyed").index) == [
+        "a_0.9.jpg", "a_mint.jpg", "deep/a_0.9.png", "deep/a_mint.png",
+    ]  # fmt: skip
 
 
 def test_bad_files_are_told_and_the_rest_goes_on(folder, tmp_path):

@@ -170,7 +170,7 @@ def test_a_result_is_that_of_the_script_and_holds_what_was_painted(visitor, tmp_
     assert plain.name == "anna_pink.png" and painted.name == "anna_pink.jpg"
     original = read_picture(visitor.shown.file).rgb
     assert (read_picture(plain).rgb[180, 75] != original[180, 75]).any()
-    mask = read_mask(results.write_used_mask(visitor.shown, strokes, tmp_path))
+    mask = read_mask(results.write_used_mask(visitor.shown, strokes, tmp_path / "mask.png"))
     assert mask[180, 75] == 0 and mask[20, 75] == 255
 
 
@@ -189,6 +189,15 @@ def test_all_in_one_file(visitors, visitor, photo):
         "command.txt",
     ]
     assert "--masks masks --refine-masks --color pink" in archive.read("command.txt").decode()
+
+
+def test_masks_are_called_as_the_command_looks_for_them(visitors, visitor, photo):
+    visitor.paint(Stroke(True, 0.1, ((0.8, 0.8),)))
+    other = photo.with_suffix(".jpg")
+    write_picture(other, read_picture(photo))
+    visitors.add(visitor, other, uploaded=False)
+    names = zipfile.ZipFile(BytesIO(b"".join(results.zipped(visitor)))).namelist()
+    assert {"masks/anna.png.png", "masks/anna.jpg.png"} <= set(names)
 
 
 def test_a_broken_picture_leaves_nothing(visitors, visitor, tmp_path):

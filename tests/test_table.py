@@ -124,6 +124,7 @@ def test_what_a_spreadsheet_saved_still_counts(tmp_path):
         table.add(row("c.jpg"))
         assert len(list(table.rows())) == 2
     assert [r["image"] for r in read_csv(path)] == ["c.jpg", "ä, b.jpg"]
+    assert same(False, "FALSE") and same("True", "TRUE") and not same(False, "TRUE") and not same("a", "A")
     assert same("0.333333333333333", 1 / 3) and not same("0.3", 0.31) and not same("", 0) and same("", "")
 
 

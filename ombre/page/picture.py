@@ -46,7 +46,8 @@ class Shown:
 
     def mask(self, strokes: tuple[Stroke, ...]) -> np.ndarray:
         """The mask (H, W) uint8 at full size, with what was painted."""
-        return paint(read_mask(_beside(self.file, "found.png")), strokes)
+        found = read_mask(_beside(self.file, "found.png"), max_pixels=self.width * self.height)
+        return paint(found, strokes)
 
     def remove(self) -> None:
         shutil.rmtree(self.file.parent.parent, ignore_errors=True)

@@ -35,9 +35,8 @@ def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Pa
     return folder / row["output"]
 
 
-def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path) -> Path:
-    """The mask with what was painted, (H, W) 8 bit, under the name that `--masks` looks for."""
-    path = folder / names_of_masks([Source(str(shown.file), shown.name)])[shown.name]
+def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], path: Path) -> Path:
+    """The mask with what was painted, (H, W) 8 bit."""
     write_mask(path, shown.mask(strokes))
     return path
 
@@ -56,6 +55,8 @@ def is_painted(visitor: Visitor) -> bool:
 def zipped(visitor: Visitor) -> Iterator[bytes]:
     """A ZIP of all pictures dyed, their masks where one was painted, and the command, piece by piece as it is made."""
     step, used, with_masks = visitor.step, set(), is_painted(visitor)
+    files_by_name = {shown.name: str(shown.file) for shown in visitor.pictures.values()}
+    mask_names = names_of_masks([Source(file, name) for name, file in files_by_name.items()])  # as `--masks` looks for
     stream = _Stream()
     with zipfile.ZipFile(stream, "w") as archive, TemporaryDirectory(dir=visitor.folder) as folder:
         for shown in list(visitor.pictures.values()):
@@ -63,7 +64,7 @@ def zipped(visitor: Visitor) -> Iterator[bytes]:
             try:
                 files = {"": write_dyed(shown, step.look, strokes, Path(folder), None)}
                 if with_masks:
-                    files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS)
+                    files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS / mask_names[shown.name])
             except (PictureError, OSError) as error:
                 archive.writestr(_unused(f"{shown.name}.failed.txt", used), f"{error}\n")
                 continue
