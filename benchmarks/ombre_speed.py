@@ -36,7 +36,6 @@ from ombre import heads  # noqa: E402
 from ombre.recolour import dye_hair, ombre, prepare  # noqa: E402
 from ombre.shown import shows_little  # noqa: E402
 from segmentation.finding.hair_finder import HairFinder  # noqa: E402
-from segmentation.student.frame import to_mask  # noqa: E402
 from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
 
 SIDE = 1024  # pixels
@@ -137,8 +136,7 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
     results["path"] = paths
     calls = {
         "decode": step("decode", read_picture, "path"),
-        "network": step("network", lambda picture: finder.probability(picture.rgb8), "decode"),
-        "mask to full size": step("mask", lambda probability: to_mask(probability, SIDE, SIDE), "network"),
+        "network": step("mask", lambda picture: finder.mask(picture.rgb8), "decode"),
         "people, light and matte": step("hair", lambda picture, mask: prepare(picture.rgb, mask), "decode", "mask"),
         "dye": step(
             "dye",

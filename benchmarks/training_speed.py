@@ -23,6 +23,7 @@ from common.device import choose_device, keep_freed_memory  # noqa: E402
 from segmentation.student.frame import INPUT_SIZE  # noqa: E402
 from segmentation.student.network import EffiSegNet  # noqa: E402
 from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.training.loop import keep_depthwise_in_float32  # noqa: E402
 from segmentation.training.losses import make_loss  # noqa: E402
 from segmentation.training.recipe import Recipe  # noqa: E402
 from segmentation.training.schedule import make_optimizer  # noqa: E402
@@ -71,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
 def training_step(model: nn.Module, dtype: torch.dtype, device: torch.device, batch: int) -> Callable[[], float]:
     """A function that does one step and waits for its end."""
     model.to(device, memory_format=torch.channels_last).train()
+    if dtype == torch.bfloat16 and device.type == "cpu" and not isinstance(model, PublishedStudent):
+        keep_depthwise_in_float32(model)
     optimizer, loss_of = make_optimizer(model, Recipe()), make_loss(Recipe.loss, Recipe.dice_weight)
     x = torch.randn(batch, 3, INPUT_SIZE, INPUT_SIZE, device=device)
     labels = torch.rand(batch, 1, INPUT_SIZE, INPUT_SIZE, device=device)

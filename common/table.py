@@ -141,6 +141,12 @@ def read_rows(path: str | os.PathLike, key: str) -> list[Row]:
     return [_unpacked(columns, packed) for packed in known.values()]
 
 
+def write_csv(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A plain CSV; file names that are no UTF-8 are written as they are, and come back by `surrogateescape`."""
+    with open(path, "wb") as file:
+        file.write(_lines([columns, *(map(str, row) for row in rows)]))
+
+
 def is_table(path: str | os.PathLike) -> bool:
     """Whether a CSV is one of this project's: its folder holds results."""
     try:

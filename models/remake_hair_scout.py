@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import cv2  # noqa: E402
-import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from common.command import carry_out  # noqa: E402
 from common.device import choose_device, fast_precision, keep_freed_memory  # noqa: E402
-from common.files import replacing  # noqa: E402
 from common.pictures import write_mask  # noqa: E402
 from common.weights import load_state_dict, load_strict  # noqa: E402
+from models.remaking import demand_same, write_labels  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 from segmentation.student.frame import SCOUT_SIZE  # noqa: E402
 from segmentation.student.network import load_student, save_weights  # noqa: E402
@@ -41,14 +41,16 @@ RECIPE = replace(
 TIMES = 2  # that a scene is seen in an epoch, each time in another way
 
 
-def main() -> None:
-    """Label, train, write the weights."""
+def main() -> int:
+    """Label, train, write the weights; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("masks", type=Path, metavar="HAIR_MASKS")
     parser.add_argument("--start", type=Path, metavar="SCOUT")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade_scout", metavar="DIR")
     options = parser.parse_args()
     labels, run = options.output / "labels", options.output / "run"
+    weights = [path for path in (SHIPPED_WEIGHTS, options.start) if path]
+    demand_same(options.output, options.masks, ["train", "scenes_train"], *weights)
     label_scenes(find_pairs(options.masks / "scenes_train")[0], labels)
     pairs = find_pairs(labels)[0] * TIMES + find_pairs(options.masks / "train")[0]
     device = choose_device("auto")
@@ -62,6 +64,7 @@ def main() -> None:
     with held(run):
         train(run, scout, pairs, find_pairs(options.masks / "scenes_val")[0], recipe, way, lambda: None)
     write_last(run / STATE, options.output / "hair_scout.safetensors")
+    return 0
 
 
 def label_scenes(pairs: list[Pair], folder: Path) -> None:
@@ -72,9 +75,8 @@ def label_scenes(pairs: list[Pair], folder: Path) -> None:
     for pair in tqdm(pairs, "labels of scenes"):
         rgb, drawn = read_pair(pair)
         write_mask(folder / f"{pair.name}.png", cv2.max(drawn, finder.mask(rgb)))
-        rows.append(dict(image=str(pair.image.resolve()), label=f"{pair.name}.png", status="ok"))
-    with replacing(folder / "labels.csv") as path:
-        pd.DataFrame(rows).to_csv(path, index=False)
+        rows.append((pair.image.resolve(), f"{pair.name}.png"))
+    write_labels(folder, rows)
 
 
 def write_last(state: Path, weights: Path) -> None:
@@ -85,4 +87,4 @@ def write_last(state: Path, weights: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(carry_out(main))

@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
 from PIL import Image  # noqa: E402
 from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from common.files import replacing  # noqa: E402
+from common.command import carry_out  # noqa: E402
 from common.pictures import write_mask  # noqa: E402
+from models.remaking import demand_same, write_labels  # noqa: E402
 from segmentation.finding.hair_finder import HairFinder  # noqa: E402
 from segmentation.finding.heads_in_scene import HAIR, Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
 from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
@@ -54,6 +54,7 @@ def main() -> int:
     parser.add_argument("portraits", type=Path, metavar="PORTRAITS")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade", metavar="DIR")
     options = parser.parse_args()
+    demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits)
     begin = options.output / "begin.safetensors"
     if not begin.is_file():
         write_mean(load_student(options.start), load_student(options.portraits).state_dict(), begin)
@@ -87,9 +88,8 @@ def soften(pairs: list[Pair], students: list[HairFinder], folder: Path) -> None:
         label = of_scene(rgb, drawn, students[0]) if is_scene(drawn) else mean(drawn, seen(rgb, students))
         if label is not None:
             write_mask(folder / f"{pair.name}.png", label)
-            rows.append(dict(image=str(pair.image.resolve()), label=f"{pair.name}.png", status="ok"))
-    with replacing(folder / "labels.csv") as path:
-        pd.DataFrame(rows).to_csv(path, index=False)
+            rows.append((pair.image.resolve(), f"{pair.name}.png"))
+    write_labels(folder, rows)
     print(f"{folder}: {len(rows)} labels, {len(pairs) - len(rows)} left out", flush=True)
 
 
@@ -141,9 +141,8 @@ def collect_mistaken(pairs: list[Pair], student: HairFinder, folder: Path) -> No
                 image.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(part).save(image)
                 write_mask(folder / name, np.zeros(part.shape[:2], np.uint8))
-                rows.append(dict(image=str(image.resolve()), label=name, status="ok"))
-    with replacing(folder / "labels.csv") as path:
-        pd.DataFrame(rows).to_csv(path, index=False)
+                rows.append((image.resolve(), name))
+    write_labels(folder, rows)
     print(f"{folder}: {len(rows)} parts", flush=True)
 
 
@@ -172,4 +171,4 @@ def write_mean(network: EffiSegNet, others: dict[str, Tensor], weights: Path) ->
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(main))

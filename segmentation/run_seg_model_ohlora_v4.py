@@ -20,6 +20,7 @@ from common.command import (  # noqa: E402
     add_output,
     add_weights,
     carry_out,
+    demand_here,
     leave_on_ctrl_c,
     place,
     positive,
@@ -133,10 +134,12 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
         print(f"{counts} pictures; {device}, {precision}; {recipe}", flush=True)
         return parts
 
+    demand_here(*options.data, *(options.val or ()), run)
     with held(run), together(device):
+        model = start(recipe)  # before an old run goes, which it may begin from
         parts = decided_by_the_first(prepare)
         note = partial(write_manifest, run, vars(options), asdict(recipe), parts, str(device))
-        weights = train(run, start(recipe), parts["train"], parts["val"], recipe, way, note)
+        weights = train(run, model, parts["train"], parts["val"], recipe, way, note)
     return 0 if rank_and_size()[0] else report_figures(weights, parts["test"], run / TEST, options.device)
 
 
@@ -145,6 +148,7 @@ def evaluate_weights(options: argparse.Namespace) -> int:
     from segmentation.training.manifest import part_of
     from segmentation.training.pairs import gather, readable
 
+    demand_here(options.data, options.output)
     pairs = gather([options.data], options.hair_value)
     chosen = part_of(pairs, options.weights, options.part, options.seed)
     return report_figures(options.weights, readable(chosen), options.output, options.device)
@@ -154,6 +158,7 @@ def check_data(options: argparse.Namespace) -> int:
     """check: data folders -> what is in them, and what is wrong."""
     from segmentation.training.check import check
 
+    demand_here(*options.data, *options.val)
     return check({"train": options.data, "val": options.val}, options.hair_value)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from common.pictures import read_picture
-from segmentation.finding.hair_finder import HairFinder, fading, is_head
+from segmentation.finding.engines import torch_engine
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder, fading, is_head
 from segmentation.finding.heads_in_scene import LONGER, MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.student.frame import to_mask
 from segmentation.training.metrics import measure
@@ -27,6 +28,14 @@ def probability_of(*heads: tuple[int, int, int, int], side: int = 224) -> np.nda
 @pytest.fixture(scope="module")
 def finder() -> HairFinder:
     return HairFinder(device="cpu")
+
+
+def test_a_doubtful_look_is_checked_in_pytorch_too(finder):
+    rgb = read_picture(SAMPLE).rgb8
+    doubtful = np.uint8(finder.mask(rgb) // 255 * 150)
+    torch_finder = HairFinder(device="cpu")
+    torch_finder.engine = torch_engine(SHIPPED_WEIGHTS, "cpu")
+    assert torch_finder.is_trusted(rgb, doubtful) == finder.is_trusted(rgb, doubtful)
 
 
 def in_a_scene(finder, side: int) -> tuple[np.ndarray, np.ndarray]:

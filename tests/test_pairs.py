@@ -1,14 +1,18 @@
 """Masks in other codings, names that are there twice, the listing, and pictures that are in two parts."""
 
+import os
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import ExifTags, Image
 
+from common.pictures import PictureError
 from segmentation.training import listing
 from segmentation.training.check import check, find_doubles, likenesses_of
-from segmentation.training.manifest import part_of
+from segmentation.training.evaluate import evaluate
+from segmentation.training.manifest import part_of, write_manifest
 from segmentation.training.metrics import pooled
 from segmentation.training.pairs import DataError, Pair, find_pairs, gather, read_pair, readable
 from tests.test_training import draw
@@ -202,8 +206,81 @@ def test_what_a_run_has_trained_on_is_left_out_of_its_figures(tmp_path, capsys):
     rows = [dict(part=part, name=f"p{n}", image=tmp_path.resolve() / f"{n}.png") for part, n in rows]
     pd.DataFrame(rows).to_csv(weights.parent / "split.csv", index=False)
     assert [pair.name for pair in part_of(pairs, weights, None, 0)] == ["p3", "p4", "p5"]
-    assert "3 of 6 pictures were trained on" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        "3 of 6 pictures were trained on" in said and "1 of the 3 pictures trained or chose these weights too" in said
+    )
     assert [pair.name for pair in part_of(pairs, weights, "test", 0)] == ["p3", "p4"]
     assert part_of(pairs, weights, "all", 0) == pairs
     with pytest.raises(DataError, match="--part all"):
         part_of(pairs[:2], weights, None, 0)
+
+
+def test_a_run_knows_its_pictures_again_elsewhere(folder, tmp_path):
+    pairs = gather([folder])
+    run = tmp_path / "run"
+    write_manifest(run, {}, {}, {"train": pairs[:2], "val": pairs[2:3], "test": pairs[3:]}, "cpu")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for part in ("images", "masks"):
+        (folder / part).rename(moved / part)
+    pairs = gather([moved])
+    assert [pair.name for pair in part_of(pairs, run / "best.safetensors", None, 0)] == ["p3"]
+    (moved / "images" / "p0.jpg").write_bytes((moved / "images" / "p0.jpg").read_bytes() + b"\0")
+    found = part_of(pairs, run / "best.safetensors", None, 0)
+    assert [pair.name for pair in found] == ["p0", "p3"], "another picture of the same name"
+
+
+def test_names_that_are_no_utf8_go_through_every_table(folder, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9")
+    for part, suffix in (("images", ".jpg"), ("masks", ".png")):
+        (folder / part / f"p0{suffix}").rename(folder / part / f"{name}{suffix}")
+    pairs = gather([folder])
+    assert pairs[0].name == name and gather([folder]) == pairs
+    write_manifest(tmp_path / "run", {}, {}, {"train": pairs[:3], "val": pairs[3:], "test": pairs[3:]}, "cpu")
+    assert part_of(pairs, tmp_path / "run" / "best.safetensors", None, 0) == pairs[3:]
+    evaluate(pairs, lambda rgb: rgb[..., 0], tmp_path / "figures")
+    assert "caf?" in (tmp_path / "figures" / "pictures.csv").read_text()
+
+
+def test_a_fault_that_has_passed_is_forgotten(folder, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("segmentation.training.pairs.read_mask", failing)
+        with pytest.raises(DataError):
+            gather([folder])
+    assert len(gather([folder])) == 4
+
+
+def failing(*_: object) -> None:
+    raise PictureError("the disk is away")
+
+
+def test_labels_to_measure_on_are_decoded_before_hours_have_gone(folder, capsys):
+    label = folder / "masks" / "p1.png"
+    label.write_bytes(label.read_bytes()[:-40])
+    assert [pair.name for pair in readable(find_pairs(folder)[0])] == ["p0", "p2", "p3"]
+
+
+def test_a_table_of_the_labelling(folder, capsys):
+    """Of one machine and of a cluster: what failed has no label, what was done again counts once."""
+    rows = [
+        dict(image=f"images/p{n}.jpg", label=f"masks/p{n}.png", teacher="facexformer", status="ok") for n in range(4)
+    ]
+    rows.append(dict(image="images/broken.jpg", label="", teacher="", status="failed"))
+    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+    pairs, problems = find_pairs(folder)
+    assert [pair.name for pair in pairs] == [f"masks/p{n}" for n in range(4)] and "broken.jpg" in problems[0]
+    (folder / "labels.csv").unlink()
+    (folder / "labels.parquet").mkdir()
+    pd.DataFrame([dict(row, status="failed", label="") for row in rows[:2]]).to_parquet(
+        folder / "labels.parquet" / "1.parquet"
+    )
+    pd.DataFrame(rows).to_parquet(folder / "labels.parquet" / "2.parquet")
+    assert find_pairs(folder)[0] == pairs and capsys.readouterr().err == ""
+    rows[0]["teacher"] = "student"
+    pd.DataFrame(rows).to_parquet(folder / "labels.parquet" / "2.parquet")
+    find_pairs(folder)
+    assert "3 by facexformer, 1 by student" in capsys.readouterr().err
+    (folder / "labels.parquet" / "2.parquet").write_bytes(b"half")
+    with pytest.raises(DataError, match="labels.parquet"):
+        find_pairs(folder)

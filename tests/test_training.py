@@ -86,7 +86,7 @@ def test_all_three_layouts_are_found(pairs_folder, tmp_path):
     shutil.copy(pairs[0].label, table / "a" / "x.png")
     rows = [
         dict(image=os.path.relpath(pairs[0].image, table), label="a/x.png", status="ok"),
-        dict(image="gone.jpg", label="a/gone.png", status="failed"),
+        dict(image="gone.jpg", label="", status="failed"),
     ]
     pd.DataFrame(rows).to_csv(table / "labels.csv", index=False)
     found, problems = find_pairs(table)
@@ -231,6 +231,15 @@ def test_a_run_notices_other_pictures(short_run, pairs_folder, tmp_path):
     cv2.imwrite(str(tmp_path / "pairs" / "images" / "p7.png"), picture)
     result = train(tmp_path / "pairs", short_run, "--epochs", "2")
     assert result.returncode == 2 and "data" in result.stderr
+
+
+def test_an_old_run_stays_until_the_new_one_can_begin(short_run, pairs_folder, tmp_path):
+    run_folder = tmp_path / "run"
+    shutil.copytree(short_run, run_folder)
+    result = train(pairs_folder, run_folder, "--overwrite", "--warm-start", tmp_path / "typing error.safetensors")
+    assert result.returncode == 2 and "typing error" in result.stderr and (run_folder / "best.safetensors").is_file()
+    result = train(pairs_folder, run_folder, "--overwrite", "--warm-start", run_folder / "best.safetensors")
+    assert result.returncode == 0, result.stderr
 
 
 def test_two_trainings_in_one_folder(short_run, pairs_folder):

@@ -112,6 +112,6 @@ def torch_engine(weights: Path, device: str) -> Engine:
 
     @torch.inference_mode()
     def run(rgb: np.ndarray) -> np.ndarray:
-        return network(torch.from_numpy(rgb).to(device)).cpu().numpy()
+        return network(torch.from_numpy(np.ascontiguousarray(rgb)).to(device)).cpu().numpy()
 
     return run

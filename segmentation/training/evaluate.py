@@ -38,7 +38,7 @@ def evaluate(pairs: Sequence[Pair], mask_of: MaskOf, output: Path, overlays: int
 
     def row_of(pair: Pair) -> dict:
         rgb, drawn, found = look(pair, mask_of)
-        return dict(name=pair.name, **measure(found, drawn))
+        return dict(name=printable(pair.name), **measure(found, drawn))
 
     with ThreadPoolExecutor(2) as pool:
         rows = pd.DataFrame(tqdm(pool.map(row_of, pairs), "evaluate", total=len(pairs), disable=None))
@@ -51,9 +51,14 @@ def evaluate(pairs: Sequence[Pair], mask_of: MaskOf, output: Path, overlays: int
     for left in (output / "overlays").glob("[0-9]*_iou*.jpg"):  # of an earlier measurement
         left.unlink()
     for place, (pair, iou) in enumerate(zip(worst, rows.iou), start=1):
-        file = f"{place:04d}_{pair.name.replace('/', '-')}_iou{iou:.3f}.jpg"
+        file = f"{place:04d}_{printable(pair.name).replace('/', '-')}_iou{iou:.3f}.jpg"
         write_picture(output / "overlays" / file, Picture(overlay(*look(pair, mask_of))))
     return metrics
+
+
+def printable(name: str) -> str:
+    """A name with question marks for what is no UTF-8."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def look(pair: Pair, mask_of: MaskOf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,9 +1,10 @@
 """What is known of the pairs of a data folder: looked through once, and again only where a file has changed."""
 
+import csv
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from common.device import own_cores
 from common.files import replacing
 from common.pictures import PictureError
 from common.progress import progress
+from common.table import write_csv
 
 if TYPE_CHECKING:
     from segmentation.training.pairs import Pair
@@ -51,8 +53,8 @@ def look_through(folder: Path, pairs: Sequence["Pair"], facts_of: Callable[["Pai
                 known[stamps[place]] = fact
                 done(1)
     looked = {stamp: known[stamp] for stamp in stamps}
-    if len(known) > len(looked) or new:
-        write(places, looked)
+    if len(known) > len(looked) or new:  # a fault may pass, as that of a disk: it is looked at again
+        write(places, {stamp: fact for stamp, fact in looked.items() if not fact.fault})
     return [looked[stamp] for stamp in stamps]
 
 
@@ -73,25 +75,21 @@ def cache_of(folder: Path) -> Path:
 
 def read(path: Path) -> dict[str, Facts]:
     """Stamp -> facts; nothing where the file is missing or broken."""
-    import pandas as pd
-
-    kinds = {item.name: item.type for item in fields(Facts)}
     try:
-        table = pd.read_csv(path, dtype={"stamp": str, **kinds}, keep_default_na=False)
-        return {row.stamp: Facts(*(getattr(row, name) for name in kinds)) for row in table.itertuples()}
-    except (OSError, ValueError, AttributeError):
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = list(csv.DictReader(file))
+        return {row["stamp"]: Facts(*(item.type(row[item.name]) for item in fields(Facts))) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return {}
 
 
 def write(places: Sequence[Path], looked: dict[str, Facts]) -> None:
     """Keep the facts in the first of the places that can be written; without one the next run looks again."""
-    import pandas as pd
-
-    table = pd.DataFrame([dict(stamp=stamp, **asdict(fact)) for stamp, fact in looked.items()])
+    rows = [(stamp, *astuple(fact)) for stamp, fact in looked.items()]
     for place in places:
         try:
             with replacing(place) as part:
-                table.to_csv(part, index=False)
+                write_csv(part, ["stamp", *(item.name for item in fields(Facts))], rows)
             return
         except OSError:
             continue

@@ -1,5 +1,6 @@
 """What a run was made of: `run.json` for a person, and `split.csv`, from which its pictures are known again."""
 
+import csv
 import json
 import os
 import platform
@@ -9,10 +10,9 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import pandas as pd
-
 from common.files import replacing
 from common.progress import say
+from common.table import write_csv
 from segmentation.training.pairs import DataError, Pair, split
 from segmentation.training.state import MANIFEST, SPLIT, fingerprint
 
@@ -50,9 +50,13 @@ def write_manifest(run: Path, arguments: dict, recipe: dict, parts: dict[str, li
     data = {name: dict(pictures=len(part), hash=fingerprint(part)) for name, part in parts.items()}
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(dict(recipe=recipe, data=data, starts=[*starts, now]), indent=2) + "\n")
-    rows = [(name, pair.name, os.path.realpath(pair.image)) for name, part in parts.items() for pair in part]
+    rows = [
+        (name, pair.name, os.path.realpath(pair.image), os.path.getsize(pair.image))
+        for name, part in parts.items()
+        for pair in part
+    ]
     with replacing(run / SPLIT) as temporary:
-        pd.DataFrame(rows, columns=["part", "name", "image"]).to_csv(temporary, index=False, errors="surrogateescape")
+        write_csv(temporary, ["part", "name", "image", "bytes"], rows)
 
 
 def commit() -> str:
@@ -97,16 +101,20 @@ def part_of(pairs: Sequence[Pair], weights: Path, wanted: str | None, seed: int)
     if wanted == "all":
         return list(pairs)
     known = split_beside(weights)
-    places = [os.path.realpath(pair.image) for pair in pairs]
+    parts = [known.get(os.path.realpath(pair.image), set()) for pair in pairs]
+    if known and not any(parts):  # the folder may lie elsewhere now
+        parts = [known.get((pair.name, str(os.path.getsize(pair.image))), set()) for pair in pairs]
     if wanted is None:
-        chosen = [pair for pair, place in zip(pairs, places) if known.get(place, {"test"}) & {"test"}]
+        chosen = [pair for pair, own in zip(pairs, parts) if not own or "test" in own]
         if left := len(pairs) - len(chosen):
             say(
                 f"{left} of {len(pairs)} pictures were trained on or chose these weights, and are left out; "
                 "--part all takes them"
             )
+        if flattering := sum("test" in own and len(own) > 1 for own in parts):
+            say(f"{flattering} of the {len(chosen)} pictures trained or chose these weights too: the figures flatter")
     elif known:
-        chosen = [pair for pair, place in zip(pairs, places) if wanted in known.get(place, ())]
+        chosen = [pair for pair, own in zip(pairs, parts) if wanted in own]
     else:
         chosen = split(pairs, seed)[wanted]
     if not chosen:
@@ -114,13 +122,15 @@ def part_of(pairs: Sequence[Pair], weights: Path, wanted: str | None, seed: int)
     return chosen
 
 
-def split_beside(weights: Path) -> dict[str, set[str]]:
-    """Picture -> the parts it was in, of the run in whose folder the weights lie; nothing where there is none."""
+def split_beside(weights: Path) -> dict[str | tuple[str, str], set[str]]:
+    """Picture, by its file and by its name and bytes -> the parts it was in, of the run in whose folder the weights
+    lie; nothing where there is none."""
+    known: dict[str | tuple[str, str], set[str]] = {}
     try:
-        rows = pd.read_csv(weights.parent / SPLIT, dtype=str, keep_default_na=False)
-        known: dict[str, set[str]] = {}
-        for part, image in zip(rows["part"], rows["image"]):
-            known.setdefault(image, set()).add(part)
-        return known
-    except (OSError, ValueError, KeyError):
+        with open(weights.parent / SPLIT, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            for row in csv.DictReader(file):
+                for key in (row["image"], (row["name"], row.get("bytes") or "")):
+                    known.setdefault(key, set()).add(row["part"])
+    except (OSError, KeyError, csv.Error):
         return {}
+    return known

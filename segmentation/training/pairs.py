@@ -1,7 +1,7 @@
 """Picture-label pairs on disk: the three layouts, what is wrong with a pair, and the split in parts."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ from common.errors import UserError
 from common.opening import SUFFIXES, PictureError, size_seen
 from common.pictures import read_mask, read_picture
 from common.progress import say
-from common.table import read_rows
+from common.table import Row, read_rows
 from segmentation.student.frame import INPUT_SIZE
 from segmentation.training.listing import Facts, look_through
 
 FLAT_PICTURE, FLAT_LABEL = "face_", "parsing_hair_label_"  # prefixes in the published flat folder
+TABLES = "labels.csv", "labels.parquet"  # of the labelling, the second one by a cluster
 HAIR = 128  # a label's value from which a pixel counts as hair
 
 
@@ -55,7 +56,7 @@ def gather(folders: Sequence[Path], hair_value: int | None = None) -> list[Pair]
 def gather_folder(folder: Path, hair_value: int | None) -> list[Pair]:
     """`gather` of one folder."""
     found, problems = find_pairs(folder, hair_value)
-    if (folder / "labels.csv").is_file():  # the labelling has read these pictures, and wrote these labels
+    if any((folder / table).exists() for table in TABLES):  # the labelling has read these, and wrote these labels
         good = found
     else:
         facts = look_through(folder, found, facts_of)
@@ -76,8 +77,8 @@ def gather_folder(folder: Path, hair_value: int | None) -> list[Pair]:
 def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair], list[str]]:
     """Pairs of a data folder in any of the three layouts, sorted by name, and a line for each file left alone.
 
-    The layouts: a `labels.csv` of the labelling stage; two folders `images/` and `masks/` with the same names; a flat
-    folder with `face_000123.png` and `parsing_hair_label_000123.png`.
+    The layouts: a `labels.csv` or `labels.parquet` of the labelling stage; two folders `images/` and `masks/` with the
+    same names; a flat folder with `face_000123.png` and `parsing_hair_label_000123.png`.
 
     Raises:
         DataError: the folder is missing or holds none of the three.
@@ -85,7 +86,9 @@ def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair],
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; `python segmentation/run_segmentation.py` makes labels")
     if (folder / "labels.csv").is_file():
-        return pairs_of_table(folder / "labels.csv")
+        return pairs_of_rows(folder, read_rows(folder / "labels.csv", "image"))
+    if (folder / "labels.parquet").is_dir():
+        return pairs_of_rows(folder, rows_of_cluster(folder / "labels.parquet"))
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
         return match(by_stem(folder / "images"), by_stem(folder / "masks"), hair_value)
     pictures, labels = flat_files(folder, FLAT_PICTURE), flat_files(folder, FLAT_LABEL)
@@ -97,22 +100,39 @@ def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair],
     return match(pictures, labels, hair_value)
 
 
-def pairs_of_table(table: Path) -> tuple[list[Pair], list[str]]:
-    """The rows of a `labels.csv` whose status is ok and whose files are there; paths are relative to its own folder.
+def pairs_of_rows(folder: Path, rows: Iterable[Row]) -> tuple[list[Pair], list[str]]:
+    """The rows of the labelling whose status is ok and whose files are there; paths are relative to their folder.
 
-    Raises BatchError: the table is none of the labelling's.
+    Says so where several teachers have made the labels, or the shipped student some of them.
     """
-    good, problems = [], []
-    for row in read_rows(table, "image"):
-        name = Path(row["label"]).with_suffix("").as_posix()
-        pair = Pair(name, table.parent / row["image"], table.parent / row["label"])
+    good, problems, teachers = [], [], Counter()
+    for row in rows:
         if row["status"] != "ok":
             problems.append(f"{row['image']}: left out, its label has the status '{row['status']}'")
-        elif missing := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
+            continue
+        pair = Pair(
+            Path(row["label"]).with_suffix("").as_posix(), folder / row["image"], folder / row["label"]
+        )  # fmt: skip
+        if missing := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
             problems.append(f"{missing}: left out, there is no such file")
-        else:
-            good.append(pair)
+            continue
+        good.append(pair)
+        teachers[row.get("teacher") or ""] += 1
+    if len(teachers) > 1:
+        shares = ", ".join(f"{count} by {teacher or 'nobody named'}" for teacher, count in teachers.most_common())
+        say(f"{folder}: holds labels of several teachers ({shares}); keep each one's in a folder of its own")
     return sorted(good, key=lambda pair: pair.name), problems
+
+
+def rows_of_cluster(folder: Path) -> list[Row]:
+    """The last row of each picture in a cluster's table. Raises DataError: it cannot be read."""
+    import pandas as pd
+
+    try:
+        rows = pd.concat([pd.read_parquet(part) for part in sorted(folder.glob("*.parquet"))])
+    except (OSError, ValueError, ImportError) as error:
+        raise DataError(f"{folder}: cannot be read ({' '.join(str(error).split())})") from error
+    return rows.drop_duplicates("image", keep="last").to_dict("records")
 
 
 def by_stem(folder: Path) -> dict[str, list[Path]]:
@@ -167,14 +187,14 @@ def facts_of(pair: Pair) -> Facts:
 
 
 def readable(pairs: Sequence[Pair]) -> list[Pair]:
-    """Those whose pictures can be decoded to their end, as measuring needs them; the others are named on stderr.
+    """Those whose files can be decoded to their end, as measuring needs them; the others are named on stderr.
 
     Raises DataError: there are none.
     """
 
     def fault(pair: Pair) -> str:
         try:
-            read_picture(pair.image)
+            read_pair(pair)
         except PictureError as error:
             return f"{error}; nothing is measured on it"
         return ""

@@ -1,0 +1,36 @@
+"""What the scripts that remake the shipped weights share."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from common.errors import UserError
+from common.files import replacing
+from common.weights import short_hash
+from segmentation.training.listing import stamp_of
+from segmentation.training.pairs import find_pairs
+
+BEGUN = "begun_with.txt"
+
+
+def demand_same(output: Path, masks: Path, parts: list[str], *weights: Path) -> None:
+    """Note in a folder what its labels and its run are made of: weights, and parts of the hair masks.
+
+    Raises UserError: they were begun with others.
+    """
+    lines = [f"{path.name} {short_hash(path)}" for path in weights]
+    lines += [f"{part}/{stamp_of(pair)}" for part in parts for pair in find_pairs(masks / part)[0]]
+    text, path = hashlib.sha256("\n".join(lines).encode()).hexdigest() + "\n", output / BEGUN
+    if not path.is_file():
+        with replacing(path) as new:
+            new.write_text(text)
+    elif path.read_text() != text:
+        raise UserError(f"{output}: was begun with other weights or pictures; name another --output")
+
+
+def write_labels(folder: Path, rows: list[tuple[Path, str]]) -> None:
+    """Write `labels.csv`, once all labels are there: picture and label's name of each."""
+    with replacing(folder / "labels.csv") as path:
+        table = pd.DataFrame(rows, columns=["image", "label"]).assign(status="ok")
+        table.to_csv(path, index=False)
