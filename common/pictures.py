@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from common import tiff
+from common.code_points import named_space
 from common.files import replacing
 from common.metadata import Metadata, for_pillow, into_bmp, into_png, read_metadata, without_thumbnail
 from common.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, one_line, opened
@@ -26,6 +27,7 @@ from common.pixels import (
     turned,
 )
 
+NAMING = ("PNG", "AVIF", "HEIF")  # kinds that can name a colour space
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ
@@ -42,6 +44,7 @@ class Picture:
     alpha: np.ndarray | None = None  # (H, W), same dtype; None where the picture has no transparency
     grey: bool = False  # the file has one colour channel
     icc: bytes | None = None  # colour profile
+    named_space: str = ""  # another than sRGB that the file names without a profile
     metadata: Metadata = Metadata()
     orientation: int = 1  # 1..8, how the file's pixels lie; what its EXIF says
     jpeg: dict | None = None  # quantisation tables and subsampling of a JPEG, as Pillow takes them
@@ -60,7 +63,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
     """Read a picture of one of the FORMATS, by its content, whatever its name says. HEIC and AVIF come with 8 bits.
 
     Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
-    bits, or more than `max_pixels`, which is looked at before anything is decoded.
+    bits, HDR, or more than `max_pixels`, which is looked at before anything is decoded.
     """
     with opened(Path(path), max_pixels) as image:
         kind = "JPEG" if image.format == "MPO" else image.format
@@ -73,16 +76,25 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
             orientation = 1
         if deep or kind not in UPRIGHT:
             rgb, alpha = turned(rgb, orientation), None if alpha is None else turned(alpha, orientation)
+        icc = None if image.mode == "CMYK" else image.info.get("icc_profile")
         return Picture(
             rgb,
             alpha,
             grey,
             metadata=metadata,
             orientation=orientation,
-            icc=None if image.mode == "CMYK" else image.info.get("icc_profile"),
+            icc=icc,
+            named_space=_named_space(Path(path)) if kind in NAMING and not icc else "",
             jpeg=jpeg_settings(image) if kind == "JPEG" else None,
             lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
         )
+
+
+def _named_space(path: Path) -> str:
+    hdr, primaries = named_space(path)
+    if hdr:
+        raise PictureError(f"{path}: HDR ({hdr}) is not supported; convert it to SDR first")
+    return primaries
 
 
 # ---- writing ----

@@ -107,11 +107,12 @@ def colour_ready(picture: Picture) -> tuple[Picture, Space, str]:
     """The picture as it can be coloured, the space of its numbers, and what there is to say of its profile.
 
     A grey picture with a profile for greys becomes one of sRGB, as such profiles know no colours. One whose profile
-    cannot be used counts as sRGB, and keeps it."""
+    cannot be used counts as sRGB, and keeps it; so does what names another space without a profile."""
     try:
         if picture.icc and is_for_grey(picture.icc):
             return replace(picture, rgb=_from_grey(picture.rgb, picture.icc), icc=None), SRGB, ""
-        return picture, space_of(picture.icc), ""
+        taken = f"dyed, and written, as sRGB: it names {picture.named_space} without a colour profile"
+        return picture, space_of(picture.icc), taken if picture.named_space else ""
     except ProfileError as error:
         return picture, SRGB, f"dyed as sRGB: its colour profile cannot be used ({error})"
 

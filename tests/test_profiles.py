@@ -1,5 +1,7 @@
 """Colour profiles: the dye is as true in a picture's own space as in sRGB."""
 
+import struct
+import zlib
 from io import BytesIO
 
 import cv2
@@ -9,7 +11,8 @@ from PIL import Image, ImageCms
 
 from benchmarks.ciede2000 import ciede2000
 from benchmarks.icc import grey_profile, rgb_profile
-from common.pictures import Picture, read_picture
+from common.pictures import Picture, PictureError, read_picture
+from common.pixels import learn_heif
 from common.profiles import SRGB, colour_ready, in_srgb8, space_of
 from ombre.dyeing import write
 from ombre.recolour import ombre
@@ -95,3 +98,32 @@ def test_a_format_without_room_for_a_profile_gets_srgb(name, tmp_path):
     assert ciede2000(lab(own), lab(rgb)).mean() > 1
     write(tmp_path / "a.png", Picture(own, icc=rgb_profile(name)))
     np.testing.assert_array_equal(read_picture(tmp_path / "a.png").rgb, own)
+
+
+def naming(path, primaries, transfer):
+    """A picture of the path's kind that names a colour space by code points."""
+    image = Image.fromarray(hair_picture()[0])
+    if path.suffix == ".png":
+        chunk = b"cICP" + bytes((primaries, transfer, 0, 1))
+        file = BytesIO()
+        image.save(file, "PNG")
+        data = file.getvalue()
+        chunk = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        path.write_bytes(data[:33] + chunk + data[33:])
+        return path
+    learn_heif()
+    image.save(path)
+    data = path.read_bytes()
+    place = data.index(b"colrnclx") + 8
+    path.write_bytes(data[:place] + struct.pack(">HH", primaries, transfer) + data[place + 4 :])
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.avif", "a.heic"])
+def test_a_space_that_is_named_without_a_profile_is_said_and_hdr_refused(name, tmp_path):
+    for primaries, said in ((1, ""), (12, "Display P3")):
+        picture = read_picture(naming(tmp_path / name, primaries, 13))
+        _, space, note = colour_ready(picture)
+        assert space is SRGB and (said in note if said else note == "")
+    with pytest.raises(PictureError, match="HDR .PQ. is not supported"):
+        read_picture(naming(tmp_path / name, 9, 16))
