@@ -142,6 +142,8 @@ def _claim(target: Place, stage: Stage, source: Place) -> None:
             raise BatchError(f"{source.given}: there is no such folder; a cluster takes one folder, by path or address")
         before = target.read(name)
         if before is None:
+            if target.read(f"{stage.table}.csv") is not None:
+                raise BatchError(f"{target.given}: holds results made without a cluster; choose another --output")
             with tempfile.TemporaryDirectory() as here:
                 (Path(here) / "input").write_text(own)
                 target.put(Path(here) / "input", name)

@@ -45,6 +45,8 @@ class Table:
             try:
                 if self.path.exists() and not self.path.is_file():
                     raise BatchError(f"{path}: is no file; move it away")
+                if (cluster := self.path.with_suffix(".parquet")).exists():
+                    raise BatchError(f"{cluster}: here lie the results of a run by a cluster; choose another --output")
                 self._file = self._open()
                 self.columns, self._known, whole = _read(self.path, columns, key)
                 if not whole:

@@ -114,6 +114,12 @@ def test_a_full_disk_leaves_no_part_of_a_row(tmp_path, monkeypatch):
         assert [r["image"] for r in read_csv(path)] == ["a.jpg", "c.jpg"]
 
 
+def test_results_of_a_cluster_are_not_mixed_with_others(tmp_path):
+    (tmp_path / "t.parquet").mkdir()
+    with pytest.raises(BatchError, match="by a cluster"):
+        Table(tmp_path / "t.csv", COLUMNS, "image")
+
+
 def test_what_a_spreadsheet_saved_still_counts(tmp_path):
     path = tmp_path / "t.csv"
     with Table(path, COLUMNS, "image") as table:

@@ -148,11 +148,17 @@ def test_without_labels_it_says_which_command_makes_them(tmp_path):
     assert result.returncode == 2 and "run_segmentation.py" in result.stderr
 
 
-def test_a_killed_run_ends_as_if_it_had_not_been(pairs_folder, tmp_path):
+@pytest.fixture(scope="module")
+def whole_run(pairs_folder, tmp_path_factory) -> Path:
+    """A run of three epochs, at one go."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert train(pairs_folder, folder, "--epochs", "3", "--workers", "2").returncode == 0
+    return folder
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(whole_run, pairs_folder, tmp_path):
     """Killed within an epoch: there is a checkpoint at each step."""
     more = ["--epochs", "3", "--checkpoint-every", "1"]
-    whole = train(pairs_folder, tmp_path / "whole", *more, "--workers", "2")
-    assert whole.returncode == 0, whole.stderr
     killed = tmp_path / "killed"
     command = [sys.executable, SCRIPT, "train", "--data", pairs_folder, "--output", killed, *FAST, *more]
     process = subprocess.Popen(list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=-3)
@@ -164,7 +170,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(pairs_folder, tmp_path):
     again = train(pairs_folder, killed, *more)
     assert again.returncode == 0, again.stderr
     assert not left.exists()
-    same_runs(tmp_path / "whole", killed)
+    same_runs(whole_run, killed)
     names = {path.name for path in killed.iterdir()} - {"tensorboard", ".exported"}
     assert names == {
         "best.safetensors", "history.csv", "history.png", "run.json", "split.csv", "state.before.pt", "state.pt",
@@ -199,11 +205,10 @@ def short_run(pairs_folder, tmp_path_factory) -> Path:
     return folder
 
 
-def test_more_epochs_go_on_as_if_asked_for_at_first(short_run, pairs_folder, tmp_path):
+def test_more_epochs_go_on_as_if_asked_for_at_first(short_run, whole_run, pairs_folder, tmp_path):
     shutil.copytree(short_run, tmp_path / "run")
     assert train(pairs_folder, tmp_path / "run", "--epochs", "3").returncode == 0
-    assert train(pairs_folder, tmp_path / "whole", "--epochs", "3").returncode == 0
-    same_runs(tmp_path / "run", tmp_path / "whole")
+    same_runs(tmp_path / "run", whole_run)
 
 
 @pytest.mark.parametrize(
@@ -236,9 +241,10 @@ def test_a_run_notices_other_pictures(short_run, pairs_folder, tmp_path):
 def test_an_old_run_stays_until_the_new_one_can_begin(short_run, pairs_folder, tmp_path):
     run_folder = tmp_path / "run"
     shutil.copytree(short_run, run_folder)
-    result = train(pairs_folder, run_folder, "--overwrite", "--warm-start", tmp_path / "typing error.safetensors")
+    again = ["--overwrite", "--epochs", "1", "--warm-start"]
+    result = train(pairs_folder, run_folder, *again, tmp_path / "typing error.safetensors")
     assert result.returncode == 2 and "typing error" in result.stderr and (run_folder / "best.safetensors").is_file()
-    result = train(pairs_folder, run_folder, "--overwrite", "--warm-start", run_folder / "best.safetensors")
+    result = train(pairs_folder, run_folder, *again, run_folder / "best.safetensors")
     assert result.returncode == 0, result.stderr
 
 
