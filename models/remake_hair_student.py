@@ -3,12 +3,12 @@
 
     python models/remake_hair_student.py HAIR_MASKS START PORTRAITS [--output DIR]
 
-HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`; START is a
-weights file that does well on scenes, PORTRAITS one that does well on portraits (models/README.md says which). Both
-first say what they see in the training pictures: the labels are the mean of that and of the drawn masks. The training
-begins with the mean of their weights. Parts of scenes in which that one sees hair where nobody is are trained on too.
-Interrupted, it goes on where it was. The result is `DIR/hair_student.safetensors`, the mean of the weights that it
-began with and of the last epoch's; it does not replace the shipped weights by itself.
+HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`; START is the
+weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
+they see in the training pictures: the labels are the mean of that and of the drawn masks. Parts of scenes in which
+START sees hair where nobody is are trained on too. Interrupted, it goes on where it was. The result is
+`DIR/hair_student.safetensors`, the mean of START and of the last epoch's weights; it does not replace the shipped
+weights by itself.
 """
 
 import argparse
@@ -21,7 +21,6 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
-from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from common.command import carry_out  # noqa: E402
@@ -31,7 +30,7 @@ from segmentation.finding.hair_finder import HairFinder  # noqa: E402
 from segmentation.finding.heads_in_scene import HAIR, Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
 from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
 from segmentation.student.frame import resize, squash, to_mask  # noqa: E402
-from segmentation.student.network import EffiSegNet, load_student, save_weights  # noqa: E402
+from segmentation.student.network import load_student, save_weights  # noqa: E402
 from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
 from segmentation.training.scenes import is_scene  # noqa: E402
 from segmentation.training.state import STATE, averaged  # noqa: E402
@@ -55,22 +54,19 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade", metavar="DIR")
     options = parser.parse_args()
     demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits)
-    begin = options.output / "begin.safetensors"
-    if not begin.is_file():
-        write_mean(load_student(options.start), load_student(options.portraits).state_dict(), begin)
     looks = [HairFinder(path) for path in (options.start, options.portraits)]
     labels = {part: options.output / "labels" / part for part in ("train", "scenes_train", "nobody")}
     for part in ("train", "scenes_train"):
         soften(find_pairs(options.masks / part)[0], looks, labels[part])
-    collect_mistaken(find_pairs(options.masks / "scenes_train")[0], HairFinder(begin), labels["nobody"])
+    collect_mistaken(find_pairs(options.masks / "scenes_train")[0], looks[0], labels["nobody"])
     scenes = str(labels["scenes_train"])  # seen twice an epoch, each time cut in another way
     data = [str(labels["train"]), scenes, scenes, str(labels["nobody"])]
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
     run = options.output / "run"
-    where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(begin)]
+    where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
     code = student(["train", *SETTINGS.split(), "--epochs", str(EPOCHS), *where])
     if code == 0:
-        write_mean(load_student(begin), averaged(run / STATE), options.output / "hair_student.safetensors")
+        write_mean(options.start, run / STATE, options.output / "hair_student.safetensors")
     return code
 
 
@@ -162,11 +158,12 @@ def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.uint8((np.uint16(one) + resize(other, *one.shape) + 1) // 2)
 
 
-def write_mean(network: EffiSegNet, others: dict[str, Tensor], weights: Path) -> None:
-    """Write the mean of a network's weights and of others, which does better than either."""
+def write_mean(start: Path, state: Path, weights: Path) -> None:
+    """Write the mean of the weights that a run began with and of its last epoch's average, which does better than
+    either, and in scenes better than the epoch with the best loss, which portraits decide."""
+    average, network = averaged(state), load_student(start)
     before = network.state_dict()
-    network.load_state_dict({name: (own + others[name]) / 2 for name, own in before.items()})
-    weights.parent.mkdir(parents=True, exist_ok=True)
+    network.load_state_dict({name: (own + average[name]) / 2 for name, own in before.items()})
     save_weights(network, weights)
 
 
