@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 import cv2  # noqa: E402
 import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from common.command import carry_out  # noqa: E402
@@ -38,6 +39,8 @@ from segmentation.training.state import STATE, averaged, held  # noqa: E402
 RECIPE = replace(
     STRONG, size=SCOUT_SIZE, learning_rate=1.5e-3, batch_size=8, ema=0.998, composed=0.5, epochs=5
 )  # fmt: skip
+FURTHER = replace(RECIPE, learning_rate=1e-3, epochs=3)  # of a scout that has been trained
+NEW = 0.75  # share of its new weights in the result, the rest are those that it began with
 TIMES = 2  # that a scene is seen in an epoch, each time in another way
 
 
@@ -56,14 +59,15 @@ def main() -> int:
     device = choose_device("auto")
     keep_freed_memory()
     way = Way(device, getattr(torch, fast_precision(device)), workers=1, every=100)
-    recipe = replace(RECIPE, warm_start=str(options.start or SHIPPED_WEIGHTS))
+    recipe = replace(FURTHER if options.start else RECIPE, warm_start=str(options.start or SHIPPED_WEIGHTS))
     torch.manual_seed(recipe.seed)
     scout = start_from_student(load_student(SHIPPED_WEIGHTS))
-    if options.start:
-        load_strict(scout, load_state_dict(options.start), options.start)
+    before = load_state_dict(options.start) if options.start else None
+    if before:
+        load_strict(scout, before, options.start)
     with held(run):
         train(run, scout, pairs, find_pairs(options.masks / "scenes_val")[0], recipe, way, lambda: None)
-    write_last(run / STATE, options.output / "hair_scout.safetensors")
+    write_last(run / STATE, before, options.output / "hair_scout.safetensors")
     return 0
 
 
@@ -79,10 +83,12 @@ def label_scenes(pairs: list[Pair], folder: Path) -> None:
     write_labels(folder, rows)
 
 
-def write_last(state: Path, weights: Path) -> None:
-    """Write the average of the weights after the last epoch."""
-    scout = Scout()
-    scout.load_state_dict(averaged(state))
+def write_last(state: Path, before: dict[str, Tensor] | None, weights: Path) -> None:
+    """Write the average of the weights after the last epoch, or of these and of those that it began with."""
+    scout, last = Scout(), averaged(state)
+    if before:
+        last = {name: NEW * tensor + (1 - NEW) * before[name] for name, tensor in last.items()}
+    scout.load_state_dict(last)
     save_weights(scout, weights)
 
 

@@ -122,10 +122,12 @@ class HairFinder:
         found = self.searched(rgb) if nearer else afar
         before, cells = cv2.max(found, afar), in_cells(found)
         heads = self.heads_among(large, rgb, before, afar)
-        for least, is_known in ((HAIR, belongs), (SURELY, is_in), (HARDLY, belongs)):
-            looks = closer_looks(cells, height, width, below=1, least=least)
+        tried = set(large)
+        for least, is_known, apart in ((HAIR, belongs, False), (SURELY, is_in, True), (HARDLY, belongs, False)):
+            looks = closer_looks(cells, height, width, below=1, least=least, apart=apart)
             new = [part for part in looks if not any(is_known(part, head) or is_in(head, part) for head in heads)]
-            heads |= self.heads_among(new, rgb, before, afar)
+            heads |= self.heads_among([part for part in new if part not in tried], rgb, before, afar)
+            tried.update(new)
         mask = within(heads, found) if len(heads) < MOST else found.copy()  # a crowd keeps what the search has seen
         for part in heads.keys() & large:
             mask[part.slices] = afar[part.slices]

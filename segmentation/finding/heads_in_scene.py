@@ -13,7 +13,7 @@ PIECE = 1.4  # of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
 HAIR = 0.4  # probability from which a place is worth a closer look; a doubtful one is decided by that look
 # The same where a search saw nothing else of a head: a sure part of what is doubtful as a whole, and what is faint.
-SURELY, HARDLY = 0.8, 0.3
+SURELY, HARDLY = 0.8, 0.2
 SPECK, LEAST = 0.005, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
 GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong to one head
 NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it whole and is no larger serves it too
@@ -92,7 +92,12 @@ def extent_of(length: int, count: int) -> float:
 
 
 def closer_looks(
-    probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW, least: float = HAIR
+    probability: np.ndarray,
+    height: int,
+    width: int,
+    below: float = CLOSER_BELOW,
+    least: float = HAIR,
+    apart: bool = False,
 ) -> list[Part]:
     """The parts of a picture (height, width) that a closer look is due to, the largest first.
 
@@ -100,9 +105,11 @@ def closer_looks(
         probability: of hair, (h, w) float32 in 0..1 over the whole picture, at any resolution.
         below: share of the picture up to which a look is closer than what was seen.
         least: probability from which it is hair.
+        apart: take each piece of hair for a head, also where others are near.
     """
     scale = height / probability.shape[0], width / probability.shape[1]
-    heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability, least)])
+    found = [in_pixels(box, scale) for box in boxes_of_hair(probability, least)]
+    heads = found if apart else joined(found)
     looks: list[Part] = []
     for piece in sorted((piece for head in heads for piece in side_by_side(head)), key=lambda piece: -piece.size):
         look = square_around(piece, height, width)
