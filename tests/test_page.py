@@ -170,7 +170,7 @@ def test_a_result_is_that_of_the_script_and_holds_what_was_painted(visitor, tmp_
     assert plain.name == "anna_pink.png" and painted.name == "anna_pink.jpg"
     original = read_picture(visitor.shown.file).rgb
     assert (read_picture(plain).rgb[180, 75] != original[180, 75]).any()
-    mask = read_mask(results.write_used_mask(visitor.shown, strokes, tmp_path / "mask.png"))
+    mask = read_mask(results.write_used_mask(visitor.shown, strokes, tmp_path))
     assert mask[180, 75] == 0 and mask[20, 75] == 255
 
 

@@ -35,8 +35,10 @@ def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Pa
     return folder / row["output"]
 
 
-def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], path: Path) -> Path:
-    """The mask with what was painted, (H, W) 8 bit."""
+def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path, name: str | None = None) -> Path:
+    """The mask with what was painted, (H, W) 8 bit, under the name that `--masks` looks for: this one, or that of the
+    picture by itself."""
+    path = folder / (name or names_of_masks([Source(str(shown.file), shown.name)])[shown.name])
     write_mask(path, shown.mask(strokes))
     return path
 
@@ -64,7 +66,7 @@ def zipped(visitor: Visitor) -> Iterator[bytes]:
             try:
                 files = {"": write_dyed(shown, step.look, strokes, Path(folder), None)}
                 if with_masks:
-                    files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS / mask_names[shown.name])
+                    files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS, mask_names[shown.name])
             except (PictureError, OSError) as error:
                 archive.writestr(_unused(f"{shown.name}.failed.txt", used), f"{error}\n")
                 continue
