@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 
 ROOT = Path(__file__).resolve().parents[1]
 STOPPED = 130  # the exit code of a program that Ctrl-C has ended
+_interrupted = Event()  # by Ctrl-C
 
 
 def leave_on_ctrl_c() -> None:
@@ -34,6 +36,7 @@ def carry_out(command: Callable[[], int]) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "w"))
+    _interrupted.clear()
     before = signal.getsignal(signal.SIGINT)
     if before is _leave:
         signal.signal(signal.SIGINT, _interrupt_once)
@@ -45,7 +48,10 @@ def carry_out(command: Callable[[], int]) -> int:
     except OSError as error:
         say(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 2
-    except KeyboardInterrupt:
+    except BaseException as error:
+        # a library that is interrupted while it starts up fails as it likes
+        if not isinstance(error, KeyboardInterrupt) and not _interrupted.is_set():
+            raise
         say("stopped; the same command goes on from here")
         return STOPPED
     finally:
@@ -53,6 +59,7 @@ def carry_out(command: Callable[[], int]) -> int:
 
 
 def _interrupt_once(*_: object) -> None:
+    _interrupted.set()
     signal.signal(signal.SIGINT, _leave)
     raise KeyboardInterrupt
 

@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 EPOCH = datetime(1970, 1, 1)
 NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
 LOOK_UP = 0.1  # seconds after which it is seen that the run shall end
-PATIENCE = 2.0  # seconds without a word from then on
+PATIENCE = 4.0  # seconds without a word from then on
 
 
 def stamp(path: str | os.PathLike) -> str:

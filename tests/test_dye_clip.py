@@ -198,6 +198,7 @@ def test_a_mended_clip_stays_and_another_quality_is_another_clip(tmp_path):
 
 def test_whoever_will_not_wait_for_a_clip_leaves_nothing_half_done(tmp_path):
     command = [sys.executable, str(ROOT / "ombre" / "generate_ombre_images.py"), str(SAMPLE), "--output", str(tmp_path)]
+    command += ["--color", *(f"{number / 40}" for number in range(40))]  # so that it takes a while
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

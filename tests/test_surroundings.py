@@ -160,12 +160,20 @@ def test_a_file_system_that_is_only_read(place):
     assert_one_line(result, "disk/out", "Read-only file system")
 
 
-@pytest.mark.parametrize("after", [0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8, 1.1])
-def test_ctrl_c_at_any_moment_is_a_line(place, after):
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory) -> Path:
+    """A folder of pictures that take a while."""
+    folder = tmp_path_factory.mktemp("noise")
+    picture = Image.effect_noise((900, 900), 90).convert("RGB")
     for number in range(40):
-        Image.effect_noise((900, 900), 90).convert("RGB").save(place / "in" / f"{number:02}.png")
+        picture.rotate(9 * number).save(folder / f"{number:02}.bmp")
+    return folder
+
+
+@pytest.mark.parametrize("after", [0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8, 1.1])
+def test_ctrl_c_at_any_moment_is_a_line(noise, place, after):
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(place / "in"), "--output", str(place / "out")],
+        [sys.executable, str(SCRIPT), str(noise), "--output", str(place / "out")],
         stderr=subprocess.PIPE,
         text=True,
         # shells start what runs in the background without Ctrl-C
@@ -177,7 +185,8 @@ def test_ctrl_c_at_any_moment_is_a_line(place, after):
     if "Traceback" in said and "carry_out" not in said and f"{ROOT}/common" not in said:
         pytest.skip("the first lines of the script had not run yet")
     assert process.returncode in (130, -signal.SIGINT)
-    assert said in ("stopped; the same command goes on from here\n", "")
+    lines = [line for line in said.splitlines() if "Ctrl-C again" not in line]  # where the machine is slow
+    assert lines in (["stopped; the same command goes on from here"], [])
     assert not list(place.glob("out/.*"))
 
 
