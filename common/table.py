@@ -144,9 +144,15 @@ def read_rows(path: str | os.PathLike, key: str) -> list[Row]:
 
 
 def write_csv(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain CSV; file names that are no UTF-8 are written as they are, and come back by `surrogateescape`."""
+    """A plain CSV; file names that are no UTF-8 are written as they are, and come back by `read_csv`."""
     with open(path, "wb") as file:
         file.write(_lines([columns, *(map(str, row) for row in rows)]))
+
+
+def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
+    """The rows of a plain CSV. Raises OSError, UnicodeError or csv.Error."""
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
 
 
 def is_table(path: str | os.PathLike) -> bool:

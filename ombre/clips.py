@@ -11,8 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.video.reformatter import ColorTrc
 
+from common.code_points import HDR
 from common.files import replacing
 from common.pictures import PictureError
 from common.profiles import SRGB
@@ -20,7 +20,6 @@ from ombre.clip_frames import Frame, like, quarters_of
 from ombre.clip_writer import Writer
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
-HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 MOST_A_SECOND = 1000  # frames
 LONGEST_SIDE = 16384  # pixels, of what the encoders take
 

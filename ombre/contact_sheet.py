@@ -43,7 +43,8 @@ def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike], max_
     known = list(results.items())
     for number in range(1, -(-len(known) // ROWS) + 1):
         part = known[(number - 1) * ROWS : number * ROWS]
-        strips = [strip for before, rows in part for strip in _strips(Path(before), rows, output, max_pixels)]
+        strips = [_strip(Path(before), rows, output, max_pixels) for before, rows in part]
+        strips = [strip for strip in strips if strip is not None]
         if not strips:
             continue
         width = max(strip.shape[1] for strip in strips)
@@ -53,19 +54,27 @@ def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike], max_
     return pages
 
 
-def _strips(before: Path, rows: list[Row], output: Path, max_pixels: int) -> list[np.ndarray]:
-    """(SIDE + CAPTION + gaps, w, 3): a picture and its results, the part that has changed; none where there is none."""
-    named = {before: before.name}
-    named |= {output / row["output"]: Path(row["output"]).stem.removeprefix(f"{before.stem}_") for row in rows}
-    pictures = []
-    for path, name in named.items():
-        with suppress(PictureError):
-            pictures.append((in_srgb8(read_picture(path, max_pixels)), name))
-    pictures = [(rgb, name) for rgb, name in pictures if rgb.shape == pictures[0][0].shape]
-    if len(pictures) < 2 or pictures[0][1] != before.name:
-        return []
-    part = changed_part(pictures[0][0], pictures[-1][0])
-    return [np.hstack([tile(rgb[part], name) for rgb, name in pictures])]
+def _strip(before: Path, rows: list[Row], output: Path, max_pixels: int) -> np.ndarray | None:
+    """(SIDE + CAPTION + gaps, w, 3): a picture and its results, the part that has changed; None where there is none."""
+    original = _seen(before, max_pixels)
+    if original is None:
+        return None
+    pictures = [(original, before.name)]
+    for row in rows:
+        result = _seen(output / row["output"], max_pixels)
+        if result is not None and result.shape == original.shape:
+            pictures.append((result, Path(row["output"]).stem.removeprefix(f"{before.stem}_")))
+    if len(pictures) == 1:
+        return None
+    part = changed_part(original, pictures[-1][0])
+    return np.hstack([tile(rgb[part], name) for rgb, name in pictures])
+
+
+def _seen(path: Path, max_pixels: int) -> np.ndarray | None:
+    """A picture (H, W, 3) uint8 in sRGB; None where it cannot be read."""
+    with suppress(PictureError):
+        return in_srgb8(read_picture(path, max_pixels))
+    return None
 
 
 def changed_part(before: np.ndarray, after: np.ndarray) -> tuple[slice, slice]:

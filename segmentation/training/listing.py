@@ -12,7 +12,7 @@ from common.device import own_cores
 from common.files import replacing
 from common.pictures import PictureError
 from common.progress import progress
-from common.table import write_csv
+from common.table import read_csv, write_csv
 
 if TYPE_CHECKING:
     from segmentation.training.pairs import Pair
@@ -76,9 +76,7 @@ def cache_of(folder: Path) -> Path:
 def read(path: Path) -> dict[str, Facts]:
     """Stamp -> facts; nothing where the file is missing or broken."""
     try:
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = list(csv.DictReader(file))
-        return {row["stamp"]: Facts(*(item.type(row[item.name]) for item in fields(Facts))) for row in rows}
+        return {row["stamp"]: Facts(*(item.type(row[item.name]) for item in fields(Facts))) for row in read_csv(path)}
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return {}
 

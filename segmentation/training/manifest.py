@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.files import replacing
 from common.progress import say
-from common.table import write_csv
+from common.table import read_csv, write_csv
 from segmentation.training.pairs import DataError, Pair, split
 from segmentation.training.state import MANIFEST, SPLIT, fingerprint
 
@@ -127,10 +127,9 @@ def split_beside(weights: Path) -> dict[str | tuple[str, str], set[str]]:
     lie; nothing where there is none."""
     known: dict[str | tuple[str, str], set[str]] = {}
     try:
-        with open(weights.parent / SPLIT, newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for row in csv.DictReader(file):
-                for key in (row["image"], (row["name"], row.get("bytes") or "")):
-                    known.setdefault(key, set()).add(row["part"])
+        for row in read_csv(weights.parent / SPLIT):
+            for key in (row["image"], (row["name"], row.get("bytes") or "")):
+                known.setdefault(key, set()).add(row["part"])
     except (OSError, KeyError, csv.Error):
         return {}
     return known

@@ -103,16 +103,15 @@ def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair],
 def pairs_of_rows(folder: Path, rows: Iterable[Row]) -> tuple[list[Pair], list[str]]:
     """The rows of the labelling whose status is ok and whose files are there; paths are relative to their folder.
 
-    Says so where several teachers have made the labels, or the shipped student some of them.
+    Says so where several teachers have made the labels.
     """
     good, problems, teachers = [], [], Counter()
     for row in rows:
         if row["status"] != "ok":
             problems.append(f"{row['image']}: left out, its label has the status '{row['status']}'")
             continue
-        pair = Pair(
-            Path(row["label"]).with_suffix("").as_posix(), folder / row["image"], folder / row["label"]
-        )  # fmt: skip
+        name = Path(row["label"]).with_suffix("").as_posix()
+        pair = Pair(name, folder / row["image"], folder / row["label"])
         if missing := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
             problems.append(f"{missing}: left out, there is no such file")
             continue
