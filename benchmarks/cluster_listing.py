@@ -71,7 +71,7 @@ def measured(step: Callable[[Path], dict], folder: Path) -> dict:
 
 
 def parts(folder: Path) -> tuple[Stage, Place, Place]:
-    plan = partial(plan_looks, [Look()], "sha256:000000000000")
+    plan = partial(plan_looks, [Look()], "sha256:000000000000", 75)
     stage = Stage("ombre", COLUMNS, NUMBERS, "output", None, plan, Path(__file__), lambda weights: None)
     return stage, Place(folder / "in"), Place(folder / "out")
 

@@ -22,7 +22,7 @@ import ray
 from pyarrow import fs
 
 from common.errors import UserError
-from common.folder import CLIPS, other_files
+from common.folder import other_files
 from common.orders import Orders, Stage, Worker, fingerprints
 from common.places import PARTS, Place
 from common.progress import progress, say
@@ -167,8 +167,6 @@ def _followed(batches: Iterator[dict[str, np.ndarray]], source: Place) -> Tally:
                 advance(report["pictures"])
     if others:
         tally.left_out = f"{others.total()} {other_files(others)}"
-    if clips := sum(others[suffix] for suffix in CLIPS):
-        say(f"clips that a cluster leaves aside: {clips}; to dye them, name them without --cluster")
     if not tally.done + tally.skipped + tally.failed:
         raise BatchError(f"{source.given}: there are no pictures in this folder")
     return tally

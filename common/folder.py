@@ -40,9 +40,19 @@ def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLi
 
     Raises BatchError: an input is not there, cannot be read, is one of `outputs`, or holds no picture.
     """
-    search = _Search({os.path.realpath(output) for output in outputs}, SUFFIXES | CLIPS if clips else SUFFIXES)
+    search = _Search({os.path.realpath(output) for output in outputs}, suffixes_taken(clips))
     found = [file for given in inputs for file in search.of(os.fspath(given))]
     return Found(_told_apart(found), search.unreadable, search.left_out())
+
+
+def suffixes_taken(clips: bool) -> frozenset[str]:
+    """Those of the files in a folder that count: of pictures, and of clips where these do."""
+    return SUFFIXES | CLIPS if clips else SUFFIXES
+
+
+def is_named_clip(path: str) -> bool:
+    """Whether a file is a clip by its name alone."""
+    return suffix_of(path) in CLIPS
 
 
 def other_files(others: Counter[str]) -> str:
@@ -145,11 +155,6 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file of this name in a folder is taken for a picture."""
-    return not name.startswith(".") and suffix_of(name) in SUFFIXES
-
-
 def _told_apart(files: list[tuple[str, str]]) -> list[Source]:
     names = [name for _, name in files]
     while len(uses := Counter(names)) < len(names):
@@ -181,8 +186,7 @@ def result_names(
         while len(uses := Counter(results)) < len(results):
             results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
         return dict(zip(names, results))
-    formats = SUFFIXES | CLIPS if is_clip else SUFFIXES
-    kept = {name for name in names if suffix_of(name) in formats}
+    kept = {name for name in names if suffix_of(name) in suffixes_taken(clips=bool(is_clip))}
     taken, given = set(kept), {}
     for name in names:
         result = name

@@ -22,7 +22,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import ray
 
-from common.folder import Source, result_names
+from common.folder import Source, is_named_clip, result_names, suffixes_taken
 from common.places import EARLIER, PARTS, Listed, Place, listed_below
 from common.table import FAILED, Row, relative_folder
 from common.weights import WeightsError
@@ -46,6 +46,7 @@ class Stage:
     plan: Callable[[str], list[Row]]  # a result's plain name -> the picture's rows, as far as known before the work
     weights: Path
     load: Callable[[Path], Work]  # what does the work with these weights, from several threads
+    clips: bool = False  # whether it takes clips as well
     named_when_failed: bool = True  # whether the row of a failure says what the result would have been called
 
 
@@ -80,7 +81,7 @@ class Orders:
         avoid = os.path.realpath(self.target.root) if self.target.local else self.target.root
         pictures: list[Picture] = []
         passed = _nothing_passed()
-        for listed in listed_below(self.source, avoid):
+        for listed in listed_below(self.source, avoid, suffixes_taken(self.stage.clips)):
             if listed.complaint:
                 passed["said"].append(listed.complaint)
                 passed["unreadable"] += EARLIER not in listed.complaint
@@ -97,7 +98,8 @@ class Orders:
     def left(self, listed: Listed, done: np.ndarray) -> Iterator[Picture]:
         """The pictures of a folder, with what is left of each."""
         names = [(listed.prefix + info.base_name, info) for info in listed.pictures]
-        results = result_names([Source(info.path, name) for name, info in names], self.stage.suffix)
+        sources = [Source(info.path, name) for name, info in names]
+        results = result_names(sources, self.stage.suffix, is_clip=is_named_clip if self.stage.clips else None)
         folder, below = shown_folder(self.source, self.target, listed.prefix), len(listed.prefix)
         pictures = [
             Picture(name, folder + name[below:], stamp_of(info.size, info.mtime_ns or 0), results[name], [])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pyarrow import ArrowInvalid, fs
 
 from common.files import replacing
-from common.folder import is_picture, suffix_of
+from common.folder import suffix_of
 from common.table import BatchError, is_head_of_table
 
 PARTS = ".parquet"  # ending of a folder of rows
@@ -97,8 +97,8 @@ class Listed(NamedTuple):
     complaint: str = ""
 
 
-def listed_below(place: Place, avoid: str) -> Iterator[Listed]:
-    """Folder by folder, at any depth.
+def listed_below(place: Place, avoid: str, suffixes: frozenset[str]) -> Iterator[Listed]:
+    """Folder by folder, at any depth, the files with these suffixes.
 
     As `find_pictures`: hidden files, results of earlier runs and the folder whose path is `avoid` are left out, links
     to folders are followed, each folder comes once.
@@ -122,7 +122,7 @@ def listed_below(place: Place, avoid: str) -> Iterator[Listed]:
             why = f"it holds {EARLIER} ({tables[0]})"
             yield Listed(prefix, complaint=f"{place.given}/{prefix}: is left out: {why}")
             continue
-        pictures = [info for info in files if is_picture(info.base_name)]
+        pictures = [info for info in files if suffix_of(info.base_name) in suffixes]
         known = {info.base_name for info in pictures}.union(tables)
         others = Counter(suffix_of(info.base_name) for info in files if info.base_name not in known)
         yield Listed(prefix, pictures, others)

@@ -3,14 +3,11 @@
 import shutil
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -29,9 +26,6 @@ from ombre.steady import MOST_AHEAD, steady_masks
 from ombre.steady_heads import SteadyHeads
 from segmentation.finding.hair_finder import HairFinder
 
-Item = TypeVar("Item")
-
-READY = 6  # frames whose masks are found before they are dyed
 one_at_a_time = threading.Lock()  # a clip keeps all cores busy by itself, and several would need their memory together
 
 
@@ -61,7 +55,7 @@ def dye_clip(
         with ExitStack() as stack:
             writers = [stack.enter_context(clip.writer(output / str(row["output"]), quality)) for row in rows]
             advance = stack.enter_context(progress(clip.expected))
-            for frame, mask, motion in ahead(steady_masks(clip.frames(), finder, drawn)):
+            for frame, mask, motion in steady_masks(clip.frames(), finder, drawn):
                 rgb, own = frame.rgb(), drawn(frame)
                 mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
                 hair = prepare(rgb, mask, refine=own is None or masks.refined, space=clip.space)
@@ -99,18 +93,6 @@ def dye_clip(
 def opened(path: Path, max_pixels: int) -> Clip | MovingPicture:
     """A clip of any kind, to be read. Raises PictureError."""
     return (MovingPicture if is_moving_picture(path) else Clip)(path, max_pixels)
-
-
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, worked out in another thread while those before them are used."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        coming = deque(pool.submit(next, items, None) for _ in range(READY))
-        while (item := coming.popleft().result()) is not None:
-            coming.append(pool.submit(next, items, None))
-            yield item
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def copy(path: Path, target: Path) -> None:

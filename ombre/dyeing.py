@@ -13,7 +13,7 @@ import numpy as np
 
 from common.device import keep_freed_memory
 from common.files import replacing
-from common.folder import CLIPS, Source, find_pictures, result_names, suffix_of
+from common.folder import Source, find_pictures, is_named_clip, result_names, suffix_of
 from common.opening import DEFAULT_MAX_PIXELS
 from common.pictures import Picture, read_picture, write_picture
 from common.profiles import colour_ready, in_srgb8
@@ -53,7 +53,7 @@ ShareOf = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # s
 def dye_pictures(
     inputs: Sequence[str | os.PathLike],
     output: Path,
-    find_hair: Callable[[], HairFinder],
+    find_hair: Callable[[int], HairFinder],
     weights: str,
     looks: Sequence[Look],
     own_looks: dict[str, list[Look]],
@@ -73,7 +73,7 @@ def dye_pictures(
     file, the weights or the mask, and the settings is not dyed again.
 
     Args:
-        find_hair: makes what finds the hair, which is called from `threads` threads; not asked where all is done.
+        find_hair: makes what finds the hair, to be asked by so many threads at once; not called where all is done.
         weights: what its weights are called in the table.
         looks: how the hair is to look; each gives a result.
         own_looks: those of single pictures instead, by where the picture really lies (see `read_looks`).
@@ -116,10 +116,12 @@ def dye_pictures(
         finished: set[str] = set()
         todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite, read_result)
         masks.mark()
-        asks = not masks.folder or any(is_clip(Path(source.path)) for source in todo)
-        finder = find_hair() if todo and asks else None
+        pictures = sum(not is_clip(Path(source.path)) for source in todo)  # clips come one at a time
+        asks = not masks.folder or pictures < len(todo)
+        finder = find_hair(max(1, min(threads, pictures))) if todo and asks else None
+        if len(todo) > 1 or not pictures:
+            cv2.setNumThreads(1)  # the pictures, or the steps of a clip, share out the cores already
         if len(todo) > 1:
-            cv2.setNumThreads(1)  # the pictures share out the cores already
             keep_freed_memory()  # each picture takes the arrays of the one before
         tally = work_through(todo, dye, table, workers=threads, plan=plan)
         return replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
@@ -127,7 +129,7 @@ def dye_pictures(
 
 def quality_of(source: Source, quality: int) -> int | str:
     """How fine a clip is encoded; "" for what is no clip, or is encoded without loss."""
-    is_lossy = suffix_of(source.name) in CLIPS or (suffix_of(source.name) == ".webp" and is_clip(source.path))
+    is_lossy = is_named_clip(source.name) or (suffix_of(source.name) == ".webp" and is_clip(source.path))
     return quality if is_lossy else ""
 
 

@@ -138,13 +138,14 @@ def dye(options: argparse.Namespace) -> int:
         suffix=options.format and f".{options.format}",
         overwrite=options.overwrite,
         max_pixels=options.max_megapixels * 10**6,
+        quality=options.quality,
     )
     if options.cluster:
         others = {name: getattr(options, name) for name in ("settings", "sheet", "masks", "save_masks")}
         given = demand_one_folder(options.pictures or [SAMPLES], **others)
         from ombre.on_cluster import dye_on_cluster  # needs Ray
 
-        find_hair = partial(finder, device=options.device)
+        find_hair = partial(finder, device=options.device, at_once=own_cores())
         tally = dye_on_cluster(given, options.output, find_hair, options.weights, looks, address=options.cluster, **how)
     else:
         demand_here(*options.pictures, options.output)
@@ -157,7 +158,6 @@ def dye(options: argparse.Namespace) -> int:
             read_looks(options.settings, looks) if options.settings else {},
             masks_of(options),
             threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
-            quality=options.quality,
             **how,
         )
     say(
@@ -182,9 +182,9 @@ def masks_of(options: argparse.Namespace) -> Masks:
     return Masks(options.masks, options.refine_masks, options.save_masks)
 
 
-def finder(weights: Path, device: str) -> HairFinder:
-    """What finds hair in a picture, ready to be asked."""
-    return HairFinder(weights, device, own_cores())
+def finder(weights: Path, device: str, at_once: int) -> HairFinder:
+    """What finds hair in a picture, ready to be asked by so many threads at once."""
+    return HairFinder(weights, device, min(at_once, own_cores()))
 
 
 def share(text: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from common.files import replacing
-from common.folder import CLIPS, suffix_of
+from common.folder import is_named_clip
 from common.pictures import Picture, PictureError
 from common.profiles import colour_ready
 
@@ -23,7 +23,7 @@ COLORS = 255  # of a GIF's frame, besides the one that is clear
 
 def is_clip(path: str | os.PathLike) -> bool:
     """Whether a file is a clip: by its name or, where that may be a picture's too, by its content."""
-    return suffix_of(path) in CLIPS or is_moving_picture(Path(path))
+    return is_named_clip(os.fspath(path)) or is_moving_picture(Path(path))
 
 
 def is_moving_picture(path: Path) -> bool:
@@ -34,7 +34,7 @@ def is_moving_picture(path: Path) -> bool:
         with Image.open(path, formats=FORMATS) as image:
             return image.format == "GIF" or getattr(image, "n_frames", 1) > 1
     except Exception:  # decoders raise anything over a broken file; whoever reads it then says so
-        return path.suffix.lower() in CLIPS
+        return is_named_clip(path.name)
 
 
 @dataclass

@@ -8,18 +8,19 @@ from pathlib import Path
 import cv2
 
 from common.cluster import run_on_cluster
+from common.folder import is_named_clip, suffix_of
 from common.orders import Stage, Work
-from common.pictures import PictureError
 from common.table import Row
 from common.weights import short_hash
 from common.work import Tally
 from ombre.dyeing import COLUMNS, dye_picture
 from ombre.look import Look
 from ombre.masks import Masks
-from ombre.moving_pictures import is_moving_picture
+from ombre.moving_pictures import is_clip
 from segmentation.finding.hair_finder import HairFinder
 
-NUMBERS = {"ombre_height", "ombre_grad_height", "strength", "lightness", "hair_share", "seconds", "result_bytes"}
+NUMBERS = {"ombre_height", "ombre_grad_height", "strength", "lightness"}
+NUMBERS |= {"hair_share", "frames", "people", "seconds", "quality", "result_bytes"}
 
 
 def dye_on_cluster(
@@ -33,8 +34,9 @@ def dye_on_cluster(
     suffix: str | None,
     overwrite: bool,
     max_pixels: int,
+    quality: int,
 ) -> Tally:
-    """As `dye_pictures`, for one folder and without clips and masks.
+    """As `dye_pictures`, for one folder and without masks.
 
     Args:
         find_hair: makes what finds the hair with the weights in a file; it and `looks` are sent to other machines.
@@ -42,25 +44,32 @@ def dye_on_cluster(
 
     Raises BatchError as `run_on_cluster`, WeightsError: there are no such weights.
     """
-    plan = partial(plan_looks, looks, short_hash(weights))
-    load = partial(dye_with, find_hair, max_pixels)
-    stage = Stage("ombre", COLUMNS, NUMBERS, "output", suffix, plan, weights, load)
+    plan = partial(plan_looks, looks, short_hash(weights), quality)
+    load = partial(dye_with, find_hair, max_pixels, quality)
+    stage = Stage("ombre", COLUMNS, NUMBERS, "output", suffix, plan, weights, load, clips=True)
     return run_on_cluster(stage, os.fspath(given), os.fspath(output), address, overwrite)
 
 
-def plan_looks(looks: Sequence[Look], weights: str, name: str) -> list[Row]:
-    """The rows of the picture whose result is called `name`, but for what is known of the picture's own file."""
-    return [dict(output=look.name(name), weights=weights, mask="") | look.row() for look in looks]
+def plan_looks(looks: Sequence[Look], weights: str, quality: int, name: str) -> list[Row]:
+    """The rows of the picture whose result is called `name`, but for what is known of the picture's own file.
+
+    The quality stands in those of a WebP too, which may move.
+    """
+    known = dict(weights=weights, mask="", quality=quality if is_named_clip(name) or suffix_of(name) == ".webp" else "")
+    return [dict(output=look.name(name)) | known | look.row() for look in looks]
 
 
-def dye_with(find_hair: Callable[[Path], HairFinder], max_pixels: int, weights: Path) -> Work:
-    """What dyes a picture by planned rows, the hair found by `find_hair` with these weights."""
-    share_of = partial(Masks().of, name="", mask_of=find_hair(weights).mask)
+def dye_with(find_hair: Callable[[Path], HairFinder], max_pixels: int, quality: int, weights: Path) -> Work:
+    """What dyes a picture or clip by planned rows, the hair found by `find_hair` with these weights."""
+    finder = find_hair(weights)
+    share_of = partial(Masks().of, name="", mask_of=finder.mask)
     cv2.setNumThreads(1)  # the pictures share out the cores already
 
     def dye(path: Path, output: Path, rows: list[Row]) -> list[Row]:
-        if is_moving_picture(path):
-            raise PictureError(f"{path}: is a clip, which a cluster leaves aside; to dye it, name it without --cluster")
-        return dye_picture(path, output, share_of, rows, max_pixels)
+        if not is_clip(path):
+            return dye_picture(path, output, share_of, [row | dict(quality="") for row in rows], max_pixels)
+        from ombre.dye_clip import dye_clip  # FFmpeg takes a while to load
+
+        return dye_clip(path, output, finder, rows, Masks(), max_pixels=max_pixels, quality=quality)
 
     return dye

@@ -8,10 +8,12 @@ network need not see every frame.
 All of this happens on a grid of cells, half as fine for the motion as for the masks.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +30,9 @@ LASTING = 0.45  # seconds after which a look counts only a third as much
 AHEAD, MOST_AHEAD = 1.0, 16  # seconds, and frames, that are seen at once
 DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
 LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
+READY = 2, 4  # frames, and masks, that are worked out before they are asked for
+
+Item = TypeVar("Item")
 
 
 class Frame(Protocol):
@@ -98,8 +103,26 @@ def steady_masks(
         drawn: gives the masks (H, W) uint8 of those frames that a person has drawn one for; the network does not look
             there, and the frames around follow along the motion.
     """
+    return ahead(masked(looked_at(ahead(moving(frames), READY[0]), finder, drawn)), READY[1])
+
+
+def ahead(items: Generator[Item], count: int) -> Generator[Item]:
+    """The same items, `count` of them worked out in another thread while those before them are used."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        coming = deque(pool.submit(next, items, None) for _ in range(count))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, items, None))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
+        items.close()
+
+
+def masked(looked: Iterable[Step]) -> Generator[tuple[Frame, np.ndarray, Motion]]:
+    """What `steady_masks` gives, of frames with what is seen in them."""
     steps: list[Step] = []
-    for step in looked_at(frames, finder, drawn):
+    for step in looked:
         steps.append(step)
         if step.frame.seconds - steps[0].frame.seconds >= AHEAD or len(steps) == MOST_AHEAD:
             half = (len(steps) + 1) // 2
@@ -124,26 +147,34 @@ def masks_of(steps: list[Step]) -> list[np.ndarray]:
     return masks[::-1]
 
 
-def looked_at(
-    frames: Iterable[Frame], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None]
-) -> Iterator[Step]:
-    """Each frame with what is seen in it and known from before; its `to_next` is set when the next one comes."""
-    before, next_look, next_whole = None, 0.0, 0.0
+def moving(frames: Iterable[Frame]) -> Generator[Step]:
+    """Each frame with its motion; its `to_next` is set when the next one comes."""
+    before = None
     for frame in frames:
-        rgb = frame.rgb8()
-        grey = small_grey(rgb)
+        grey = small_grey(frame.rgb8())
         step = Step(frame, grey, Motion(places(*grey.shape), np.zeros(grey.shape, np.float32)))
         if before is not None:
-            seconds = frame.seconds - before.frame.seconds
-            before.to_next, step.to_before = motions(before.grey, step.grey)
-            step.forwards = before.forwards.carried(step.to_before, seconds)
+            before.to_next, step.to_before = motions(before.grey, grey)
+        yield step
+        before = step
+
+
+def looked_at(
+    steps: Iterable[Step], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None]
+) -> Generator[Step]:
+    """Each frame with what is seen in it and known from before."""
+    before, next_look, next_whole = None, 0.0, 0.0
+    for step in steps:
+        frame = step.frame
+        if before is not None:
+            step.forwards = before.forwards.carried(step.to_before, frame.seconds - before.frame.seconds)
             if not step.to_before.known.any():  # another scene
                 next_whole = frame.seconds
         whole = before is None or frame.seconds >= next_whole
         if (mask := drawn(frame)) is not None:
             step.looked = seen(mask, DRAWN)
         elif whole or frame.seconds >= next_look:
-            step.looked = look(finder, rgb, None if whole else step.forwards.mask())
+            step.looked = look(finder, frame.rgb8(), None if whole else step.forwards.mask())
             next_look = frame.seconds + LOOK - 0.01
             next_whole = frame.seconds + WHOLE - 0.01 if whole else next_whole
         step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)

@@ -88,6 +88,8 @@ def test_a_drawn_mask_is_dyed_by(short, tmp_path):
 class Circle:
     """Finds a round head in the middle of whatever it is shown."""
 
+    def __init__(self, at_once: int = 1) -> None: ...
+
     def mask(self, rgb: np.ndarray) -> np.ndarray:
         down, across = np.indices(rgb.shape[:2])
         return np.uint8(255 * (np.hypot(down - rgb.shape[0] / 2, across - rgb.shape[1] / 2) < rgb.shape[0] / 4))
@@ -151,6 +153,18 @@ def test_moving_pictures_keep_delays_loops_and_transparency(suffix, tmp_path):
         assert np.array_equal(old.rgba[..., 3], new.rgba[..., 3])
         seen = old.rgba[..., 3] > 0
         assert np.abs(old.rgb()[seen].astype(int) - new.rgb()[seen]).mean() < 4
+
+
+@pytest.mark.parametrize(("clips", "pictures", "at_once"), [(2, 0, 1), (1, 3, 3), (0, 1, 1), (0, 9, 4)])
+def test_the_cores_go_to_as_many_pictures_as_there_are(clips, pictures, at_once, tmp_path):
+    for number in range(clips):
+        make_clip(tmp_path / f"{number}.mp4", frames=2)
+    for number in range(pictures):
+        Image.fromarray(scene(number)).save(tmp_path / f"{number}.bmp")
+    asked = []
+    how = dict(threads=4, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
+    dye_pictures([tmp_path], tmp_path / "out", lambda n: asked.append(n) or Circle(), "w", [Look()], {}, Masks(), **how)
+    assert asked == [at_once]
 
 
 def dyed(source: Path, output: Path, **how: object) -> pd.DataFrame:
