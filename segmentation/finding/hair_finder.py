@@ -5,6 +5,7 @@ is not even imported then. On a GPU it runs in PyTorch.
 """
 
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from segmentation.finding.heads_in_scene import (
     closer_looks,
     is_far_away,
     is_in,
+    nearer_looks,
     pieces,
     tiles,
 )
@@ -138,14 +140,16 @@ class HairFinder:
     def heads_among(
         self, looks: Iterable[Part], rgb: np.ndarray, before: np.ndarray, afar: np.ndarray
     ) -> dict[Part, np.ndarray]:
-        """Those looks at parts of a picture (H, W, 3) that are at heads, each with what it sees, (h, w) uint8; `before`
-        and `afar` (H, W) uint8 as in `is_head`."""
-        heads, short = {}, min(afar.shape)
-        for part in looks:
+        """Those looks at parts of a picture (H, W, 3) that are at heads, each with what it sees, (h, w) uint8, and
+        nearer ones where it sees them small; `before` and `afar` (H, W) uint8 as in `is_head`."""
+        heads, short, todo = {}, min(afar.shape), deque(looks)
+        while todo:
+            part = todo.popleft()
             if part.size > SMALL or (part.size > SMALLEST and before[part.slices].max() > 255 * PLAIN):
                 seen = self.seen_in(rgb, part)
                 if is_head(seen, before[part.slices], afar[part.slices], part.size / short):
                     heads[part] = seen
+                    todo.extendleft(nearer_looks(part, squash(seen) / np.float32(255)))
         return heads
 
     def is_trusted(self, rgb: np.ndarray, mask: np.ndarray) -> bool:

@@ -19,6 +19,7 @@ GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong t
 NEAR_ENOUGH = 1.5  # times a head's own look: another head's look that holds it whole and is no larger serves it too
 ROOM = 0.4  # of the hair's height or width that a closer look sees around it
 CLOSER_BELOW = 0.7  # share of the picture under which a head is worth a closer look
+NEARER = 0.6  # share of a look, up to which a head in it is looked at once more
 FAR = 0.6  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
 OVERLAP, LONGER = 0.28, 1.55  # of the tiles of a search: share of their sides; long side / short side at most
 OWN = 0.5  # of the size of a look that it lies in, from which a look is at the same head
@@ -116,6 +117,18 @@ def closer_looks(
         if look.area <= below * height * width and not any(serves(other, piece, look) for other in looks):
             looks.append(look)
     return sorted(looks, key=lambda look: -look.area)[:MOST]
+
+
+def nearer_looks(part: Part, probability: np.ndarray) -> list[Part]:
+    """The looks that are due to heads which a look at a part of a picture shows small: its probability of hair, (h, w)
+    float32. None where one of them fills it."""
+    looks = closer_looks(probability, part.bottom - part.top, part.right - part.left, below=1)
+    if any(look.area > NEARER * part.area for look in looks):
+        return []
+    return [
+        Part(part.top + look.top, part.left + look.left, part.top + look.bottom, part.left + look.right)
+        for look in looks
+    ]
 
 
 def side_by_side(head: Part) -> list[Part]:
