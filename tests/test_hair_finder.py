@@ -240,6 +240,17 @@ def test_a_head_is_found_where_the_scout_is_sure_where_it_hardly_sees_it_and_whe
     assert measure(mask, rgb[..., 0])["iou"] > 0.9
 
 
+def test_a_head_that_a_look_shows_small_is_looked_at_from_nearer():
+    def coarse_from_afar(picture: np.ndarray) -> np.ndarray:
+        seen = np.uint8(red(picture))
+        return np.float32(0.95) * (cv2.dilate(seen, np.ones((25, 25))) if seen.mean() < 0.1 else seen)
+
+    rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
+    rgb[240:300, 240:300, 0], seen[25:65, 25:65] = 255, 0.95
+    mask = scouted(seen, coarse_from_afar).in_scene(rgb, np.zeros((672, 672), np.uint8), True)
+    assert measure(mask, rgb[..., 0])["iou"] > 0.9
+
+
 def test_what_the_scout_sees_is_no_hair_unless_the_student_sees_it_too():
     rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
     seen[20:40, 20:40] = 1

@@ -156,8 +156,9 @@ class HairFinder:
         """Whether what one look saw in a picture (H, W, 3) may be hair, mask (H, W) uint8: it is sure of it, or would
         be with the picture turned; or the same is seen in the mirror, from nearer and from farther away, and not upside
         down, as it is with heads and seldom with anything else."""
-        found = cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1]
-        if cv2.countNonZero(found) < SOME * mask.size or cv2.mean(mask, found)[0] >= 255 * DOUBT:
+        found = cv2.threshold(mask, 127, 255, cv2.THRESH_TOZERO)[1]
+        count = cv2.countNonZero(found)
+        if count < SOME * mask.size or cv2.sumElems(found)[0] >= 255 * DOUBT * count:
             return True
         hair, small = squash(mask) > 127, squash(rgb)
 
