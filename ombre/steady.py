@@ -106,7 +106,7 @@ def steady_masks(
     return ahead(masked(looked_at(ahead(moving(frames), READY[0]), finder, drawn)), READY[1])
 
 
-def ahead(items: Generator[Item], count: int) -> Generator[Item]:
+def ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, None, None]:
     """The same items, `count` of them worked out in another thread while those before them are used."""
     pool = ThreadPoolExecutor(1)
     try:
@@ -119,7 +119,7 @@ def ahead(items: Generator[Item], count: int) -> Generator[Item]:
         items.close()
 
 
-def masked(looked: Iterable[Step]) -> Generator[tuple[Frame, np.ndarray, Motion]]:
+def masked(looked: Iterable[Step]) -> Generator[tuple[Frame, np.ndarray, Motion], None, None]:
     """What `steady_masks` gives, of frames with what is seen in them."""
     steps: list[Step] = []
     for step in looked:
@@ -147,7 +147,7 @@ def masks_of(steps: list[Step]) -> list[np.ndarray]:
     return masks[::-1]
 
 
-def moving(frames: Iterable[Frame]) -> Generator[Step]:
+def moving(frames: Iterable[Frame]) -> Generator[Step, None, None]:
     """Each frame with its motion; its `to_next` is set when the next one comes."""
     before = None
     for frame in frames:
@@ -161,7 +161,7 @@ def moving(frames: Iterable[Frame]) -> Generator[Step]:
 
 def looked_at(
     steps: Iterable[Step], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None]
-) -> Generator[Step]:
+) -> Generator[Step, None, None]:
     """Each frame with what is seen in it and known from before."""
     before, next_look, next_whole = None, 0.0, 0.0
     for step in steps:
@@ -231,7 +231,10 @@ def small_grey(rgb: np.ndarray) -> np.ndarray:
     """(h, w) uint8, half as many cells as a mask has, FEWEST on a side at least."""
     scale = min(1, SIDE / max(rgb.shape)) / 2
     size = [max(FEWEST, round(side * scale)) for side in rgb.shape[1::-1]]
-    return cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    if min(grey.shape) >= 4 * min(size):
+        grey = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # three times as fast as one step
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
 
 
 @lru_cache(maxsize=4)
