@@ -66,8 +66,10 @@ class Seen(NamedTuple):
         size = self.hair.shape[::-1]
         double = np.float32([size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]])
         at = cv2.resize(motion.at * double + (double - 1) / 2, size)
-        both = cv2.remap(cv2.merge(self), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        hair, count = cv2.split(both)
+        hair, count = (
+            cv2.remap(plane, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            for plane in self  # one by one: twice as fast as both together
+        )
         known = cv2.resize(motion.known * np.float32(np.exp(-seconds / LASTING)), size)
         return Seen(hair, cv2.multiply(count, known))
 
