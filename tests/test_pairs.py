@@ -1,6 +1,7 @@
 """Masks in other codings, names that are there twice, the listing, and pictures that are in two parts."""
 
 import os
+import sys
 
 import cv2
 import numpy as np
@@ -261,15 +262,25 @@ def test_labels_to_measure_on_are_decoded_before_hours_have_gone(folder, capsys)
     assert [pair.name for pair in readable(find_pairs(folder)[0])] == ["p0", "p2", "p3"]
 
 
-def test_a_table_of_the_labelling(folder, capsys):
-    """Of one machine and of a cluster: what failed has no label, what was done again counts once."""
-    rows = [
-        dict(image=f"images/p{n}.jpg", label=f"masks/p{n}.png", teacher="facexformer", status="ok") for n in range(4)
-    ]
-    rows.append(dict(image="images/broken.jpg", label="", teacher="", status="failed"))
-    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+def rows_of_labels() -> list[dict]:
+    """Four pictures that are labelled, and one that could not be read."""
+    names = [dict(image=f"images/p{n}.jpg", label=f"masks/p{n}.png") for n in range(4)]
+    failed = dict(image="images/broken.jpg", label="", teacher="", status="failed")
+    return [*(row | dict(teacher="facexformer", status="ok") for row in names), failed]
+
+
+def test_a_table_of_the_labelling(folder):
+    pd.DataFrame(rows_of_labels()).to_csv(folder / "labels.csv", index=False)
     pairs, problems = find_pairs(folder)
     assert [pair.name for pair in pairs] == [f"masks/p{n}" for n in range(4)] and "broken.jpg" in problems[0]
+
+
+def test_a_table_of_the_labelling_by_a_cluster(folder, capsys):
+    """What failed has no label, what was done again counts once."""
+    pytest.importorskip("pyarrow", reason="only a cluster writes such tables")
+    rows = rows_of_labels()
+    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+    pairs, _ = find_pairs(folder)
     (folder / "labels.csv").unlink()
     (folder / "labels.parquet").mkdir()
     pd.DataFrame([dict(row, status="failed", label="") for row in rows[:2]]).to_parquet(
@@ -283,4 +294,13 @@ def test_a_table_of_the_labelling(folder, capsys):
     assert "3 by facexformer, 1 by student" in capsys.readouterr().err
     (folder / "labels.parquet" / "2.parquet").write_bytes(b"half")
     with pytest.raises(DataError, match="labels.parquet"):
+        find_pairs(folder)
+
+
+def test_what_a_table_of_a_cluster_needs_is_told(folder, monkeypatch):
+    (folder / "labels.parquet").mkdir()
+    (folder / "labels.parquet" / "1.parquet").touch()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    with pytest.raises(DataError, match="pip install pyarrow"):
         find_pairs(folder)

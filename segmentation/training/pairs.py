@@ -129,7 +129,9 @@ def rows_of_cluster(folder: Path) -> list[Row]:
 
     try:
         rows = pd.concat([pd.read_parquet(part) for part in sorted(folder.glob("*.parquet"))])
-    except (OSError, ValueError, ImportError) as error:
+    except ImportError as error:
+        raise DataError(f"{folder}: needs pyarrow to be read: pip install pyarrow") from error
+    except (OSError, ValueError) as error:
         raise DataError(f"{folder}: cannot be read ({' '.join(str(error).split())})") from error
     return rows.drop_duplicates("image", keep="last").to_dict("records")
 
