@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -116,10 +117,11 @@ def dye_pictures(
         finished: set[str] = set()
         todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite, read_result)
         masks.mark()
-        pictures = sum(not is_clip(Path(source.path)) for source in todo)  # clips come one at a time
-        asks = not masks.folder or pictures < len(todo)
-        finder = find_hair(max(1, min(threads, pictures))) if todo and asks else None
-        if len(todo) > 1 or not pictures:
+        pictures = (source for source in todo if not is_clip(Path(source.path)))
+        at_once = len(list(islice(pictures, threads)))  # clips come one at a time; no more files are opened than needed
+        asks = not masks.folder or any(is_clip(Path(source.path)) for source in todo)
+        finder = find_hair(max(1, at_once)) if todo and asks else None
+        if len(todo) > 1 or not at_once:
             cv2.setNumThreads(1)  # the pictures, or the steps of a clip, share out the cores already
         if len(todo) > 1:
             keep_freed_memory()  # each picture takes the arrays of the one before
