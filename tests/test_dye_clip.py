@@ -217,7 +217,7 @@ def test_whoever_will_not_wait_for_a_clip_leaves_nothing_half_done(tmp_path):
         command, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    while not list(tmp_path.glob(".*.part*.mkv")):
+    while process.poll() is None and not list(tmp_path.glob(".*.part*.mkv")):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert "Ctrl-C again" in process.stderr.readline()
