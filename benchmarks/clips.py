@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """How steady, true and fast clips are dyed, against the same frame by frame.
 
-    python benchmarks/clips.py CLIPS HAIR_MASKS [--every 24] [--frames 20]
+    python benchmarks/clips.py CLIPS HAIR_MASKS [--every 24] [--frames 20] [--seconds 4]
 
 CLIPS is a folder of clips, HAIR_MASKS one with `val` and `scenes_val`, of which every so many pictures are moved
 (clip_truth.py). What flickers is sum of abs(mask - the mask before, moved by the optical flow) over the sum of the
@@ -40,7 +40,6 @@ HEIGHT = 0.6  # of the hair that is dyed, as the script's default
 MOST_PIXELS = 10**8
 QUALITY = 75
 HD = 1280, 720
-SECONDS = 4  # of the clip that is timed
 
 
 def main() -> None:
@@ -57,7 +56,10 @@ def main() -> None:
             "People who enter and leave: seconds until they are dyed, and until nothing is",
             lambda: comings(options.masks, finder, options.people),
         ),
-        "fast": (f"Fast: {SECONDS} s of {HD[0]} x {HD[1]}, 30 frames a second, H.264", lambda: speed(paths[0])),
+        "fast": (
+            f"Fast: {options.seconds} s of {HD[0]} x {HD[1]}, 30 frames a second, H.264",
+            lambda: speed(paths[0], options.seconds),
+        ),
     }
     for part in options.only or parts:
         title, rows = parts[part]
@@ -72,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=24, metavar="N", help="every so many pictures are moved")
     parser.add_argument("--frames", type=int, default=20, metavar="N", help="of each of those clips")
     parser.add_argument("--people", type=int, default=8, metavar="N", help="who enter and leave")
+    parser.add_argument("--seconds", type=int, default=4, metavar="N", help="of the clip that is timed")
     parser.add_argument("--only", nargs="+", choices=("steady", "true", "cuts", "comings", "fast"), help="not all")
     return parser
 
@@ -144,10 +147,10 @@ def beginning(hair: Hair) -> tuple[float, float]:
     return hair.rows.start + bottom - HEIGHT * (bottom - top), bottom - top
 
 
-def speed(path: Path) -> list[dict]:
-    """The script on a clip, and decoding and encoding alone."""
+def speed(path: Path, length: int) -> list[dict]:
+    """The script on a clip of so many seconds, and decoding and encoding alone."""
     with TemporaryDirectory() as folder:
-        large = enlarged(path, Path(folder, "large.mp4"))
+        large = enlarged(path, Path(folder, "large.mp4"), length)
         run_script(path, Path(folder, "first"))  # all that is made once
         started, used = time.perf_counter(), processor_seconds()
         code = (
@@ -162,7 +165,7 @@ def speed(path: Path) -> list[dict]:
         {
             "": name,
             "seconds": seconds,
-            "frames a second": SECONDS * 30 / seconds,
+            "frames a second": length * 30 / seconds,
             "times": seconds / alone[0],
             "processor's seconds": used,
             "times ": used / alone[1],
@@ -178,8 +181,8 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def enlarged(path: Path, target: Path) -> Path:
-    """The clip at HD size, back and forth until it is long enough, as a telephone would write it."""
+def enlarged(path: Path, target: Path, length: int) -> Path:
+    """The clip at HD size, back and forth for so many seconds, as a telephone would write it."""
     import av
 
     frames = [frame.rgb8() for frame in clip_of(path).frames()]
@@ -187,7 +190,7 @@ def enlarged(path: Path, target: Path) -> Path:
     with av.open(target, "w") as output:
         stream = output.add_stream("libx264", rate=30, options={"crf": "20"})
         stream.width, stream.height, stream.pix_fmt = *HD, "yuv420p"
-        for number in range(SECONDS * 30):
+        for number in range(length * 30):
             place = number % (2 * len(frames) - 2)
             frame = av.VideoFrame.from_ndarray(frames[min(place, 2 * len(frames) - 2 - place)], format="rgb24")
             output.mux(stream.encode(frame))

@@ -104,14 +104,8 @@ def dye_pictures(
             return [row for row in rows if row["output"] not in finished]
 
         def dye(source: Source) -> list[Row]:
-            path, rows, name = Path(source.path), plan(source), mask_names[source.name]
-            if is_clip(path):
-                from ombre.dye_clip import dye_clip  # FFmpeg takes a while to load
-
-                rows = dye_clip(path, output, finder, rows, masks.under(name), max_pixels=max_pixels, quality=quality)
-            else:
-                share_of = partial(masks.of, name=name, mask_of=finder and finder.mask)
-                rows = dye_picture(path, output, share_of, rows, max_pixels)
+            name, how = mask_names[source.name], dict(max_pixels=max_pixels, quality=quality)
+            rows = dye_file(Path(source.path), output, plan(source), finder, masks, name, **how)
             return [row | masks.saved(name) for row in rows]
 
         finished: set[str] = set()
@@ -131,8 +125,12 @@ def dye_pictures(
 
 def quality_of(source: Source, quality: int) -> int | str:
     """How fine a clip is encoded; "" for what is no clip, or is encoded without loss."""
-    is_lossy = is_named_clip(source.name) or (suffix_of(source.name) == ".webp" and is_clip(source.path))
-    return quality if is_lossy else ""
+    return quality if may_be_lossy(source.name) and is_clip(source.path) else ""
+
+
+def may_be_lossy(name: str) -> bool:
+    """Whether a file of this name is encoded with some loss if it is a clip."""
+    return is_named_clip(name) or suffix_of(name) == ".webp"
 
 
 def read_result(path: str) -> object:
@@ -151,6 +149,31 @@ def names_of_masks(sources: list[Source]) -> dict[str, str]:
         if is_clip(Path(source.path)):
             names[source.name] = os.path.splitext(names[source.name])[0]
     return names
+
+
+def dye_file(
+    path: Path,
+    output: Path,
+    rows: list[Row],
+    finder: HairFinder | None,
+    masks: Masks,
+    name: str,
+    *,
+    max_pixels: int,
+    quality: int,
+) -> list[Row]:
+    """Dye a picture or a clip in every look of its rows; the rows of the table, complete. Raises PictureError.
+
+    Args:
+        finder: what finds the hair; not needed where all masks are given.
+        name: of the picture's mask, or of the clip's folder of masks.
+    """
+    if is_clip(path):
+        from ombre.dye_clip import dye_clip  # FFmpeg takes a while to load
+
+        return dye_clip(path, output, finder, rows, masks.under(name), max_pixels=max_pixels, quality=quality)
+    share_of = partial(masks.of, name=name, mask_of=finder and finder.mask)
+    return dye_picture(path, output, share_of, [row | dict(quality="") for row in rows], max_pixels)
 
 
 def dye_picture(path: Path, output: Path, share_of: ShareOf, rows: list[Row], max_pixels: int) -> list[Row]:

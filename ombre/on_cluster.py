@@ -8,15 +8,13 @@ from pathlib import Path
 import cv2
 
 from common.cluster import run_on_cluster
-from common.folder import is_named_clip, suffix_of
 from common.orders import Stage, Work
 from common.table import Row
 from common.weights import short_hash
 from common.work import Tally
-from ombre.dyeing import COLUMNS, dye_picture
+from ombre.dyeing import COLUMNS, dye_file, may_be_lossy
 from ombre.look import Look
 from ombre.masks import Masks
-from ombre.moving_pictures import is_clip
 from segmentation.finding.hair_finder import HairFinder
 
 NUMBERS = {"ombre_height", "ombre_grad_height", "strength", "lightness"}
@@ -53,23 +51,14 @@ def dye_on_cluster(
 def plan_looks(looks: Sequence[Look], weights: str, quality: int, name: str) -> list[Row]:
     """The rows of the picture whose result is called `name`, but for what is known of the picture's own file.
 
-    The quality stands in those of a WebP too, which may move.
+    The quality stands in those of every WebP, which may move.
     """
-    known = dict(weights=weights, mask="", quality=quality if is_named_clip(name) or suffix_of(name) == ".webp" else "")
+    known = dict(weights=weights, mask="", quality=quality if may_be_lossy(name) else "")
     return [dict(output=look.name(name)) | known | look.row() for look in looks]
 
 
 def dye_with(find_hair: Callable[[Path], HairFinder], max_pixels: int, quality: int, weights: Path) -> Work:
     """What dyes a picture or clip by planned rows, the hair found by `find_hair` with these weights."""
-    finder = find_hair(weights)
-    share_of = partial(Masks().of, name="", mask_of=finder.mask)
     cv2.setNumThreads(1)  # the pictures share out the cores already
-
-    def dye(path: Path, output: Path, rows: list[Row]) -> list[Row]:
-        if not is_clip(path):
-            return dye_picture(path, output, share_of, [row | dict(quality="") for row in rows], max_pixels)
-        from ombre.dye_clip import dye_clip  # FFmpeg takes a while to load
-
-        return dye_clip(path, output, finder, rows, Masks(), max_pixels=max_pixels, quality=quality)
-
-    return dye
+    how = dict(finder=find_hair(weights), masks=Masks(), name="", max_pixels=max_pixels, quality=quality)
+    return partial(dye_file, **how)

@@ -20,6 +20,7 @@ import numpy as np
 
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.finding.heads_in_scene import closer_looks
+from segmentation.student.frame import reduced
 
 SIDE = 480  # cells of a mask on the frame's longer side
 DISAGREE = 1.5, 3.0  # cells of the motion's grid by which forwards and backwards may differ and be fully, not believed
@@ -232,11 +233,8 @@ def motion(there: np.ndarray, back: np.ndarray, of: np.ndarray, to: np.ndarray) 
 def small_grey(rgb: np.ndarray) -> np.ndarray:
     """(h, w) uint8, half as many cells as a mask has, FEWEST on a side at least."""
     scale = min(1, SIDE / max(rgb.shape)) / 2
-    size = [max(FEWEST, round(side * scale)) for side in rgb.shape[1::-1]]
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    if min(grey.shape) >= 4 * min(size):
-        grey = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # three times as fast as one step
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    height, width = (max(FEWEST, round(side * scale)) for side in rgb.shape[:2])
+    return reduced(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), height, width)
 
 
 @lru_cache(maxsize=4)
