@@ -31,6 +31,9 @@ class Made:
     def rgb8(self) -> np.ndarray:
         return self.rgb
 
+    def grey8(self) -> np.ndarray:
+        return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
+
 
 Place = Callable[[int], tuple[float, float, float]]  # frame -> way across (window widths), degrees, size
 

@@ -35,8 +35,15 @@ class Frame:
             src_colorspace=matrix_of(self.raw),
             src_color_range=ColorRange.JPEG if is_full(self.raw) else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
+            threads=1,  # more would be started anew for each frame
         ).to_ndarray()
         return np.ascontiguousarray(np.rot90(rgb, self.quarters))
+
+    def grey8(self) -> np.ndarray:
+        """(H, W) uint8, upright: how bright it is, in the frame's own range."""
+        kept = dict(src_color_range=ColorRange.MPEG, dst_color_range=ColorRange.MPEG)
+        grey = self.raw.reformat(format="gray", threads=1, **kept).to_ndarray()
+        return np.ascontiguousarray(np.rot90(grey, self.quarters))
 
     def rgb8(self) -> np.ndarray:
         """(H, W, 3) uint8, upright."""

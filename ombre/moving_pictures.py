@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -51,6 +52,10 @@ class Frame:
         return np.ascontiguousarray(self.rgba[..., :3])
 
     rgb8 = rgb
+
+    def grey8(self) -> np.ndarray:
+        """(H, W) uint8."""
+        return cv2.cvtColor(self.rgba, cv2.COLOR_RGBA2GRAY)
 
 
 class MovingPicture:

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from segmentation.finding.hair_finder import HairFinder
-from segmentation.finding.heads_in_scene import closer_looks
+from segmentation.finding.heads_in_scene import Part
 from segmentation.student.frame import reduced
 
 SIDE = 480  # cells of a mask on the frame's longer side
@@ -37,11 +37,14 @@ Item = TypeVar("Item")
 
 
 class Frame(Protocol):
-    """What is asked of a frame: when it is shown, in seconds, and what is seen, (H, W, 3) uint8."""
+    """What is asked of a frame: when it is shown, in seconds, what is seen, (H, W, 3) uint8, and how bright it is,
+    (H, W) uint8."""
 
     seconds: float
 
     def rgb8(self) -> np.ndarray: ...
+
+    def grey8(self) -> np.ndarray: ...
 
 
 class Motion(NamedTuple):
@@ -154,7 +157,7 @@ def moving(frames: Iterable[Frame]) -> Generator[Step, None, None]:
     """Each frame with its motion; its `to_next` is set when the next one comes."""
     before = None
     for frame in frames:
-        grey = small_grey(frame.rgb8())
+        grey = small_grey(frame.grey8())
         step = Step(frame, grey, Motion(places(*grey.shape), np.zeros(grey.shape, np.float32)))
         if before is not None:
             before.to_next, step.to_before = motions(before.grey, grey)
@@ -166,37 +169,63 @@ def looked_at(
     steps: Iterable[Step], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None]
 ) -> Generator[Step, None, None]:
     """Each frame with what is seen in it and known from before."""
-    before, next_look, next_whole = None, 0.0, 0.0
+    before, heads, size, next_look, next_whole = None, [], (0, 0), -np.inf, -np.inf
     for step in steps:
         frame = step.frame
         if before is not None:
             step.forwards = before.forwards.carried(step.to_before, frame.seconds - before.frame.seconds)
+            heads = list(moved(heads, before, size))
             if not step.to_before.known.any():  # another scene
                 next_whole = frame.seconds
-        whole = before is None or frame.seconds >= next_whole
         if (mask := drawn(frame)) is not None:
             step.looked = seen(mask, DRAWN)
-        elif whole or frame.seconds >= next_look:
-            step.looked = look(finder, frame.rgb8(), None if whole else step.forwards.mask())
-            next_look = frame.seconds + LOOK - 0.01
-            next_whole = frame.seconds + WHOLE - 0.01 if whole else next_whole
+        elif frame.seconds >= min(next_look, next_whole):
+            rgb, next_look = frame.rgb8(), frame.seconds + LOOK - 0.01
+            if frame.seconds >= next_whole or not heads:
+                mask, heads = finder.mask_and_looks(rgb)
+                step.looked, size, next_whole = seen(mask, 1), mask.shape, frame.seconds + WHOLE - 0.01
+            else:
+                step.looked = seen_of(heads, finder, rgb, step.forwards.mask())
         step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)
         yield step
         before = step
 
 
-def look(finder: HairFinder, rgb: np.ndarray, known: np.ndarray | None) -> Seen:
-    """What the network sees: in the heads that the mask `known` (h, w) shows or, where it is None or they fill the
-    frame, in all."""
-    parts = [] if known is None else closer_looks(known / np.float32(255), *rgb.shape[:2])
-    if not parts:
-        return seen(finder.mask(rgb), 1)
+def seen_of(heads: list[Part], finder: HairFinder, rgb: np.ndarray, known: np.ndarray) -> Seen:
+    """What the network sees of heads in a frame (H, W, 3); of the rest the mask `known` (h, w) tells."""
     mask, count = cv2.resize(known, rgb.shape[1::-1]), np.zeros(known.shape, np.float32)
-    scale = len(known) / len(rgb)
-    for part in parts:
-        finder.look(rgb, part, mask)
-        count[tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part.slices)] = 1
+    for head in heads:
+        finder.look(rgb, head, mask)
+        count[in_grid(head, len(known) / len(rgb))] = 1
     return seen(mask, count)
+
+
+def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part]:
+    """The parts of a frame of this size (height, width) that show heads, in the next frame: each goes with the hair in
+    it; a side at the frame's border stays there."""
+    if not heads:
+        return
+    motion, (height, width) = step.to_next, size
+    hair = cv2.resize(step.forwards.hair, motion.known.shape[::-1]) * motion.known
+    away, scale = motion.at - places(*hair.shape), len(hair) / height
+    for head in heads:
+        cells = in_grid(head, scale)
+        across, down = np.rint(np.tensordot(hair[cells], away[cells], 2) / max(hair[cells].sum(), 1) / scale).astype(
+            int
+        )
+        part = Part(
+            max(head.top + down, 0) if head.top else 0,
+            max(head.left + across, 0) if head.left else 0,
+            min(head.bottom + down, height) if head.bottom < height else height,
+            min(head.right + across, width) if head.right < width else width,
+        )
+        if part.bottom > part.top and part.right > part.left:
+            yield part
+
+
+def in_grid(part: Part, scale: float) -> tuple[slice, ...]:
+    """The cells of a part, so many a pixel."""
+    return tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part.slices)
 
 
 def seen(mask: np.ndarray, count: np.ndarray | float) -> Seen:
@@ -230,11 +259,10 @@ def motion(there: np.ndarray, back: np.ndarray, of: np.ndarray, to: np.ndarray) 
     return Motion(at, np.float32(known if known.mean() >= CUT else np.zeros_like(known)))
 
 
-def small_grey(rgb: np.ndarray) -> np.ndarray:
-    """(h, w) uint8, half as many cells as a mask has, FEWEST on a side at least."""
-    scale = min(1, SIDE / max(rgb.shape)) / 2
-    height, width = (max(FEWEST, round(side * scale)) for side in rgb.shape[:2])
-    return reduced(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), height, width)
+def small_grey(grey: np.ndarray) -> np.ndarray:
+    """(H, W) -> (h, w) uint8, half as many cells as a mask has, FEWEST on a side at least."""
+    scale = min(1, SIDE / max(grey.shape)) / 2
+    return reduced(grey, *(max(FEWEST, round(side * scale)) for side in grey.shape))
 
 
 @lru_cache(maxsize=4)
@@ -249,6 +277,7 @@ def dense_inverse_search() -> cv2.DISOpticalFlow:
     spend that time on smoothing."""
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(0)
-    search.setGradientDescentIterations(8)
+    search.setGradientDescentIterations(4)
+    search.setPatchStride(5)
     search.setVariationalRefinementIterations(0)
     return search

@@ -94,6 +94,9 @@ class Circle:
         down, across = np.indices(rgb.shape[:2])
         return np.uint8(255 * (np.hypot(down - rgb.shape[0] / 2, across - rgb.shape[1] / 2) < rgb.shape[0] / 4))
 
+    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+        return self.mask(rgb), [Part(0, 0, *rgb.shape[:2])]
+
     def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
         mask[part.slices] = self.mask(rgb)[part.slices]
 

@@ -219,6 +219,15 @@ def test_pictures_of_nothing_are_hardly_ever_dyed(finder):
     assert sum((finder.mask(rgb) > 127).mean() > 0.001 for rgb in pictures) <= 1
 
 
+def test_the_parts_whose_looks_make_the_mask_hold_all_hair():
+    rgb = np.zeros((448, 448, 3), np.uint8)
+    rgb[100:400, 60:380, 0] = 255  # too large for a closer look
+    sure = finder_that(lambda picture: red(picture) * np.float32(1.2))
+    assert sure.mask_and_looks(rgb)[1] == [Part(0, 0, 448, 448)]
+    mask, looks = sure.mask_and_looks(rgb[:, :, ::-1])
+    assert not mask.any() and looks in ([], [Part(0, 0, 448, 448)])
+
+
 def scouted(scout, sees) -> HairFinder:
     """One whose scout sees (112, 112) float32, and whose student (224, 224, 3) uint8 -> (224, 224) float32."""
     finder = HairFinder.__new__(HairFinder)
@@ -236,8 +245,9 @@ def from_nearby(picture: np.ndarray) -> np.ndarray:
 def test_a_head_is_found_where_the_scout_is_sure_where_it_hardly_sees_it_and_where_it_doubts_all_around(head, around):
     rgb, seen = np.zeros((672, 672, 3), np.uint8), np.full((112, 112), around, np.float32)
     rgb[120:180, 120:180, 0], seen[20:30, 20:30] = 255, head
-    mask = scouted(seen, from_nearby).in_scene(rgb, np.zeros((672, 672), np.uint8), True)
+    mask, (look,) = scouted(seen, from_nearby).in_scene(rgb, np.zeros((672, 672), np.uint8), True)
     assert measure(mask, rgb[..., 0])["iou"] > 0.9
+    assert look.top < 120 and look.bottom > 180, "what was looked at is told"
 
 
 def test_a_head_that_a_look_shows_small_is_looked_at_from_nearer():
@@ -247,11 +257,11 @@ def test_a_head_that_a_look_shows_small_is_looked_at_from_nearer():
 
     rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
     rgb[240:300, 240:300, 0], seen[25:65, 25:65] = 255, 0.95
-    mask = scouted(seen, coarse_from_afar).in_scene(rgb, np.zeros((672, 672), np.uint8), True)
+    mask, _ = scouted(seen, coarse_from_afar).in_scene(rgb, np.zeros((672, 672), np.uint8), True)
     assert measure(mask, rgb[..., 0])["iou"] > 0.9
 
 
 def test_what_the_scout_sees_is_no_hair_unless_the_student_sees_it_too():
     rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
     seen[20:40, 20:40] = 1
-    assert not scouted(seen, from_nearby).in_scene(rgb, np.zeros((672, 672), np.uint8), True).any()
+    assert not scouted(seen, from_nearby).in_scene(rgb, np.zeros((672, 672), np.uint8), True)[0].any()

@@ -8,8 +8,9 @@ import pytest
 
 from ombre.heads import Head, People
 from ombre.recolour import prepare
-from ombre.steady import Motion, motions, places, small_grey, steady_masks
+from ombre.steady import Motion, Seen, motions, moved, moving, places, small_grey, steady_masks
 from ombre.steady_heads import SteadyHeads
+from segmentation.finding.heads_in_scene import Part
 from tests.made_clips import scene
 
 SIZE = 320, 240
@@ -26,9 +27,12 @@ class Made:
     def rgb8(self) -> np.ndarray:
         return self.rgb
 
+    def grey8(self) -> np.ndarray:
+        return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
+
 
 class ErringFinder:
-    """Finds what is drawn, and 40 % more or less of it at random; sees no parts by themselves."""
+    """Finds what is drawn, and 40 % more or less of it at random, by looks at the whole."""
 
     def __init__(self, frames: list[Made]) -> None:
         self.frames, self.looks, self.rng = frames, 0, np.random.default_rng(0)
@@ -39,8 +43,27 @@ class ErringFinder:
         noise = cv2.resize(self.rng.uniform(-100, 100, (6, 8)), hair.shape[::-1])
         return np.uint8(np.clip(hair * 0.8 + noise, 0, 255))
 
-    def look(self, rgb: np.ndarray, part: object, mask: np.ndarray) -> None:
+    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+        return self.mask(rgb), [Part(0, 0, *rgb.shape[:2])]
+
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
         mask[part.slices] = self.mask(rgb)[part.slices]
+
+
+class OnlyWithRoom(ErringFinder):
+    """Finds what is drawn by a look that has the head in its middle, with room around."""
+
+    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+        self.looks += 1
+        frame = next(frame for frame in self.frames if frame.rgb is rgb)
+        left, top, width, height = cv2.boundingRect(frame.hair)
+        return frame.hair, [Part(top - 30, left - 30, top + height + 30, left + width + 30)]
+
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
+        hair = next(frame.hair for frame in self.frames if frame.rgb is rgb)
+        left, top, width, height = cv2.boundingRect(hair)
+        around = top - part.top, left - part.left, part.bottom - top - height, part.right - left - width
+        mask[part.slices] = hair[part.slices] if max(np.abs(np.array(around) - 30)) <= 4 else 0
 
 
 def walking(count: int, seed: int = 0, start: int = 0) -> list[Made]:
@@ -76,6 +99,22 @@ def test_masks_flicker_far_less_are_truer_and_need_fewer_looks():
     assert finder.looks <= 20
 
 
+def test_looks_between_frame_a_head_as_the_look_at_the_whole_did_wherever_it_went():
+    frames = walking(30)
+    finder = OnlyWithRoom(frames)
+    masks = [mask for _, mask, _ in steady_masks(frames, finder)]
+    assert wrong(masks, frames) < 0.02
+    assert finder.looks <= 5, "few looks at the whole"
+
+
+def test_a_part_goes_with_its_hair_and_stays_at_the_borders_that_it_touches():
+    frames = walking(2)
+    first, second = moving(frames)
+    first.forwards = Seen(np.float32(frames[0].hair), np.ones(SIZE[::-1], np.float32))
+    parts = [Part(0, 0, 240, 320), Part(60, 30, 180, 150), Part(0, 30, 180, 150)]
+    assert list(moved(parts, first, SIZE[::-1])) == [parts[0], Part(60, 32, 180, 152), Part(0, 32, 180, 152)]
+
+
 def test_nothing_is_left_after_a_cut_and_nothing_comes_before_it():
     frames = walking(12) + walking(12, seed=5, start=12)
     for frame in frames[12:]:
@@ -96,15 +135,19 @@ def test_a_drawn_mask_holds_and_goes_with_the_motion():
     assert ((masks[9] > 127) & ~later).sum() < 0.15 * later.sum()
 
 
+def grey_scene(number: int, seed: int = 0) -> np.ndarray:
+    return cv2.cvtColor(scene(number, seed, SIZE), cv2.COLOR_RGB2GRAY)
+
+
 def test_motion_is_known_where_both_ways_agree():
-    before, now = small_grey(scene(0, size=SIZE)), small_grey(scene(4, size=SIZE))
+    before, now = (small_grey(grey_scene(number)) for number in (0, 4))
     there, back = motions(before, now)
     inner = np.s_[20:-20, 20:-20]
     for motion, across in ((there, 4), (back, -4)):  # half of the 8 pixels
         away = np.abs((motion.at - places(*before.shape))[inner] - np.float32([across, 0])).max(axis=2)
         assert np.mean(away < 0.4) > 0.95
     assert back.known[inner].mean() > 0.95
-    other = small_grey(scene(0, seed=9, size=SIZE))
+    other = small_grey(grey_scene(0, seed=9))
     assert not motions(before, other)[1].known.any(), "another scene"
 
 

@@ -97,6 +97,10 @@ class HairFinder:
         The whole picture is looked at first, a long one in pieces; where heads are small in it, or nobody is seen, it
         is searched; then each place where a head may be gets a look of its own.
         """
+        return self.mask_and_looks(rgb)[0]
+
+    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+        """As `mask`, and the parts whose looks make it, in the order in which what they show was laid in."""
         height, width = rgb.shape[:2]
         windows = pieces(Part(0, 0, height, width))
         if len(windows) > 1:
@@ -108,14 +112,15 @@ class HairFinder:
             return self.in_scene(rgb, mask, True)
         if not self.is_trusted(rgb, mask):
             mask[:] = 0
-            return self.in_scene(rgb, mask, True) if min(height, width) > INPUT_SIZE else mask
-        for part in closer_looks(probability, height, width):
+            return self.in_scene(rgb, mask, True) if min(height, width) > INPUT_SIZE else (mask, [])
+        looks = closer_looks(probability, height, width)
+        for part in looks:
             self.look(rgb, part, mask)
-        return mask
+        return mask, looks if holds_all(looks, probability > 0.5, height, width) else [windows[0], *looks]
 
-    def in_scene(self, rgb: np.ndarray, afar: np.ndarray, nearer: bool) -> np.ndarray:
-        """As `mask`, of a picture with several or small heads, of which `afar` (H, W) uint8 is seen already; `nearer`:
-        whether a search may show more."""
+    def in_scene(self, rgb: np.ndarray, afar: np.ndarray, nearer: bool) -> tuple[np.ndarray, list[Part]]:
+        """As `mask_and_looks`, of a picture with several or small heads, of which `afar` (H, W) uint8 is seen already;
+        `nearer`: whether a search may show more."""
         height, width = afar.shape
         looks = closer_looks(in_cells(afar), height, width, below=1)
         large = [part for part in looks if part.size >= LARGE * min(height, width)]
@@ -135,7 +140,7 @@ class HairFinder:
             mask[part.slices] = afar[part.slices]
         for part, seen in heads.items():
             lay_in(seen, part, mask)
-        return mask
+        return mask, list(heads)
 
     def heads_among(
         self, looks: Iterable[Part], rgb: np.ndarray, before: np.ndarray, afar: np.ndarray
@@ -213,6 +218,15 @@ def lay_in(found: np.ndarray, part: Part, mask: np.ndarray) -> None:
     """Lay the mask of a part, (h, w) uint8, into the picture's, (H, W) uint8, in place, its sides fading."""
     box, weight = part.slices, fading(part, *mask.shape)
     mask[box] = cv2.blendLinear(found, mask[box], weight, 1 - weight)
+
+
+def holds_all(looks: Iterable[Part], hair: np.ndarray, height: int, width: int) -> bool:
+    """Whether all hair, cells (h, w) bool of a picture (height, width), lies in one of these parts of it."""
+    down, across = hair.shape[0] / height, hair.shape[1] / width
+    rest = hair.copy()
+    for top, left, bottom, right in looks:
+        rest[round(top * down) : round(bottom * down), round(left * across) : round(right * across)] = False
+    return not rest.any()
 
 
 def is_sure(probability: np.ndarray) -> bool:
