@@ -210,9 +210,8 @@ def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part
     away, scale = motion.at - places(*hair.shape), len(hair) / height
     for head in heads:
         cells = in_grid(head, scale)
-        across, down = np.rint(np.tensordot(hair[cells], away[cells], 2) / max(hair[cells].sum(), 1) / scale).astype(
-            int
-        )
+        mean = np.tensordot(hair[cells], away[cells], 2) / max(hair[cells].sum(), 1)
+        across, down = np.rint(mean / scale).astype(int).tolist()
         part = Part(
             max(head.top + down, 0) if head.top else 0,
             max(head.left + across, 0) if head.left else 0,
