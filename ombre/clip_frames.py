@@ -37,18 +37,21 @@ class Frame:
             dst_color_range=ColorRange.JPEG,
             threads=1,  # more would be started anew for each frame
         ).to_ndarray()
-        return np.ascontiguousarray(np.rot90(rgb, self.quarters))
+        return self._upright(rgb)
 
     def grey8(self) -> np.ndarray:
         """(H, W) uint8, upright: how bright it is, in the frame's own range."""
         kept = dict(src_color_range=ColorRange.MPEG, dst_color_range=ColorRange.MPEG)
         grey = self.raw.reformat(format="gray", threads=1, **kept).to_ndarray()
-        return np.ascontiguousarray(np.rot90(grey, self.quarters))
+        return self._upright(grey)
 
     def rgb8(self) -> np.ndarray:
         """(H, W, 3) uint8, upright."""
         rgb = self.rgb()
         return rgb if rgb.dtype == np.uint8 else cv2.convertScaleAbs(rgb, alpha=1 / 257)
+
+    def _upright(self, pixels: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(np.rot90(pixels, self.quarters))
 
 
 def like(raw: av.VideoFrame, first: av.VideoFrame) -> av.VideoFrame:
