@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.files import PART
+
 OWN_TO_A_RUN = ["seconds", "fingerprint", "error"]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """The results in a folder, at any depth, without tables: name -> content."""
+    """The results in a folder, at any depth, without tables and what was unfinished when its writer was killed: name ->
+    content."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
         if path.suffix not in (".csv", ".parquet") and path.is_file() and path.parent.suffix != ".parquet"
+        and not PART.fullmatch(path.name)
     }
 
 

@@ -1,10 +1,14 @@
 """Files that are whole or absent: every file of this project is written through `replacing`."""
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PART = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part(\.[^.]+)?", re.DOTALL)  # how `replacing` calls what is unfinished
 
 _unfinished: set[Path] = set()  # temporary paths of files that are being written
 
@@ -13,6 +17,18 @@ def remove_unfinished() -> None:
     """Remove what is being written: for a program that ends on the spot."""
     for part in list(_unfinished):
         part.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike, age: float = 0.0) -> None:
+    """Remove what runs that were killed have left unfinished in a folder, if it is there.
+
+    Args:
+        age: seconds for which nobody has written to it; where others may be at work in the folder, who write on.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if PART.fullmatch(entry.name) and time.time() - entry.stat().st_mtime >= age:
+                os.unlink(entry.path)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import ray
 
+from common.files import remove_leftovers
 from common.folder import Source, is_named_clip, result_names, suffixes_taken
 from common.places import EARLIER, PARTS, Listed, Place, listed_below
 from common.table import FAILED, Row, relative_folder
@@ -30,6 +31,7 @@ from common.work import complaint, demand_room, stamp_of
 
 ORDER = 64  # pictures
 FILES = 1000  # of rows, read at once
+STALE = 3600  # seconds without a word from who writes a file: then he is gone
 
 Work = Callable[[Path, Path, list[Row]], list[Row]]  # picture, folder for results, planned rows -> rows
 
@@ -97,6 +99,8 @@ class Orders:
 
     def left(self, listed: Listed, done: np.ndarray) -> Iterator[Picture]:
         """The pictures of a folder, with what is left of each."""
+        if self.target.local:
+            remove_leftovers(self.target.path(listed.prefix.rstrip("/")), STALE)
         names = [(listed.prefix + info.base_name, info) for info in listed.pictures]
         sources = [Source(info.path, name) for name, info in names]
         results = result_names(sources, self.stage.suffix, is_clip=is_named_clip if self.stage.clips else None)

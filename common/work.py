@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import TypeVar
 
+from common.files import remove_leftovers
 from common.pictures import PictureError, read_picture
 from common.progress import progress, say
 from common.table import FAILED, BatchError, Row, Table, same
@@ -87,6 +88,13 @@ def left_to_do(
             "settings have changed since"
         )
     return todo, finished, skipped
+
+
+def tidy(output: str | os.PathLike, names: Iterable[str]) -> None:
+    """Remove what runs that were killed have left unfinished beside results of these names. Asks for the table's lock:
+    nobody else is at work in the output."""
+    for folder in {os.path.dirname(name) for name in names}:
+        remove_leftovers(os.path.join(output, folder))
 
 
 def _is_done(row: Row, before: Row | None, table: Table, result: str, read: Callable[[str], object]) -> bool:

@@ -19,7 +19,7 @@ from common.opening import DEFAULT_MAX_PIXELS
 from common.pictures import Picture, read_picture, write_picture
 from common.profiles import colour_ready, in_srgb8
 from common.table import Row, Table
-from common.work import Tally, left_to_do, stamp, work_through
+from common.work import Tally, left_to_do, stamp, tidy, work_through
 from ombre.look import DYED, LITTLE, NO_HAIR, Look, looks_of
 from ombre.masks import Masks
 from ombre.moving_pictures import is_clip
@@ -110,6 +110,8 @@ def dye_pictures(
 
         finished: set[str] = set()
         todo, finished, skipped = left_to_do(sources, plan, table, "output", overwrite, read_result)
+        if todo:
+            tidy(output, names.values())
         masks.mark()
         pictures = (source for source in todo if not is_clip(Path(source.path)))
         at_once = len(list(islice(pictures, threads)))  # clips come one at a time; no more files are opened than needed

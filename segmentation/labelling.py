@@ -14,7 +14,7 @@ import numpy as np
 from common.folder import Source, find_pictures, result_names
 from common.pictures import DEFAULT_MAX_PIXELS, read_picture, write_mask
 from common.table import Row, Table
-from common.work import Tally, left_to_do, stamp, work_through
+from common.work import Tally, left_to_do, stamp, tidy, work_through
 from segmentation.face_crop import FindFace, face_finder, into_frame
 from segmentation.teachers import Teacher
 
@@ -80,6 +80,7 @@ def label_pictures(
         todo, _, skipped = left_to_do(sources, plan, table, "label", overwrite)
         if not todo:
             return Tally(skipped=skipped, unreadable=unreadable, left_out=left_out)
+        tidy(output, labels.values())
         with Batches(teacher.load(), batch_size) as find_hair:
             label_one = Labeller(teacher.see, find_hair, find_face, max_pixels)
             tally = work_through(todo, label, table, workers=2 * batch_size, plan=plan)

@@ -2,10 +2,11 @@
 
 import os
 import stat
+import time
 
 import pytest
 
-from common.files import replacing
+from common.files import remove_leftovers, replacing
 
 
 def test_replaces_and_leaves_nothing_else(tmp_path):
@@ -42,3 +43,22 @@ def test_the_longest_names_and_the_usual_permissions(tmp_path):
     plain = tmp_path / "plain"
     plain.write_text("x")
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_leftovers_go_and_nothing_else(tmp_path):
+    for age in (0, 3600):
+        for name in ("a.png", ".b.part.png", "longer name.csv", "c"):
+            with replacing(tmp_path / name) as part:
+                part.write_text("a whole file")
+        stay = set(os.listdir(tmp_path))
+        left = []
+        for name in ("a.png", "no suffix"):
+            with replacing(tmp_path / "elsewhere" / name) as part:
+                left.append(tmp_path / part.name)
+        for path, written in zip(left, (time.time() - 7200, time.time() - 60)):
+            path.touch()
+            os.utime(path, (written, written))
+        remove_leftovers(tmp_path, age)
+        assert set(os.listdir(tmp_path)) == stay | {"elsewhere"} | ({left[1].name} if age else set())
+        left[1].unlink(missing_ok=True)
+    remove_leftovers(tmp_path / "nowhere")

@@ -77,7 +77,9 @@ def test_what_is_done_is_skipped_until_settings_change(folder, tmp_path):
     assert "0 pictures dyed" in again.stdout and "2 were done before" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in times} == times
     (output / "a_0.9.jpg").unlink()
-    assert "1 pictures dyed" in run(folder, "--output", output).stdout
+    killed = output / "deep" / ".a_0.9.1-00112233.part.png"  # what a run that was killed has left
+    killed.touch()
+    assert "1 pictures dyed" in run(folder, "--output", output).stdout and not killed.exists()
     heights = run(folder, "--output", output, "--ombre-height", "0.3", "0.6").stdout
     assert "2 pictures dyed" in heights and "2 were done before" in heights, "another height is another result"
     assert {path: path.stat().st_mtime_ns for path in times if path.name != "a_0.9.jpg"}.items() <= times.items()

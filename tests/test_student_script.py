@@ -43,7 +43,10 @@ def test_predict_writes_the_networks_output(published, golden, tmp_path):
     assert cv2.imread(str(tmp_path / "out" / "wide.png"), cv2.IMREAD_UNCHANGED).shape == (300, 500)
     rows = pd.read_csv(tmp_path / "out" / "masks.csv", keep_default_na=False).set_index("mask")
     assert rows.status.to_dict() == {"broken.png": "failed", "deep/golden.png": "ok", "wide.png": "ok"}
+    killed = tmp_path / "out" / "deep" / ".golden.1-00112233.part.png"
+    killed.touch()
     again = run("predict", "in", "--output", "out", "--weights", published, cwd=tmp_path)
+    assert not killed.exists()
     assert "0 masks written" in again.stdout and "2 were done before" in again.stdout
 
 

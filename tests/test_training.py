@@ -165,7 +165,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(whole_run, pairs_folder, tmp_pa
     wait_for(lambda: (killed / "state.before.pt").exists(), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    left = killed / ".state.1-00.part.pt"
+    left = killed / ".state.1-00112233.part.pt"
     left.touch()
     again = train(pairs_folder, killed, *more)
     assert again.returncode == 0, again.stderr

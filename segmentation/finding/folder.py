@@ -13,7 +13,7 @@ from common.folder import Source, find_pictures, result_names
 from common.pictures import read_picture, write_mask
 from common.progress import say
 from common.table import Row, Table
-from common.work import left_to_do, stamp, work_through
+from common.work import left_to_do, stamp, tidy, work_through
 
 COLUMNS = [
     "image",
@@ -74,6 +74,7 @@ def predict_folder(
     with Table(output / "masks.csv", COLUMNS, key="mask") as table:
         todo, _, skipped = left_to_do(sources, plan, table, "mask", overwrite)
         if todo:
+            tidy(output, names.values())
             mask_of = find_hair()
         tally = work_through(todo, work, table, workers=own_cores(), plan=plan)
     tally = replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)

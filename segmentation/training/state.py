@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from common.device import rank_and_size
 from common.errors import UserError
-from common.files import replacing
+from common.files import remove_leftovers, replacing
 from common.progress import say
 from segmentation.training.pairs import Pair
 from segmentation.training.recipe import Recipe
@@ -75,8 +75,7 @@ def held(run: Path) -> Iterator[None]:
             f"{run}: another training is at work in this folder; wait for it or name another --output"
         ) from None
     try:
-        for left in run.glob(".*.part*"):  # of a run that was killed while it wrote
-            left.unlink()
+        remove_leftovers(run)
         yield
     finally:
         lock.release()
