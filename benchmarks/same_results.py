@@ -15,7 +15,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.suffix not in (".csv", ".parquet") and path.is_file() and path.parent.suffix != ".parquet"
+        if path.suffix not in (".csv", ".parquet")
+        and path.is_file()
+        and path.parent.suffix != ".parquet"
         and not PART.fullmatch(path.name)
     }
 
