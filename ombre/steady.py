@@ -3,7 +3,8 @@
 What a look finds is carried along the motion (dense inverse search: Kroeger et al., "Fast Optical Flow using Dense
 Inverse Search", 2016), forwards and backwards in time, and averaged with what the next looks find. Where the motion
 forwards and backwards disagrees something was covered, uncovered or has changed: nothing is carried over that. So the
-network need not see every frame.
+network need not see every frame. The looks in between take turns in how they frame a head, and in the mirror, so that
+their mean errs less than each.
 
 All of this happens on a grid of cells, half as fine for the motion as for the masks.
 """
@@ -31,6 +32,7 @@ LASTING = 0.45  # seconds after which a look counts only a third as much
 AHEAD, MOST_AHEAD = 1.0, 16  # seconds, and frames, that are seen at once
 DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
 LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
+WIDER = 0.1  # of a head's look: what one in the mirror sees more on each side
 READY = 2, 4  # frames, and masks, that are worked out before they are asked for
 
 Item = TypeVar("Item")
@@ -56,14 +58,18 @@ class Motion(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What looks say: `hair` (h, w) float32 0..255, and how many looks say so, `count` (h, w) float32."""
+    """What looks say: `hair` (h, w) float32, the mean of (probability of hair x 255) squared, and how many looks say
+    so, `count` (h, w) float32.
+
+    Squared, since a look misses hair more often than it makes some up: where a quarter of them are sure of it, it is.
+    """
 
     hair: np.ndarray
     count: np.ndarray
 
     def mask(self) -> np.ndarray:
         """(h, w) uint8, probability of hair x 255."""
-        return cv2.convertScaleAbs(self.hair)
+        return cv2.convertScaleAbs(cv2.sqrt(self.hair))
 
     def carried(self, motion: Motion, seconds: float) -> "Seen":
         """The same at the cells of the frame that the motion is of, so many seconds away."""
@@ -169,35 +175,53 @@ def looked_at(
     steps: Iterable[Step], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None]
 ) -> Generator[Step, None, None]:
     """Each frame with what is seen in it and known from before."""
-    before, heads, size, next_look, next_whole = None, [], (0, 0), -np.inf, -np.inf
+    before, size, next_look, next_whole = None, (0, 0), -np.inf, -np.inf
+    found: deque[list[Part]] = deque([[]], maxlen=2)  # the heads of the last looks at the whole, moved on
+    turn = 0
     for step in steps:
         frame = step.frame
         if before is not None:
             step.forwards = before.forwards.carried(step.to_before, frame.seconds - before.frame.seconds)
-            heads = list(moved(heads, before, size))
+            found = deque(([*moved(heads, before, size)] for heads in found), found.maxlen)
             if not step.to_before.known.any():  # another scene
-                next_whole = frame.seconds
+                found, next_whole = deque([[]], found.maxlen), frame.seconds
         if (mask := drawn(frame)) is not None:
             step.looked = seen(mask, DRAWN)
         elif frame.seconds >= min(next_look, next_whole):
             rgb, next_look = frame.rgb8(), frame.seconds + LOOK - 0.01
-            if frame.seconds >= next_whole or not heads:
+            if frame.seconds >= next_whole or not any(found):
                 mask, heads = finder.mask_and_looks(rgb)
                 step.looked, size, next_whole = seen(mask, 1), mask.shape, frame.seconds + WHOLE - 0.01
+                found.append(heads)
             else:
-                step.looked = seen_of(heads, finder, rgb, step.forwards.mask())
+                turn += 1
+                heads = found[turn % len(found)] or found[turn % len(found) - 1]
+                mirrored = turn % 4 > 1
+                step.looked = seen_of(heads, finder, rgb, step.forwards.mask(), mirrored)
         step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)
         yield step
         before = step
 
 
-def seen_of(heads: list[Part], finder: HairFinder, rgb: np.ndarray, known: np.ndarray) -> Seen:
-    """What the network sees of heads in a frame (H, W, 3); of the rest the mask `known` (h, w) tells."""
+def seen_of(heads: list[Part], finder: HairFinder, rgb: np.ndarray, known: np.ndarray, mirrored: bool) -> Seen:
+    """What the network sees of heads in a frame (H, W, 3), perhaps in the mirror and from a little farther away; of the
+    rest the mask `known` (h, w) tells."""
     mask, count = cv2.resize(known, rgb.shape[1::-1]), np.zeros(known.shape, np.float32)
-    for head in heads:
-        finder.look(rgb, head, mask)
+    for head in [wider(head, *mask.shape) for head in heads] if mirrored else heads:
+        finder.look(rgb, head, mask, mirrored)
         count[in_grid(head, len(known) / len(rgb))] = 1
     return seen(mask, count)
+
+
+def wider(part: Part, height: int, width: int) -> Part:
+    """A part of a frame (height, width) and what is around it."""
+    down, across = round(WIDER * (part.bottom - part.top)), round(WIDER * (part.right - part.left))
+    return Part(
+        max(part.top - down, 0),
+        max(part.left - across, 0),
+        min(part.bottom + down, height),
+        min(part.right + across, width),
+    )
 
 
 def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part]:
@@ -229,7 +253,7 @@ def in_grid(part: Part, scale: float) -> tuple[slice, ...]:
 
 def seen(mask: np.ndarray, count: np.ndarray | float) -> Seen:
     """What a mask (H, W) uint8 says, as so many looks."""
-    hair = in_cells(mask)
+    hair = np.square(in_cells(mask))
     return Seen(hair, np.full(hair.shape, count, np.float32) if np.isscalar(count) else count)
 
 
