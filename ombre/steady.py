@@ -32,7 +32,7 @@ LASTING = 0.45  # seconds after which a look counts only a third as much
 AHEAD, MOST_AHEAD = 1.0, 16  # seconds, and frames, that are seen at once
 DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
 LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
-WIDER = 0.1  # of a head's look: what one in the mirror sees more on each side
+WIDER = 0.5  # of a head's look: what one in the mirror sees more on each side
 READY = 2, 4  # frames, and masks, that are worked out before they are asked for
 
 Item = TypeVar("Item")

@@ -97,7 +97,7 @@ class Circle:
     def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
         return self.mask(rgb), [Part(0, 0, *rgb.shape[:2])]
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> None:
         mask[part.slices] = self.mask(rgb)[part.slices]
 
 

@@ -144,6 +144,15 @@ def test_a_look_gives_way_towards_what_was_seen_around_it_but_not_at_the_picture
     assert (np.diff(weight[25, :25]) >= 0).all() and cv2.minMaxLoc(weight)[1] == 1
 
 
+def test_a_look_in_the_mirror_is_one_at_the_mirror_image(finder):
+    rgb, part = read_picture(SAMPLE).rgb8, Part(20, 100, 300, 330)
+    here, there = np.zeros(rgb.shape[:2], np.uint8), np.zeros(rgb.shape[:2], np.uint8)
+    finder.look(rgb, part, here, mirrored=True)
+    width = rgb.shape[1]
+    finder.look(np.ascontiguousarray(rgb[:, ::-1]), part._replace(left=width - 330, right=width - 100), there)
+    assert here.any() and np.abs(np.int16(here) - there[:, ::-1]).mean() < 0.1
+
+
 def test_a_head_is_seen_without_much_doubt_or_from_afar_too():
     nothing = np.zeros((50, 50), np.uint8)
     sure, doubtful = nothing.copy(), nothing.copy()

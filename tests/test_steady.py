@@ -1,6 +1,7 @@
 """Masks that do not flicker, on made frames with a finder that errs."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from ombre.heads import Head, People
 from ombre.recolour import prepare
-from ombre.steady import Motion, Seen, motions, moved, moving, places, small_grey, steady_masks
+from ombre.steady import Motion, Seen, motions, moved, moving, places, seen, small_grey, steady_masks
 from ombre.steady_heads import SteadyHeads
 from segmentation.finding.heads_in_scene import Part
 from tests.made_clips import scene
@@ -46,12 +47,12 @@ class ErringFinder:
     def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
         return self.mask(rgb), [Part(0, 0, *rgb.shape[:2])]
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> None:
         mask[part.slices] = self.mask(rgb)[part.slices]
 
 
 class OnlyWithRoom(ErringFinder):
-    """Finds what is drawn by a look that has the head in its middle, with room around."""
+    """Finds what is drawn by a look that has the head in its middle, with room around: more of it in the mirror."""
 
     def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
         self.looks += 1
@@ -59,11 +60,20 @@ class OnlyWithRoom(ErringFinder):
         left, top, width, height = cv2.boundingRect(frame.hair)
         return frame.hair, [Part(top - 30, left - 30, top + height + 30, left + width + 30)]
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray) -> None:
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> None:
         hair = next(frame.hair for frame in self.frames if frame.rgb is rgb)
         left, top, width, height = cv2.boundingRect(hair)
         around = top - part.top, left - part.left, part.bottom - top - height, part.right - left - width
-        mask[part.slices] = hair[part.slices] if max(np.abs(np.array(around) - 30)) <= 4 else 0
+        has_room = min(around) > 34 if mirrored else max(np.abs(np.array(around) - 30)) <= 4
+        mask[part.slices] = hair[part.slices] if has_room else 0
+
+
+class OftenMissing(OnlyWithRoom):
+    """Sees the head at every other look at the whole alone."""
+
+    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+        mask, looks = super().mask_and_looks(rgb)
+        return (mask, looks) if self.looks % 2 else (np.zeros_like(mask), [])
 
 
 def walking(count: int, seed: int = 0, start: int = 0) -> list[Made]:
@@ -105,6 +115,20 @@ def test_looks_between_frame_a_head_as_the_look_at_the_whole_did_wherever_it_wen
     masks = [mask for _, mask, _ in steady_masks(frames, finder)]
     assert wrong(masks, frames) < 0.02
     assert finder.looks <= 5, "few looks at the whole"
+
+
+def test_a_head_that_every_other_look_at_the_whole_misses_stays_found():
+    frames = walking(60)
+    masks = [mask for _, mask, _ in steady_masks(frames, OftenMissing(frames))]
+    assert wrong(masks, frames) < 0.03
+
+
+def test_hair_that_two_of_five_looks_show_is_hair_and_what_one_does_is_not():
+    sure, nothing = (seen(np.full((4, 4), value, np.uint8), 1) for value in (255, 0))
+    for shown, is_hair in ((2, True), (1, False)):
+        all_looks = [sure] * shown + [nothing] * (5 - shown)
+        joined = reduce(Seen.joined, all_looks)
+        assert (joined.mask() > 127).all() == is_hair and joined.count[0, 0] == 5
 
 
 def test_a_part_goes_with_its_hair_and_stays_at_the_borders_that_it_touches():
