@@ -227,9 +227,10 @@ def wider(part: Part, height: int, width: int) -> Part:
 def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part]:
     """The parts of a frame of this size (height, width) that show heads, in the next frame: each goes with the hair in
     it; a side at the frame's border stays there."""
-    if not heads:
-        return
     motion, (height, width) = step.to_next, size
+    if set(heads) <= {Part(0, 0, height, width)}:
+        yield from heads
+        return
     hair = cv2.resize(step.forwards.hair, motion.known.shape[::-1]) * motion.known
     away, scale = motion.at - places(*hair.shape), len(hair) / height
     for head in heads:
