@@ -206,11 +206,10 @@ def looked_at(
 def seen_of(heads: list[Part], finder: HairFinder, rgb: np.ndarray, known: np.ndarray, mirrored: bool) -> Seen:
     """What the network sees of heads in a frame (H, W, 3), perhaps in the mirror and from a little farther away; of the
     rest the mask `known` (h, w) tells."""
-    mask, count = cv2.resize(known, rgb.shape[1::-1]), np.zeros(known.shape, np.float32)
-    for head in [wider(head, *mask.shape) for head in heads] if mirrored else heads:
-        finder.look(rgb, head, mask, mirrored)
-        count[in_grid(head, len(known) / len(rgb))] = 1
-    return seen(mask, count)
+    mask, count = known.copy(), np.zeros(known.shape, np.float32)
+    for head in [wider(head, *rgb.shape[:2]) for head in heads] if mirrored else heads:
+        count[finder.look(rgb, head, mask, mirrored).slices] = 1
+    return Seen(squared(mask), count)
 
 
 def wider(part: Part, height: int, width: int) -> Part:
@@ -252,17 +251,16 @@ def in_grid(part: Part, scale: float) -> tuple[slice, ...]:
     return tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part.slices)
 
 
-def seen(mask: np.ndarray, count: np.ndarray | float) -> Seen:
-    """What a mask (H, W) uint8 says, as so many looks."""
-    hair = np.square(in_cells(mask))
-    return Seen(hair, np.full(hair.shape, count, np.float32) if np.isscalar(count) else count)
+def seen(mask: np.ndarray, count: float) -> Seen:
+    """What a mask (H, W) uint8 of a frame says, as so many looks."""
+    scale = min(1, SIDE / max(mask.shape))
+    hair = squared(reduced(mask, *(max(1, round(side * scale)) for side in mask.shape)))
+    return Seen(hair, np.full(hair.shape, count, np.float32))
 
 
-def in_cells(plane: np.ndarray) -> np.ndarray:
-    """(H, W) -> (h, w) float32, SIDE cells on the longer side at most."""
-    scale = min(1, SIDE / max(plane.shape))
-    size = [max(1, round(side * scale)) for side in plane.shape[::-1]]
-    return np.float32(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+def squared(mask: np.ndarray) -> np.ndarray:
+    """(h, w) uint8 -> float32."""
+    return cv2.multiply(mask, mask, dtype=cv2.CV_32F)
 
 
 def motions(before: np.ndarray, now: np.ndarray) -> tuple[Motion, Motion]:
@@ -302,6 +300,6 @@ def dense_inverse_search() -> cv2.DISOpticalFlow:
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(0)
     search.setGradientDescentIterations(4)
-    search.setPatchStride(5)
+    search.setPatchStride(6)
     search.setVariationalRefinementIterations(0)
     return search

@@ -153,6 +153,14 @@ def test_a_look_in_the_mirror_is_one_at_the_mirror_image(finder):
     assert here.any() and np.abs(np.int16(here) - there[:, ::-1]).mean() < 0.1
 
 
+def test_a_look_can_be_laid_into_a_coarser_mask(finder):
+    rgb, part = read_picture(SAMPLE).rgb8, Part(20, 100, 300, 330)
+    fine, coarse = np.zeros(rgb.shape[:2], np.uint8), np.zeros((200, 200), np.uint8)
+    assert finder.look(rgb, part, fine) == part
+    assert finder.look(rgb, part, coarse) == Part(8, 39, 117, 129)
+    assert np.abs(np.int16(coarse) - cv2.resize(fine, (200, 200), interpolation=cv2.INTER_AREA)).mean() < 1
+
+
 def test_a_head_is_seen_without_much_doubt_or_from_afar_too():
     nothing = np.zeros((50, 50), np.uint8)
     sure, doubtful = nothing.copy(), nothing.copy()

@@ -47,8 +47,9 @@ class ErringFinder:
     def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
         return self.mask(rgb), [Part(0, 0, *rgb.shape[:2])]
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> None:
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> Part:
         mask[part.slices] = self.mask(rgb)[part.slices]
+        return part
 
 
 class OnlyWithRoom(ErringFinder):
@@ -60,12 +61,13 @@ class OnlyWithRoom(ErringFinder):
         left, top, width, height = cv2.boundingRect(frame.hair)
         return frame.hair, [Part(top - 30, left - 30, top + height + 30, left + width + 30)]
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> None:
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> Part:
         hair = next(frame.hair for frame in self.frames if frame.rgb is rgb)
         left, top, width, height = cv2.boundingRect(hair)
         around = top - part.top, left - part.left, part.bottom - top - height, part.right - left - width
         has_room = min(around) > 34 if mirrored else max(np.abs(np.array(around) - 30)) <= 4
         mask[part.slices] = hair[part.slices] if has_room else 0
+        return part
 
 
 class OftenMissing(OnlyWithRoom):

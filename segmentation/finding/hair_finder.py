@@ -195,11 +195,9 @@ class HairFinder:
             return self.search(rgb, tiles(height, width, 3 if min(height, width) >= DENSE else 2))
         return self.search(rgb, tiles(height, width, 1), lambda part: self.scout(squash(part, SCOUT_SIZE)[None])[0])
 
-    def seen_in(self, rgb: np.ndarray, part: Part, mirrored: bool = False) -> np.ndarray:
-        """Soft hair mask (h, w) uint8 of a part of a picture (H, W, 3) uint8, by one look at it or its mirror image."""
-        view = squash(rgb[part.slices])
-        probability = cv2.flip(self.probability(cv2.flip(view, 1)), 1) if mirrored else self.probability(view)
-        return to_mask(probability, part.bottom - part.top, part.right - part.left)
+    def seen_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
+        """Soft hair mask (h, w) uint8 of a part of a picture (H, W, 3) uint8, by one look at it."""
+        return to_mask(self.probability(rgb[part.slices]), part.bottom - part.top, part.right - part.left)
 
     def search(self, rgb: np.ndarray, windows: Iterable[Part], look: Look | None = None) -> np.ndarray:
         """Looks at parts that cover the picture (H, W, 3) -> soft hair mask (H, W) uint8; where they overlap, the
@@ -211,10 +209,15 @@ class HairFinder:
             cv2.max(mask[box], to_mask(look(rgb[box]), *mask[box].shape), mask[box])
         return mask
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool = False) -> None:
+    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool = False) -> Part:
         """Look at a part of a picture (H, W, 3) uint8, in the mirror if asked to, and lay what is found into its mask
-        (H, W) uint8, in place."""
-        lay_in(self.seen_in(rgb, part, mirrored), part, mask)
+        (h, w) uint8, which may be coarser, in place; the part that this is of the mask."""
+        down, across = mask.shape[0] / rgb.shape[0], mask.shape[1] / rgb.shape[1]
+        place = Part(*(round(side * scale) for side, scale in zip(part, (down, across) * 2)))
+        view = squash(rgb[part.slices])
+        probability = cv2.flip(self.probability(cv2.flip(view, 1)), 1) if mirrored else self.probability(view)
+        lay_in(to_mask(probability, *mask[place.slices].shape), place, mask)
+        return place
 
 
 def lay_in(found: np.ndarray, part: Part, mask: np.ndarray) -> None:
