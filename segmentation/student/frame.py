@@ -34,4 +34,4 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def to_mask(probability: np.ndarray, height: int, width: int) -> np.ndarray:
     """Probability of hair (side, side) float32 in 0..1 -> soft mask (height, width) uint8, probability x 255."""
     mask = cv2.convertScaleAbs(probability, alpha=255)  # rounds
-    return resize(mask, height, width)
+    return mask if mask.shape == (height, width) else cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
