@@ -31,7 +31,7 @@ CUT = 0.4  # share of the frame; where less of it is known from the frame before
 LASTING = 0.45  # seconds after which a look counts only a third as much
 AHEAD, MOST_AHEAD = 1.0, 16  # seconds, and frames, that are seen at once
 DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
-LOOK, WHOLE = 1 / 15, 1 / 4  # seconds from look to look; from one look at the whole frame to the next
+LOOK, WHOLE = 0.1, 0.3  # seconds from look to look; from one look at the whole frame to the next
 WIDER = 0.5  # of a head's look: what one in the mirror sees more on each side
 READY = 2, 4  # frames, and masks, that are worked out before they are asked for
 
@@ -74,8 +74,9 @@ class Seen(NamedTuple):
     def carried(self, motion: Motion, seconds: float) -> "Seen":
         """The same at the cells of the frame that the motion is of, so many seconds away."""
         size = self.hair.shape[::-1]
-        double = np.float32([size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]])
-        at = cv2.resize(motion.at * double + (double - 1) / 2, size)
+        across, down = size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]
+        finer = np.float32([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]])
+        at = cv2.resize(cv2.transform(motion.at, finer), size)
         hair, count = (
             cv2.remap(plane, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for plane in self  # one by one: twice as fast as both together
