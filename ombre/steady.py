@@ -177,15 +177,17 @@ def looked_at(
 ) -> Generator[Step, None, None]:
     """Each frame with what is seen in it and known from before."""
     before, size, next_look, next_whole = None, (0, 0), -np.inf, -np.inf
-    found: deque[list[Part]] = deque([[]], maxlen=2)  # the heads of the last looks at the whole, moved on
+    found: deque[list[Part]] = deque(maxlen=2)  # the heads of the last looks at the whole, moved on
     turn = 0
     for step in steps:
         frame = step.frame
         if before is not None:
             step.forwards = before.forwards.carried(step.to_before, frame.seconds - before.frame.seconds)
-            found = deque(([*moved(heads, before, size)] for heads in found), found.maxlen)
-            if not step.to_before.known.any():  # another scene
-                found, next_whole = deque([[]], found.maxlen), frame.seconds
+            if step.to_before.known.any():
+                found = deque(([*moved(heads, before, size)] for heads in found), found.maxlen)
+            else:  # another scene
+                found.clear()
+                next_whole = frame.seconds
         if (mask := drawn(frame)) is not None:
             step.looked = seen(mask, DRAWN)
         elif frame.seconds >= min(next_look, next_whole):
@@ -231,11 +233,12 @@ def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part
     if set(heads) <= {Part(0, 0, height, width)}:
         yield from heads
         return
-    hair = cv2.resize(step.forwards.hair, motion.known.shape[::-1]) * motion.known
-    away, scale = motion.at - places(*hair.shape), len(hair) / height
+    hair = cv2.resize(step.forwards.hair, motion.known.shape[::-1])
+    scale, own = len(hair) / height, places(*hair.shape)
     for head in heads:
-        cells = in_grid(head, scale)
-        mean = np.tensordot(hair[cells], away[cells], 2) / max(hair[cells].sum(), 1)
+        cells = head.scaled(scale, scale).slices
+        weight, away = hair[cells] * motion.known[cells], motion.at[cells] - own[cells]
+        mean = np.tensordot(weight, away, 2) / max(weight.sum(), 1)
         across, down = np.rint(mean / scale).astype(int).tolist()
         part = Part(
             max(head.top + down, 0) if head.top else 0,
@@ -245,11 +248,6 @@ def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part
         )
         if part.bottom > part.top and part.right > part.left:
             yield part
-
-
-def in_grid(part: Part, scale: float) -> tuple[slice, ...]:
-    """The cells of a part, so many a pixel."""
-    return tuple(slice(round(side.start * scale), round(side.stop * scale)) for side in part.slices)
 
 
 def seen(mask: np.ndarray, count: float) -> Seen:

@@ -1,12 +1,12 @@
 """Masks that do not flicker, on made frames with a finder that errs."""
 
-from dataclasses import dataclass
 from functools import reduce
 
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks.made_clips import Made
 from ombre.heads import Head, People
 from ombre.recolour import prepare
 from ombre.steady import Motion, Seen, motions, moved, moving, places, seen, small_grey, steady_masks
@@ -15,21 +15,6 @@ from segmentation.finding.heads_in_scene import Part
 from tests.made_clips import scene
 
 SIZE = 320, 240
-
-
-@dataclass
-class Made:
-    """A frame with a head of hair that is drawn."""
-
-    seconds: float
-    rgb: np.ndarray
-    hair: np.ndarray
-
-    def rgb8(self) -> np.ndarray:
-        return self.rgb
-
-    def grey8(self) -> np.ndarray:
-        return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
 
 
 class ErringFinder:

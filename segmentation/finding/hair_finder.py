@@ -87,9 +87,11 @@ class HairFinder:
         self.engine = engine_of(Path(weights), device, streams, precision)
         self.scout = scout and Late(partial(engine_of, scout, device, streams, precision))
 
-    def probability(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it."""
-        return self.engine(squash(rgb)[None])[0]
+    def probability(self, rgb: np.ndarray, mirrored: bool = False) -> np.ndarray:
+        """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it, or at its mirror
+        image."""
+        view = squash(rgb)
+        return cv2.flip(self.engine(cv2.flip(view, 1)[None])[0], 1) if mirrored else self.engine(view[None])[0]
 
     def mask(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255.
@@ -182,7 +184,7 @@ class HairFinder:
     def seen_again(self, rgb: np.ndarray, small: np.ndarray, hair: np.ndarray) -> Iterator[float]:
         """How much of the hair (h, w) bool of a picture (H, W, 3), and of it as the network sees it, `small`, is seen
         in the mirror, from nearer, and from farther away: overlaps, each after a look."""
-        yield overlap(hair, self.engine(small[None, :, ::-1])[0, :, ::-1] > 0.5)
+        yield overlap(hair, self.probability(small, mirrored=True) > 0.5)
         middle = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
         yield overlap(enlarged(hair[middle]), self.probability(small[middle]) > 0.5)
         inset = cv2.copyMakeBorder(squash(rgb, INPUT_SIZE - 2 * MARGIN), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
@@ -212,11 +214,8 @@ class HairFinder:
     def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool = False) -> Part:
         """Look at a part of a picture (H, W, 3) uint8, in the mirror if asked to, and lay what is found into its mask
         (h, w) uint8, which may be coarser, in place; the part that this is of the mask."""
-        down, across = mask.shape[0] / rgb.shape[0], mask.shape[1] / rgb.shape[1]
-        place = Part(*(round(side * scale) for side, scale in zip(part, (down, across) * 2)))
-        view = squash(rgb[part.slices])
-        probability = cv2.flip(self.probability(cv2.flip(view, 1)), 1) if mirrored else self.probability(view)
-        lay_in(to_mask(probability, *mask[place.slices].shape), place, mask)
+        place = part.scaled(mask.shape[0] / rgb.shape[0], mask.shape[1] / rgb.shape[1])
+        lay_in(to_mask(self.probability(rgb[part.slices], mirrored), *mask[place.slices].shape), place, mask)
         return place
 
 
@@ -230,8 +229,8 @@ def holds_all(looks: Iterable[Part], hair: np.ndarray, height: int, width: int) 
     """Whether all hair, cells (h, w) bool of a picture (height, width), lies in one of these parts of it."""
     down, across = hair.shape[0] / height, hair.shape[1] / width
     rest = hair.copy()
-    for top, left, bottom, right in looks:
-        rest[round(top * down) : round(bottom * down), round(left * across) : round(right * across)] = False
+    for look in looks:
+        rest[look.scaled(down, across).slices] = False
     return not rest.any()
 
 

@@ -47,6 +47,10 @@ class Part(NamedTuple):
     def area(self) -> int:
         return (self.bottom - self.top) * (self.right - self.left)
 
+    def scaled(self, down: float, across: float) -> "Part":
+        """The same part of the picture at another resolution, so many times as fine."""
+        return Part(*(round(side * scale) for side, scale in zip(self, (down, across) * 2)))
+
 
 def pieces(part: Part, longest: float = LONGEST) -> list[Part]:
     """The part itself or, where it is longer than `longest` short sides, parts that cover it and overlap."""
