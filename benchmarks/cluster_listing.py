@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown  # noqa: E402
-from common.orders import ORDER, Orders, Picture, Stage, Worker, fingerprint, fingerprints  # noqa: E402
-from common.places import Place  # noqa: E402
-from ombre.dyeing import COLUMNS  # noqa: E402
-from ombre.look import Look  # noqa: E402
+from common.batch.orders import ORDER, Orders, Picture, Stage, Worker, fingerprint, fingerprints  # noqa: E402
+from common.batch.storage import Place  # noqa: E402
 from ombre.on_cluster import NUMBERS, plan_looks  # noqa: E402
+from ombre.stage import COLUMNS  # noqa: E402
+from ombre.style import Look  # noqa: E402
 
 IN_A_FOLDER = 1000
 NOTHING = np.zeros(0, np.uint64)

@@ -23,11 +23,11 @@ import openvino as ov  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.ombre_quality import evenly  # noqa: E402
 from benchmarks.ombre_speed import make_pictures  # noqa: E402
-from common.pictures import read_mask, read_picture  # noqa: E402
+from common.image.picture import read_mask, read_picture  # noqa: E402
 from segmentation.finding.export import exported  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS  # noqa: E402
-from segmentation.student.frame import squash, to_mask  # noqa: E402
-from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
+from segmentation.networks.resize import squash, to_mask  # noqa: E402
 
 CALIBRATED_ON = 150  # pictures
 PARTS = ("val", "scenes_val")

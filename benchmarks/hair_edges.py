@@ -23,9 +23,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.strands import render  # noqa: E402
-from common.pictures import read_mask, read_picture  # noqa: E402
-from ombre.matte import refine  # noqa: E402
-from ombre.recolour import ombre  # noqa: E402
+from common.image.picture import read_mask, read_picture  # noqa: E402
+from ombre.hair.matte import refine  # noqa: E402
+from ombre.render.recolour import ombre  # noqa: E402
 
 SIDE = 512  # pixels of a picture
 CUTS = (300, 220, 150)  # pixels of a cut, the largest that is found

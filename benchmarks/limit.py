@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import torch
 
-from common.pictures import read_picture
+from common.image.picture import read_picture
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
-from segmentation.student.frame import INPUT_SIZE
-from segmentation.student.network import load_student
-from segmentation.timing import layers, time_in_turn
+from segmentation.networks.cost import layers, time_in_turn
+from segmentation.networks.effisegnet import load_student
+from segmentation.networks.resize import INPUT_SIZE
 
 SIDE = 1024  # of the matrices
 

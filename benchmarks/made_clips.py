@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from benchmarks import made_pictures
-from segmentation.training.pairs import find_pairs
+from segmentation.dataset.pairs import find_pairs
 
 RATE = 30  # frames a second
 WINDOW = 0.75  # of the photograph's sides

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from segmentation.student.frame import resize
-from segmentation.training.pairs import Pair, find_pairs, read_pair
-from segmentation.training.scenes import blend
+from segmentation.dataset.pairs import Pair, find_pairs, read_pair
+from segmentation.dataset.scenes import blend
+from segmentation.networks.resize import resize
 
 LOWER = 0.45  # share of a scene's height, from below, in which there is nobody where no hair is drawn
 SIDE = 900  # pixels, of a scene with one head far away

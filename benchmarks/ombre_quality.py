@@ -25,9 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.markdown import markdown
 from benchmarks.reach import reach_table
-from common.pictures import read_mask, read_picture
-from ombre import fade, heads, walks
-from ombre.recolour import ombre
+from common.image.picture import read_mask, read_picture
+from ombre.colour import ramps
+from ombre.hair.people import HAIR, find_people
+from ombre.render import fade
+from ombre.render.recolour import ombre
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 RIM = 6  # pixels
@@ -38,7 +40,7 @@ GROUPS = {"all": (0, 101), "black (L* < 22)": (0, 22), "between": (22, 50), "blo
 
 def seed_tint(rgb: np.ndarray, mask: np.ndarray, color: float, height: float, grad: float) -> np.ndarray:
     """The seed project's rule: contrast raised, a tint added in RGB, only where the mask is above 3/4."""
-    tint = 255 * walks.hsv_to_rgb(np.float32(color), np.float32(1), np.float32(1))
+    tint = 255 * ramps.hsv_to_rgb(np.float32(color), np.float32(1), np.float32(1))
     tinted = np.clip(1.35 * rgb + 0.25 * tint - 0.15 * 255, 0, 255)
     return laid_in(rgb, tinted, np.clip(4 * (mask / 255 - 0.75), 0, 1), mask, height, grad)
 
@@ -55,7 +57,7 @@ def laid_in(
     rgb: np.ndarray, dyed: np.ndarray, alpha: np.ndarray, mask: np.ndarray, height: float, grad: float
 ) -> np.ndarray:
     """The rivals' fade, straight down from row to row."""
-    rows = np.flatnonzero((mask >= heads.HAIR).any(axis=1))
+    rows = np.flatnonzero((mask >= HAIR).any(axis=1))
     deep = height * (rows[-1] + 1 - rows[0])
     share = np.clip((np.arange(len(mask)) - rows[-1] + deep) / max(grad * deep, 1), 0, 1)
     weight = (alpha * share[:, None])[..., None]
@@ -67,7 +69,7 @@ RULES = {"ours": ombre, "seed (tint in RGB)": seed_tint, "H replaced, S raised":
 
 def fully_dyed(mask: np.ndarray, height: float, grad: float) -> np.ndarray:
     """(H, W) bool: sure hair that is below the fade, whoever's it is."""
-    people = heads.find_people(mask, mask, 1)
+    people = find_people(mask, mask, 1)
     (plan,) = fade.plan_fades(people, height, grad, None)
     share = fade.dye_share(plan, 1, (0, len(mask)), (0, mask.shape[1]))
     return (mask == 255) & (share == 1)
@@ -142,7 +144,7 @@ def read_drawn(folder: Path, count: int) -> list:
     """(picture, drawn mask) of evenly chosen pictures with hair."""
     paths = evenly(sorted((folder / "images").glob("*.jpg")), count)
     read = [(read_picture(path).rgb8, read_mask(folder / "masks" / f"{path.stem}.png")) for path in paths]
-    return [(rgb, drawn) for rgb, drawn in read if (drawn >= heads.HAIR).any()]
+    return [(rgb, drawn) for rgb, drawn in read if (drawn >= HAIR).any()]
 
 
 def main() -> None:

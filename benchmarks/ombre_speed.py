@@ -31,12 +31,12 @@ from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.ombre_quality import seed_tint  # noqa: E402
 from benchmarks.whole_script import batches, command, run_script, the_same_again  # noqa: E402
 from common.device import keep_freed_memory, own_cores  # noqa: E402
-from common.pictures import Picture, read_picture, write_picture  # noqa: E402
+from common.image.picture import Picture, read_picture, write_picture  # noqa: E402
 from ombre import heads  # noqa: E402
-from ombre.recolour import dye_hair, ombre, prepare  # noqa: E402
-from ombre.shown import shows_little  # noqa: E402
+from ombre.render.recolour import dye_hair, ombre, prepare  # noqa: E402
+from ombre.render.visibility import shows_little  # noqa: E402
 from segmentation.finding.hair_finder import HairFinder  # noqa: E402
-from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
 
 SIDE = 1024  # pixels
 LOOK = 0.9, 0.6, 0.6  # colour, height, height of the fade: the script's own defaults

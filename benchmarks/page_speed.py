@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown  # noqa: E402
 from common.device import own_cores  # noqa: E402
-from common.pictures import DEFAULT_MAX_PIXELS, Picture, read_picture, write_picture  # noqa: E402
+from common.image.picture import DEFAULT_MAX_PIXELS, Picture, read_picture, write_picture  # noqa: E402
 from ombre.page.strokes import Stroke  # noqa: E402
 from ombre.page.visitors import Visitor, Visitors  # noqa: E402
 from segmentation.finding.hair_finder import HairFinder  # noqa: E402

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segmentation.student.network import EffiSegNet
+from segmentation.networks.effisegnet import EffiSegNet
 
 
 class PublishedStudent(EffiSegNet):

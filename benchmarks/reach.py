@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.pictures import read_mask, read_picture
-from ombre import heads
-from ombre.recolour import ombre
+from common.image.picture import read_mask, read_picture
+from ombre.hair.people import HAIR
+from ombre.render.recolour import ombre
 from segmentation.finding.hair_finder import HairFinder
 
 HEIGHT, GRAD_HEIGHT = 0.7, 0.5
@@ -29,10 +29,10 @@ def reach_table(folder: Path, finder: HairFinder, colors: list[float]) -> list[d
     figures: dict[tuple[str, str], list] = {}
     for path in sorted((folder / "images").glob("*.jpg")):
         rgb, drawn = read_picture(path).rgb8, read_mask(folder / "masks" / f"{path.stem}.png")
-        if not (drawn >= heads.HAIR).any():
+        if not (drawn >= HAIR).any():
             continue
         found = finder.mask(rgb)
-        cut = cv2.threshold(found, heads.HAIR - 1, 255, cv2.THRESH_BINARY)[1]
+        cut = cv2.threshold(found, HAIR - 1, 255, cv2.THRESH_BINARY)[1]
         ways = {"here": (found, True), "the mask cut at one half": (cut, False)}
         for color in colors:
             reference = _dyed(rgb, drawn, color, False)
@@ -55,10 +55,10 @@ def measure(rgb: np.ndarray, drawn: np.ndarray, reference: np.ndarray, own: np.n
     """FIGURES of a picture (H, W, 3), its drawn mask (H, W) and its two dyed copies; NaN where there is no reach."""
     asked, got = reference - rgb, own - rgb
     amount = np.abs(asked).sum()
-    rows = np.flatnonzero((drawn >= heads.HAIR).any(axis=1))
+    rows = np.flatnonzero((drawn >= HAIR).any(axis=1))
     low = np.arange(len(drawn)) >= rows[-1] + 1 - (rows[-1] + 1 - rows[0]) / 4
     part = (np.abs(asked).max(axis=2) > SEEN) & low[:, None]
     along, length = (asked * got).sum(axis=2)[part], (asked * asked).sum(axis=2)[part]
     reach = np.clip(along / length, 0, 1).mean() if part.any() else np.nan
     short = np.nan if np.isnan(reach) else float(reach < 0.5)
-    return [np.abs(own - reference).sum() / amount, reach, short, np.abs(got)[drawn < heads.HAIR].sum() / amount]
+    return [np.abs(own - reference).sum() / amount, reach, short, np.abs(got)[drawn < HAIR].sum() / amount]

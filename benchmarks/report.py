@@ -22,15 +22,15 @@ from benchmarks import any_photograph  # noqa: E402
 from benchmarks.losses import OUTPUT as LOSSES  # noqa: E402
 from benchmarks.markdown import of_frame as markdown  # noqa: E402
 from common.files import replacing  # noqa: E402
-from common.pictures import Picture, read_picture, write_picture  # noqa: E402
-from segmentation.facexformer.model import FaceXFormer  # noqa: E402
+from common.image.picture import Picture, read_picture, write_picture  # noqa: E402
+from segmentation.dataset.pairs import gather  # noqa: E402
 from segmentation.finding.engines import torch_engine  # noqa: E402
 from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.student.frame import INPUT_SIZE, to_mask  # noqa: E402
-from segmentation.student.network import load_student  # noqa: E402
-from segmentation.summary import time_table  # noqa: E402
+from segmentation.networks.effisegnet import load_student  # noqa: E402
+from segmentation.networks.facexformer.model import FaceXFormer  # noqa: E402
+from segmentation.networks.resize import INPUT_SIZE, to_mask  # noqa: E402
+from segmentation.networks.summary import time_table  # noqa: E402
 from segmentation.training.evaluate import evaluate, overlay  # noqa: E402
-from segmentation.training.pairs import gather  # noqa: E402
 
 TEXT = """# Test results
 

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.ciede2000 import ciede2000
 from benchmarks.markdown import markdown
 from benchmarks.ombre_quality import fully_dyed, lab, measure, read_drawn
-from ombre.recolour import dye_hair, prepare
-from ombre.shades import SHADES, Shade
-from ombre.walks import rgb_of
+from ombre.colour.ramps import rgb_of
+from ombre.colour.shades import SHADES, Shade
+from ombre.render.recolour import dye_hair, prepare
 
 CLOSE = 6.0  # dE2000
 ALLOWED = 1.0, 99.0  # L*

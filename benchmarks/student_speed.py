@@ -27,14 +27,14 @@ import torch  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.published_student import as_published  # noqa: E402
 from benchmarks.teacher_speed import Published as PublishedTeacher  # noqa: E402
-from common.pictures import read_picture  # noqa: E402
-from segmentation.facexformer.model import FaceXFormer  # noqa: E402
+from common.image.picture import read_picture  # noqa: E402
 from segmentation.finding.engines import Engine, openvino_engine  # noqa: E402
 from segmentation.finding.export import exported  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.student.frame import squash, to_mask  # noqa: E402
-from segmentation.student.network import HairProbability, load_student  # noqa: E402
-from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
+from segmentation.networks.effisegnet import HairProbability, load_student  # noqa: E402
+from segmentation.networks.facexformer.model import FaceXFormer  # noqa: E402
+from segmentation.networks.resize import squash, to_mask  # noqa: E402
 
 SAMPLES = sorted((Path(__file__).resolve().parents[1] / "data" / "samples").glob("*.jpg"))
 PACKAGES = ("openvino", "torch", "onnxruntime", "opencv-python")

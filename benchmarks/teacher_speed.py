@@ -24,11 +24,11 @@ from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from common.device import choose_device  # noqa: E402
-from common.pictures import read_picture  # noqa: E402
-from segmentation.facexformer.decoder import CLASSES, TOKENS, FaceDecoder, token_name  # noqa: E402
-from segmentation.facexformer.model import FaceXFormer  # noqa: E402
-from segmentation.facexformer.transformer import Attention  # noqa: E402
-from segmentation.teachers import WEIGHTS, facexformer, load_facexformer, resize_as_published  # noqa: E402
+from common.image.picture import read_picture  # noqa: E402
+from segmentation.labelling.teachers import WEIGHTS, facexformer, load_facexformer, resize_as_published  # noqa: E402
+from segmentation.networks.facexformer.decoder import CLASSES, TOKENS, FaceDecoder, token_name  # noqa: E402
+from segmentation.networks.facexformer.model import FaceXFormer  # noqa: E402
+from segmentation.networks.facexformer.transformer import Attention  # noqa: E402
 from tests.official_checkpoint import GOLDEN, official_checkpoint  # noqa: E402
 
 PUBLISHED = "as published, float32"

@@ -20,9 +20,9 @@ from torch import nn  # noqa: E402
 from benchmarks.markdown import markdown  # noqa: E402
 from benchmarks.published_student import PublishedStudent  # noqa: E402
 from common.device import choose_device, keep_freed_memory  # noqa: E402
-from segmentation.student.frame import INPUT_SIZE  # noqa: E402
-from segmentation.student.network import EffiSegNet  # noqa: E402
-from segmentation.timing import statistics_of, time_in_turn  # noqa: E402
+from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
+from segmentation.networks.effisegnet import EffiSegNet  # noqa: E402
+from segmentation.networks.resize import INPUT_SIZE  # noqa: E402
 from segmentation.training.loop import keep_depthwise_in_float32  # noqa: E402
 from segmentation.training.losses import make_loss  # noqa: E402
 from segmentation.training.recipe import Recipe  # noqa: E402

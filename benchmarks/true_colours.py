@@ -23,9 +23,9 @@ from benchmarks.ciede2000 import ciede2000
 from benchmarks.icc import SPACES, converted, rgb_profile
 from benchmarks.markdown import markdown
 from benchmarks.ombre_quality import lab, read_drawn
-from common.pixels import to8
-from common.profiles import SRGB, Space, space_of
-from ombre.recolour import ombre
+from common.image.icc import SRGB, Space, space_of
+from common.image.pixels import to8
+from ombre.render.recolour import ombre
 
 COLORS = ["0.36", "platinum", "copper", "burgundy", "turquoise", "lilac"]
 LOOK = dict(ombre_height=0.8, ombre_grad_height=0.3, refine=False)

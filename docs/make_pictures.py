@@ -16,11 +16,11 @@ from PIL import Image, ImageDraw, ImageFont
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.pictures import Picture, read_picture, write_picture
-from common.profiles import in_srgb8
+from common.image.icc import in_srgb8
+from common.image.picture import Picture, read_picture, write_picture
+from ombre.colour.shades import SHADES
 from ombre.contact_sheet import changed_part, tile
-from ombre.recolour import Hair, dye_hair, prepare
-from ombre.shades import SHADES
+from ombre.render.recolour import Hair, dye_hair, prepare
 from segmentation.finding.hair_finder import HairFinder
 
 DOCS, SAMPLES = ROOT / "docs", ROOT / "data" / "samples"

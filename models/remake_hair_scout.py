@@ -22,18 +22,19 @@ import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from common.command import carry_out  # noqa: E402
+from common.cli import carry_out  # noqa: E402
 from common.device import choose_device, fast_precision, keep_freed_memory  # noqa: E402
-from common.pictures import write_mask  # noqa: E402
+from common.image.picture import write_mask  # noqa: E402
 from common.weights import load_state_dict, load_strict  # noqa: E402
 from models.remaking import demand_same, write_labels  # noqa: E402
+from segmentation.dataset.pairs import Pair, find_pairs, read_pair  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.student.frame import SCOUT_SIZE  # noqa: E402
-from segmentation.student.network import load_student, save_weights  # noqa: E402
-from segmentation.student.scout import Scout, start_from_student  # noqa: E402
-from segmentation.training.loop import Way, train  # noqa: E402
-from segmentation.training.pairs import Pair, find_pairs, read_pair  # noqa: E402
+from segmentation.networks.effisegnet import load_student, save_weights  # noqa: E402
+from segmentation.networks.resize import SCOUT_SIZE  # noqa: E402
+from segmentation.networks.scout import Scout, start_from_student  # noqa: E402
+from segmentation.training.loop import train
 from segmentation.training.recipe import STRONG  # noqa: E402
+from segmentation.training.runtime import Runtime  # noqa: E402
 from segmentation.training.state import STATE, averaged, held  # noqa: E402
 
 RECIPE = replace(
@@ -58,7 +59,7 @@ def main() -> int:
     pairs = find_pairs(labels)[0] * TIMES + find_pairs(options.masks / "train")[0]
     device = choose_device("auto")
     keep_freed_memory()
-    way = Way(device, getattr(torch, fast_precision(device)), workers=1, every=100)
+    runtime = Runtime(device, getattr(torch, fast_precision(device)), workers=1, every=100)
     recipe = replace(FURTHER if options.start else RECIPE, warm_start=str(options.start or SHIPPED_WEIGHTS))
     torch.manual_seed(recipe.seed)
     scout = start_from_student(load_student(SHIPPED_WEIGHTS))
@@ -66,7 +67,7 @@ def main() -> int:
     if before:
         load_strict(scout, before, options.start)
     with held(run):
-        train(run, scout, pairs, find_pairs(options.masks / "scenes_val")[0], recipe, way, lambda: None)
+        train(run, scout, pairs, find_pairs(options.masks / "scenes_val")[0], recipe, runtime, lambda: None)
     write_last(run / STATE, before, options.output / "hair_scout.safetensors")
     return 0
 

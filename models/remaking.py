@@ -8,8 +8,8 @@ import pandas as pd
 from common.errors import UserError
 from common.files import replacing
 from common.weights import short_hash
-from segmentation.training.listing import stamp_of
-from segmentation.training.pairs import find_pairs
+from segmentation.dataset.pairs import find_pairs
+from segmentation.dataset.scan import stamp_of
 
 BEGUN = "begun_with.txt"
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from common.pictures import Picture, PictureError, read_picture, write_picture
-from common.profiles import in_srgb8
-from common.table import FAILED, Row, read_rows
-from ombre.dyeing import TABLE
+from common.batch.table import FAILED, Row, read_rows
+from common.image.icc import in_srgb8
+from common.image.picture import Picture, PictureError, read_picture, write_picture
+from ombre.stage import TABLE
 
 SIDE = 320  # pixels, the height of a picture on the sheet
 GAP, CAPTION = 6, 22

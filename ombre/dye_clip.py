@@ -12,18 +12,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common.batch.table import Row
 from common.files import replacing
-from common.pictures import PictureError, read_mask, write_mask
+from common.image.picture import PictureError, read_mask, write_mask
 from common.progress import progress
-from common.table import Row
-from ombre.clip_frames import Frame
-from ombre.clips import Clip
-from ombre.look import NO_HAIR, Look
-from ombre.masks import Masks
-from ombre.moving_pictures import MovingPicture, is_moving_picture
-from ombre.recolour import Hair, dye_hair, prepare
-from ombre.steady import MOST_AHEAD, steady_masks
-from ombre.steady_heads import SteadyHeads
+from ombre.media.animation import MovingPicture, is_moving_picture
+from ombre.media.mask_files import Masks
+from ombre.media.video import Clip
+from ombre.media.video_frame import Frame
+from ombre.render.recolour import Hair, dye_hair, prepare
+from ombre.style import NO_HAIR, Look
+from ombre.tracking.heads import SteadyHeads
+from ombre.tracking.steady import MOST_AHEAD, steady_masks
 from segmentation.finding.hair_finder import HairFinder
 
 one_at_a_time = threading.Lock()  # a clip keeps all cores busy by itself, and several would need their memory together

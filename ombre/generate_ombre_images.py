@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import (  # noqa: E402
+from common.cli import (  # noqa: E402
     add_batch,
     add_cluster,
     add_weights,
@@ -28,16 +28,16 @@ from common.command import (  # noqa: E402
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
+from common.batch.table import BatchError  # noqa: E402
 from common.device import own_cores  # noqa: E402
-from common.opening import SUFFIXES  # noqa: E402
+from common.image.opening import SUFFIXES  # noqa: E402
 from common.progress import say  # noqa: E402
-from common.table import BatchError  # noqa: E402
 from common.weights import short_hash  # noqa: E402
+from ombre.colour.shades import list_of_shades, parse_color  # noqa: E402
 from ombre.contact_sheet import write_contact_sheets  # noqa: E402
-from ombre.dyeing import TABLE, dye_pictures  # noqa: E402
-from ombre.look import DYED, LITTLE, NO_HAIR, Look, read_looks  # noqa: E402
-from ombre.masks import Masks  # noqa: E402
-from ombre.shades import list_of_shades, parse_color  # noqa: E402
+from ombre.media.mask_files import Masks  # noqa: E402
+from ombre.stage import TABLE, dye_pictures  # noqa: E402
+from ombre.style import DYED, LITTLE, NO_HAIR, Look, read_looks  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import cv2
 
-from common.cluster import run_on_cluster
-from common.orders import Stage, Work
-from common.table import Row
+from common.batch.cluster import run_on_cluster
+from common.batch.local import Tally
+from common.batch.orders import Stage, Work
+from common.batch.table import Row
 from common.weights import short_hash
-from common.work import Tally
-from ombre.dyeing import COLUMNS, dye_file, may_be_lossy
-from ombre.look import Look
-from ombre.masks import Masks
+from ombre.media.mask_files import Masks
+from ombre.stage import COLUMNS, dye_file, may_be_lossy
+from ombre.style import Look
 from segmentation.finding.hair_finder import HairFinder
 
 NUMBERS = {"ombre_height", "ombre_grad_height", "strength", "lightness"}

@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory, gettempdir
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import add_device_and_limit, add_weights, carry_out, positive  # noqa: E402
+from common.cli import add_device_and_limit, add_weights, carry_out, positive  # noqa: E402
 from common.device import own_cores  # noqa: E402
 from common.errors import UserError  # noqa: E402
-from common.opening import SUFFIXES  # noqa: E402
+from common.image.opening import SUFFIXES  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import (  # noqa: E402
+from common.cli import (  # noqa: E402
     add_batch,
     add_device,
     add_output,
@@ -111,10 +111,11 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     """train: pairs -> the best weights of a run -> their figures on the pictures set aside."""
     import torch
 
-    from segmentation.training.loop import Way, train
+    from segmentation.dataset.pairs import parts_of
+    from segmentation.training.loop import train
     from segmentation.training.manifest import write_manifest
-    from segmentation.training.pairs import parts_of
     from segmentation.training.ranks import decided_by_the_first, together
+    from segmentation.training.runtime import Runtime
     from segmentation.training.state import TEST, clear, held
     from segmentation.training.warm_start import start
 
@@ -124,7 +125,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     if device.type == "cpu":
         keep_freed_memory()
     precision = fast_precision(device) if options.precision == "auto" else options.precision
-    way = Way(device, getattr(torch, precision), options.workers, options.checkpoint_every)
+    runtime = Runtime(device, getattr(torch, precision), options.workers, options.checkpoint_every)
 
     def prepare() -> dict:
         parts = parts_of(options.data, options.val, options.hair_value, recipe.seed)
@@ -139,14 +140,14 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
         model = start(recipe)  # before an old run goes, which it may begin from
         parts = decided_by_the_first(prepare)
         note = partial(write_manifest, run, vars(options), asdict(recipe), parts, str(device))
-        weights = train(run, model, parts["train"], parts["val"], recipe, way, note)
+        weights = train(run, model, parts["train"], parts["val"], recipe, runtime, note)
     return 0 if rank_and_size()[0] else report_figures(weights, parts["test"], run / TEST, options.device)
 
 
 def evaluate_weights(options: argparse.Namespace) -> int:
     """evaluate: weights and pairs -> figures."""
+    from segmentation.dataset.pairs import gather, readable
     from segmentation.training.manifest import part_of
-    from segmentation.training.pairs import gather, readable
 
     demand_here(options.data, options.output)
     pairs = gather([options.data], options.hair_value)
@@ -156,7 +157,7 @@ def evaluate_weights(options: argparse.Namespace) -> int:
 
 def check_data(options: argparse.Namespace) -> int:
     """check: data folders -> what is in them, and what is wrong."""
-    from segmentation.training.check import check
+    from segmentation.dataset.check import check
 
     demand_here(*options.data, *options.val)
     return check({"train": options.data, "val": options.val}, options.hair_value)
@@ -186,7 +187,7 @@ def report_figures(weights: Path, pairs: list, output: Path, device: str) -> int
 
 def predict_masks(options: argparse.Namespace) -> int:
     """predict: pictures -> soft hair masks."""
-    from segmentation.finding.folder import predict_folder
+    from segmentation.finding.stage import predict_folder
 
     def find_hair() -> Callable[[np.ndarray], np.ndarray]:
         return HairFinder(options.weights, options.device, streams=own_cores()).mask
@@ -203,7 +204,7 @@ def predict_masks(options: argparse.Namespace) -> int:
 
 def summarize(options: argparse.Namespace) -> int:
     """summary: what the student costs, and the teacher beside it."""
-    from segmentation.summary import print_summary
+    from segmentation.networks.summary import print_summary
 
     print_summary(options.weights, choose_device(options.device), options.runs)
     return 0

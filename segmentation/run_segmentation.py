@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.command import (  # noqa: E402
+from common.cli import (  # noqa: E402
     add_batch,
     add_cluster,
     add_weights,
@@ -24,11 +24,11 @@ from common.command import (  # noqa: E402
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
+from common.batch.table import BatchError  # noqa: E402
 from common.progress import say  # noqa: E402
-from common.table import BatchError  # noqa: E402
-from segmentation.face_crop import face_finder  # noqa: E402
-from segmentation.labelling import TABLE, label_on_cluster, label_pictures  # noqa: E402
-from segmentation.teachers import PRECISIONS, WEIGHTS, facexformer, student  # noqa: E402
+from segmentation.labelling.face_crop import face_finder  # noqa: E402
+from segmentation.labelling.stage import TABLE, label_on_cluster, label_pictures  # noqa: E402
+from segmentation.labelling.teachers import PRECISIONS, WEIGHTS, facexformer, student  # noqa: E402
 
 FACES = ROOT / "data" / "faces"
 LABELS = ROOT / "data" / "hair_labels"

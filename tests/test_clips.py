@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from common.pictures import PictureError
-from ombre.clip_frames import changed, matrix_of
-from ombre.clips import Clip
+from common.image.picture import PictureError
+from ombre.media.video import Clip
+from ombre.media.video_frame import changed, matrix_of
 from tests.made_clips import SIZE, make_clip
 
 BOX = np.s_[20:61, 31:90]

@@ -166,8 +166,8 @@ def test_what_a_cluster_cannot_do_is_told(folder, arguments, said):
 
 
 def test_orders_name_the_rows_that_are_left(tmp_path):
-    from common.orders import Orders, Picture, Stage, fingerprint
-    from common.places import Place
+    from common.batch.orders import Orders, Picture, Stage, fingerprint
+    from common.batch.storage import Place
 
     for name in ("in/a.jpg", "in/deep/b.jpg", "in/notes.txt", "out/a.jpg.1", "out/a.jpg.2", "out/deep/b.jpg.2"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.ciede2000 import ciede2000
-from ombre import dye, shades, walks
+from ombre.colour import dye_table, ramps, shades
 
 UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 
@@ -20,25 +20,25 @@ def lab(rgb):
 
 @pytest.mark.parametrize("color", np.arange(0, 1, 0.05))
 def test_the_dyed_row_has_the_asked_hue_everywhere(color):
-    rgb = dye.mix(color, UINT16).table[-1] / 65535
+    rgb = dye_table.mix(color, UINT16).table[-1] / 65535
     away = (hue_of(rgb) - 360 * color + 180) % 360 - 180
     assert np.abs(away).max() < 0.1
 
 
 @pytest.mark.parametrize("color", np.arange(0, 1, 0.05))
 def test_dyed_hair_is_seen_never_clipped_and_keeps_the_order_of_light(color):
-    mixed = dye.mix(color, UINT8)
-    lightness, chroma = walks.lightness_and_chroma(np.float32(mixed.table[-1]) / 255)
+    mixed = dye_table.mix(color, UINT8)
+    lightness, chroma = ramps.lightness_and_chroma(np.float32(mixed.table[-1]) / 255)
     assert chroma.min() > 20
     assert 1 <= mixed.table[-1].min() and mixed.table[-1].max() <= 254
-    assert (np.diff(walks.lightness_and_chroma(dye.mix(color, UINT16).table[-1] / 65535)[0]) > -0.01).all()
+    assert (np.diff(ramps.lightness_and_chroma(dye_table.mix(color, UINT16).table[-1] / 65535)[0]) > -0.01).all()
 
 
 @pytest.mark.parametrize("color", [0.0, 0.1, 0.5, 0.61, 0.9])
 def test_within_the_range_of_a_colour_lightness_is_kept(color):
-    mixed = dye.mix(color, UINT16)
+    mixed = dye_table.mix(color, UINT16)
     asked = np.linspace(0, 100, mixed.table.shape[1])
-    got, _ = walks.lightness_and_chroma(mixed.table[-1] / 65535)
+    got, _ = ramps.lightness_and_chroma(mixed.table[-1] / 65535)
     within = (asked > mixed.tones[0].darkest + 12) & (asked < mixed.tones[0].lightest - 12)
     assert within.sum() > 500
     assert np.abs(got - asked)[within].max() < 0.5
@@ -47,46 +47,46 @@ def test_within_the_range_of_a_colour_lightness_is_kept(color):
 def test_the_fade_begins_warm_and_turns_the_shorter_way():
     middle = slice(300, 700)
     for color, between in [(0.61, (0.61, 1.1)), (0.45, (0.1, 0.45))]:
-        table = dye.mix(color, UINT16).table[:, middle].mean(axis=1) / 65535
+        table = dye_table.mix(color, UINT16).table[:, middle].mean(axis=1) / 65535
         hues = hue_of(table) / 360
         hues = np.where(hues < between[0] - 0.02, hues + 1, hues)
-        assert abs(hues[0] % 1 - dye.BLEACHED_HUE) < 0.01
+        assert abs(hues[0] % 1 - dye_table.BLEACHED_HUE) < 0.01
         assert between[0] - 0.01 <= hues.min() and hues.max() <= between[1] + 0.01
 
 
 def test_both_ends_of_the_circle_are_red():
-    np.testing.assert_array_equal(dye.mix(0.0, UINT8).table, dye.mix(1.0, UINT8).table)
+    np.testing.assert_array_equal(dye_table.mix(0.0, UINT8).table, dye_table.mix(1.0, UINT8).table)
 
 
 @pytest.mark.parametrize("shade", [shade for group in shades.SHADES.values() for shade in group])
 def test_the_table_of_a_shade_holds_it_and_keeps_the_order_of_light(shade):
-    mixed = dye.mix(shade.name, UINT16)
+    mixed = dye_table.mix(shade.name, UINT16)
     walk = mixed.table[-1] / 65535
-    away = ciede2000(lab(walk), lab(walks.rgb_of(shade.rgb)[None]))
+    away = ciede2000(lab(walk), lab(ramps.rgb_of(shade.rgb)[None]))
     assert away.min() < 1, "at its own lightness the shade is as asked"
-    lightness = walks.lightness_and_chroma(walk)[0]
+    lightness = ramps.lightness_and_chroma(walk)[0]
     assert (np.diff(lightness) > -0.01).all()
     asked = np.linspace(0, 100, len(walk))
     within = (asked > 12) & (asked < 90)
     assert np.abs(lightness - asked)[within].max() < 0.5
-    assert 1 <= dye.mix(shade.name, UINT8).table.min() and dye.mix(shade.name, UINT8).table.max() <= 254
+    assert 1 <= dye_table.mix(shade.name, UINT8).table.min() and dye_table.mix(shade.name, UINT8).table.max() <= 254
 
 
 @pytest.mark.parametrize("shade", ["golden blond", "honey", "yellow", "gold", "#d8c070"])
 def test_shadows_of_blond_are_brown_not_olive(shade):
-    mixed = dye.mix(shade, UINT16)
+    mixed = dye_table.mix(shade, UINT16)
     shadow = hue_of(mixed.table[-1, round(0.3 * mixed.table.shape[1])] / 65535)
-    assert shadow < hue_of(walks.rgb_of(shades.parse_color(shade)[1][0])) - 1
+    assert shadow < hue_of(ramps.rgb_of(shades.parse_color(shade)[1][0])) - 1
 
 
 def test_two_colours_go_from_one_to_the_other():
-    both = dye.mix("copper>platinum", UINT16)
-    copper, platinum = (dye.mix(name, UINT16) for name in ("copper", "platinum"))
-    np.testing.assert_array_equal(both.table[: dye.FADE_STEPS], copper.table)
-    np.testing.assert_allclose(both.table[dye.FADE_STEPS].astype(int), copper.table[-1], atol=20)
+    both = dye_table.mix("copper>platinum", UINT16)
+    copper, platinum = (dye_table.mix(name, UINT16) for name in ("copper", "platinum"))
+    np.testing.assert_array_equal(both.table[: dye_table.FADE_STEPS], copper.table)
+    np.testing.assert_allclose(both.table[dye_table.FADE_STEPS].astype(int), copper.table[-1], atol=20)
     np.testing.assert_allclose(both.table[-1].astype(int), platinum.table[-1], atol=20)
     assert both.tones == copper.tones + platinum.tones
-    assert dye.mix("copper>platinum", UINT16, from_below=True).tones == platinum.tones + copper.tones
+    assert dye_table.mix("copper>platinum", UINT16, from_below=True).tones == platinum.tones + copper.tones
 
 
 @pytest.mark.parametrize(

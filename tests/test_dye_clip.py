@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.icc import rgb_profile
-from ombre.clips import Clip
-from ombre.dyeing import dye_pictures
-from ombre.look import Look
-from ombre.masks import Masks
-from ombre.moving_pictures import MovingPicture, is_clip, is_moving_picture
-from segmentation.finding.heads_in_scene import Part
+from ombre.media.animation import MovingPicture, is_clip, is_moving_picture
+from ombre.media.mask_files import Masks
+from ombre.media.video import Clip
+from ombre.stage import dye_pictures
+from ombre.style import Look
+from segmentation.finding.crops import Part
 from tests.made_clips import make_clip, scene
 
 ROOT = Path(__file__).resolve().parents[1]

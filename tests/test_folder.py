@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from common.folder import Source, find_pictures, result_names
-from common.table import BatchError
+from common.batch.discover import Source, find_pictures, result_names
+from common.batch.table import BatchError
 
 
 def touch(folder, *names):

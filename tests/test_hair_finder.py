@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from common.pictures import read_picture
+from common.image.picture import read_picture
+from segmentation.dataset.textures import nothing
+from segmentation.finding.crops import LONGER, MOST, Part, closer_looks, is_far_away, pieces, tiles
 from segmentation.finding.engines import torch_engine
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder, fading, is_head
-from segmentation.finding.heads_in_scene import LONGER, MOST, Part, closer_looks, is_far_away, pieces, tiles
-from segmentation.student.frame import to_mask
+from segmentation.networks.resize import to_mask
 from segmentation.training.metrics import measure
-from segmentation.training.textures import nothing
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "astronaut.jpg"
 

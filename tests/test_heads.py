@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from ombre import fade, grid, heads
+from ombre.hair import grid
+from ombre.hair.people import HAIR, Head, find_people
+from ombre.render import fade
 
 
 def people_in(mask):
     step = grid.step_for(*mask.shape)
-    return heads.find_people(mask, grid.shrink(mask, step), step), step
+    return find_people(mask, grid.shrink(mask, step), step), step
 
 
 def drawn(shape, *boxes):
@@ -22,12 +24,12 @@ def drawn(shape, *boxes):
 def test_rows_of_one_head_are_exact_at_any_size(scale):
     mask = drawn((200 * scale, 200 * scale), (31 * scale + 1, 150 * scale - 1, 40 * scale, 140 * scale))
     people, _ = people_in(mask)
-    assert people.heads == [heads.Head(31 * scale + 1, 150 * scale - 1)]
+    assert people.heads == [Head(31 * scale + 1, 150 * scale - 1)]
 
 
 def test_specks_do_not_stretch_a_head():
     mask = drawn((400, 400), (100, 300, 100, 250), (5, 9, 30, 33), (390, 394, 380, 385))
-    assert people_in(mask)[0].heads == [heads.Head(100, 300)]
+    assert people_in(mask)[0].heads == [Head(100, 300)]
 
 
 def test_a_picture_of_specks_only_still_has_a_head():
@@ -38,14 +40,14 @@ def test_a_picture_of_specks_only_still_has_a_head():
 def test_two_people_have_their_own_rows():
     mask = drawn((300, 400), (20, 150, 20, 120), (100, 280, 250, 370))
     people, step = people_in(mask)
-    assert sorted(people.heads) == [heads.Head(20, 150), heads.Head(100, 280)]
+    assert sorted(people.heads) == [Head(20, 150), Head(100, 280)]
     owners = people.owner[100 // step, [60 // step, 300 // step]]
-    assert people.heads[owners[0]] == heads.Head(20, 150) and people.heads[owners[1]] == heads.Head(100, 280)
+    assert people.heads[owners[0]] == Head(20, 150) and people.heads[owners[1]] == Head(100, 280)
 
 
 def test_a_small_head_far_away_is_a_head():
     mask = drawn((600, 800), (50, 500, 50, 400), (300, 330, 700, 730))
-    assert sorted(people_in(mask)[0].heads) == [heads.Head(50, 500), heads.Head(300, 330)]
+    assert sorted(people_in(mask)[0].heads) == [Head(50, 500), Head(300, 330)]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_small_head_far_away_is_a_head():
     ],
 )
 def test_pieces_of_one_person(pieces, rows):
-    assert people_in(drawn((300, 300), *pieces))[0].heads == [heads.Head(*rows)]
+    assert people_in(drawn((300, 300), *pieces))[0].heads == [Head(*rows)]
 
 
 def test_heads_that_touch_are_told_apart():
@@ -72,7 +74,7 @@ def test_heads_that_touch_are_told_apart():
 
 def test_no_hair():
     assert people_in(np.zeros((50, 50), np.uint8))[0].heads == []
-    assert people_in(np.full((50, 50), heads.HAIR - 1, np.uint8))[0].heads == []
+    assert people_in(np.full((50, 50), HAIR - 1, np.uint8))[0].heads == []
 
 
 def share_of(mask, height, grad, strands=None):

@@ -16,11 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from common.table import BatchError
+from common.batch.table import BatchError
 from common.weights import WeightsError, sha256
-from segmentation import face_crop, run_segmentation, teachers
-from segmentation.labelling import Batches, label_pictures
-from segmentation.teachers import Teacher, resize_as_published
+from segmentation import run_segmentation
+from segmentation.labelling.stage import Batches, face_crop, label_pictures, teachers
+from segmentation.labelling.teachers import Teacher, resize_as_published
 from tests.official_checkpoint import GOLDEN, official_checkpoint
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_segmentation.py"
@@ -111,7 +111,7 @@ def test_the_resizing_is_torchvisions_on_a_pillow_picture():
 
 
 def test_the_student_reads_what_is_written(tmp_path, teacher):
-    from segmentation.training.pairs import find_pairs
+    from segmentation.dataset.pairs import find_pairs
 
     picture(tmp_path / "in/a.png")
     label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
@@ -218,8 +218,8 @@ import sys, time
 sys.path.insert(0, {str(SCRIPT.parents[1])!r})
 import numpy as np
 from pathlib import Path
-from segmentation.labelling import label_pictures
-from segmentation.teachers import Teacher, resize_as_published
+from segmentation.labelling.stage import label_pictures
+from segmentation.labelling.teachers import Teacher, resize_as_published
 turns = iter([0, 0, 0, 600])  # three batches, then it hangs until it is killed
 def slow(rgb):
     time.sleep(next(turns))

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.pictures import Picture, PictureError, read_mask, read_picture, write_picture
-from ombre.look import Look
+from common.image.picture import Picture, PictureError, read_mask, read_picture, write_picture
 from ombre.page import results
 from ombre.page.choosing import START, changed, command
 from ombre.page.picture import VIEW_PIXELS
 from ombre.page.strokes import Stroke, paint, stroke_from
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitors
+from ombre.style import Look
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "preview.py"

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from common.pictures import Picture, read_mask, read_picture, write_picture
+from common.image.picture import Picture, read_mask, read_picture, write_picture
 from ombre.page.visitors import ONE_MOVE
 
 pytest.importorskip("gradio", reason="the page's packages are not installed: requirements-preview.txt")

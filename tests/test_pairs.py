@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from PIL import ExifTags, Image
 
-from common.pictures import PictureError
-from segmentation.training import listing
-from segmentation.training.check import check, find_doubles, likenesses_of
+from common.image.picture import PictureError
+from segmentation.dataset import scan
+from segmentation.dataset.check import check, find_doubles, likenesses_of
+from segmentation.dataset.pairs import DataError, Pair, find_pairs, gather, read_pair, readable
 from segmentation.training.evaluate import evaluate
 from segmentation.training.manifest import part_of, write_manifest
 from segmentation.training.metrics import pooled
-from segmentation.training.pairs import DataError, Pair, find_pairs, gather, read_pair, readable
 from tests.test_training import draw
 
 
@@ -119,7 +119,7 @@ def test_pairs_are_looked_through_once(folder, monkeypatch):
     def looked(place):
         raise AssertionError(f"{place} is decoded again")
 
-    monkeypatch.setattr("segmentation.training.pairs.facts_of", looked)
+    monkeypatch.setattr("segmentation.dataset.pairs.facts_of", looked)
     assert len(gather([folder])) == 4
     monkeypatch.undo()
     (folder / "images" / "p2.jpg").write_bytes(b"broken")
@@ -134,7 +134,7 @@ def test_pictures_are_known_by_their_heads(folder, monkeypatch, capsys):
     turned.save(folder / "images" / "p3.jpg", exif=exif)
     Image.open(folder / "masks" / "p3.png").crop((0, 0, 32, 64)).save(folder / "masks" / "p3.png")
     with monkeypatch.context() as patch:
-        patch.setattr("segmentation.training.pairs.read_picture", None)
+        patch.setattr("segmentation.dataset.pairs.read_picture", None)
         assert len(gather([folder])) == 4, "none is decoded, and the turned one has its mask's shape"
     (folder / "images" / "p2.jpg").write_bytes(whole[: len(whole) // 2])
     assert len(gather([folder])) == 3
@@ -157,10 +157,10 @@ def test_check_decodes_all_of_them(folder, capsys):
 
 
 def test_a_folder_that_cannot_be_written_is_listed_in_the_cache(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr(listing, "NAME", "images/p0.jpg/.pairs.csv")  # below a file: nothing can be written there
+    monkeypatch.setattr(scan, "NAME", "images/p0.jpg/.pairs.csv")  # below a file: nothing can be written there
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert len(gather([folder])) == 4
-    assert len(pd.read_csv(listing.cache_of(folder))) == 4
+    assert len(pd.read_csv(scan.cache_of(folder))) == 4
 
 
 def test_copies_and_mirror_images_are_found(folder, tmp_path, capsys):
@@ -246,7 +246,7 @@ def test_names_that_are_no_utf8_go_through_every_table(folder, tmp_path, capsys)
 
 def test_a_fault_that_has_passed_is_forgotten(folder, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("segmentation.training.pairs.read_mask", failing)
+        patch.setattr("segmentation.dataset.pairs.read_mask", failing)
         with pytest.raises(DataError):
             gather([folder])
     assert len(gather([folder])) == 4

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from common.metadata import Metadata
-from common.pictures import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
+from common.image.metadata import Metadata
+from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
 
 H, W = 48, 65
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -11,11 +11,11 @@ from PIL import Image, ImageCms
 
 from benchmarks.ciede2000 import ciede2000
 from benchmarks.icc import grey_profile, rgb_profile
-from common.pictures import Picture, PictureError, read_picture
-from common.pixels import learn_heif
-from common.profiles import SRGB, colour_ready, in_srgb8, space_of
-from ombre.dyeing import write
-from ombre.recolour import ombre
+from common.image.icc import SRGB, colour_ready, in_srgb8, space_of
+from common.image.picture import Picture, PictureError, read_picture
+from common.image.pixels import learn_heif
+from ombre.render.recolour import ombre
+from ombre.stage import write
 
 WIDE = ["Display P3", "Adobe RGB", "ProPhoto"]
 

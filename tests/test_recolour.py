@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks.ciede2000 import ciede2000
-from ombre import walks
-from ombre.recolour import dye_hair, ombre, prepare
-from ombre.shades import parse_color
+from ombre.colour import ramps
+from ombre.colour.shades import parse_color
+from ombre.render.recolour import dye_hair, ombre, prepare
 
 
 def hair_picture(height=200, width=160, lightness=60, seed=0):
@@ -30,7 +30,7 @@ def hue_error(rgb, color):
 
 
 def lightness_of(rgb):
-    return walks.lightness_and_chroma(np.float32(rgb) / np.iinfo(rgb.dtype).max)[0]
+    return ramps.lightness_and_chroma(np.float32(rgb) / np.iinfo(rgb.dtype).max)[0]
 
 
 def test_height_0_changes_nothing():
@@ -80,7 +80,7 @@ def test_black_brown_and_blond_take_colour_and_keep_their_strands(color, lightne
     rgb, mask = hair_picture(lightness=lightness)
     part = mask > 0
     dyed = ombre(rgb, mask, color, 1.0, 0.0)
-    chroma = walks.lightness_and_chroma(np.float32(dyed) / 255)[1][part]
+    chroma = ramps.lightness_and_chroma(np.float32(dyed) / 255)[1][part]
     weighted = (hue_error(dyed[part], color)[0] * chroma).sum() / chroma.sum()
     assert weighted < 0.6 and (chroma > 20).mean() > 0.99
     inside = cv2.erode(mask, np.ones((21, 21))) > 0
@@ -100,7 +100,7 @@ def test_between_brown_and_blue_there_is_no_grey():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (92, 62, 42)
     rows = np.float32(ombre(rgb, mask, 0.61, 1.0, 1.0)[20:180, 80]) / 255
-    chroma = walks.lightness_and_chroma(rows)[1]
+    chroma = ramps.lightness_and_chroma(rows)[1]
     assert chroma.min() > 0.8 * chroma[0]
 
 
@@ -110,7 +110,7 @@ def test_hair_takes_the_mean_colour_of_the_shade_and_keeps_its_strands(shade, li
     rgb, mask = hair_picture(lightness=lightness)
     dyed = ombre(rgb, mask, shade, 1.0, 0.0)
     before, after = (cv2.cvtColor(np.float32(picture) / 255, cv2.COLOR_RGB2LAB) for picture in (rgb, dyed))
-    asked = cv2.cvtColor(np.float32(walks.rgb_of(parse_color(shade)[1][0]))[None, None], cv2.COLOR_RGB2LAB)[0, 0]
+    asked = cv2.cvtColor(np.float32(ramps.rgb_of(parse_color(shade)[1][0]))[None, None], cv2.COLOR_RGB2LAB)[0, 0]
     assert ciede2000(after[mask > 0].mean(axis=0), asked) < 6
     inside = cv2.erode(mask, np.ones((21, 21))) > 0
     strands = [(light[..., 0] - cv2.GaussianBlur(light[..., 0], (0, 0), 3))[inside] for light in (before, after)]

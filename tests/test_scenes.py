@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from segmentation.training import scenes
-from segmentation.training.augment import augment
+from segmentation.dataset import scenes
+from segmentation.dataset.augment import augment
 
 
 def scene(side: int = 240) -> scenes.Sample:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from common.pictures import read_picture
+from common.image.picture import read_picture
 from common.weights import WeightsError
 from segmentation.finding.engines import torch_engine
 from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder
-from segmentation.student.frame import SCOUT_SIZE
-from segmentation.student.network import EffiSegNet, load_student, save_weights
-from segmentation.student.scout import Scout, load_network, start_from_student
+from segmentation.networks.effisegnet import EffiSegNet, load_student, save_weights
+from segmentation.networks.resize import SCOUT_SIZE
+from segmentation.networks.scout import Scout, load_network, start_from_student
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from benchmarks.made_clips import Made
-from ombre.heads import Head, People
-from ombre.recolour import prepare
-from ombre.steady import Motion, Seen, motions, moved, moving, places, seen, small_grey, steady_masks
-from ombre.steady_heads import SteadyHeads
-from segmentation.finding.heads_in_scene import Part
+from ombre.hair.people import Head, People
+from ombre.render.recolour import prepare
+from ombre.tracking.heads import SteadyHeads
+from ombre.tracking.steady import Motion, Seen, motions, moved, moving, places, seen, small_grey, steady_masks
+from segmentation.finding.crops import Part
 from tests.made_clips import scene
 
 SIZE = 320, 240

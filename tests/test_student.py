@@ -13,7 +13,7 @@ from common.weights import WeightsError
 from segmentation.finding.engines import torch_engine
 from segmentation.finding.export import exported, sums
 from segmentation.finding.hair_finder import HairFinder
-from segmentation.student.network import EffiSegNet, HairProbability, load_student, tap_channels
+from segmentation.networks.effisegnet import EffiSegNet, HairProbability, load_student, tap_channels
 from tests.golden.fill import fill
 
 GOLDEN = Path(__file__).parent / "golden"

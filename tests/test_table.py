@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.table import BatchError, Table, is_table, read_rows, same
+from common.batch.table import BatchError, Table, is_table, read_rows, same
 
 COLUMNS = ["image", "share", "status", "error"]
 
@@ -152,7 +152,7 @@ def test_no_cell_is_a_formula_and_names_come_back(tmp_path, name):
 HOLD = """
 import sys, time
 sys.path.insert(0, {root!r})
-from common.table import Table
+from common.batch.table import Table
 with Table({path!r}, ["image", "status"], "image") as table:
     print("mine", flush=True)
     sys.stdin.readline()
@@ -173,7 +173,7 @@ def test_a_second_run_says_what_it_waits_for_and_finds_the_firsts_rows(tmp_path,
         said.append(text)
         first.communicate("\n")
 
-    monkeypatch.setattr("common.table.say", let_it_end)
+    monkeypatch.setattr("common.batch.table.say", let_it_end)
     with Table(path, COLUMNS, "image") as table:
         assert table.get("first")["status"] == "ok"
     assert len(said) == 1 and said[0].startswith(f"{path}: another run is at work in this folder; waiting")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from segmentation.training.augment import without_hair
-from segmentation.training.textures import add_shapes, add_trees, clouds, marbled, nothing
+from segmentation.dataset.augment import without_hair
+from segmentation.dataset.textures import add_shapes, add_trees, clouds, marbled, nothing
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -18,13 +18,13 @@ import torch
 from safetensors.torch import load_file
 
 from segmentation import run_seg_model_ohlora_v4 as script
-from segmentation.student.network import EffiSegNet
-from segmentation.training.augment import far_away, warp
-from segmentation.training.dataset import PairDataset, epoch_batches
-from segmentation.training.loop import Way
+from segmentation.dataset.augment import far_away, warp
+from segmentation.dataset.loader import PairDataset, epoch_batches
+from segmentation.dataset.pairs import DataError, find_pairs, gather, parts_of, split
+from segmentation.networks.effisegnet import EffiSegNet
 from segmentation.training.losses import make_loss
-from segmentation.training.pairs import DataError, find_pairs, gather, parts_of, split
 from segmentation.training.recipe import Recipe
+from segmentation.training.runtime import Runtime
 from segmentation.training.state import held
 from segmentation.training.validate import Validation
 
@@ -336,11 +336,11 @@ def test_two_processes_validate_and_resume_like_one(pairs_folder, tmp_path):
     model.load_state_dict(
         {name.removeprefix("module."): value for name, value in state.items() if name != "n_averaged"}
     )
-    recipe, way = Recipe(size=64, batch_size=7), Way(torch.device("cpu"), torch.float32, 0, 0)
+    recipe, runtime = Recipe(size=64, batch_size=7), Runtime(torch.device("cpu"), torch.float32, 0, 0)
     model = model.to(memory_format=torch.channels_last)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in each of the two: sums in another order differ in the sixth place
-    one = Validation(gather([pairs_folder]), model, make_loss("soft-bce"), recipe, way).figures()
+    one = Validation(gather([pairs_folder]), model, make_loss("soft-bce"), recipe, runtime).figures()
     torch.set_num_threads(threads)
     assert one["val_loss"] == pytest.approx(history.val_loss.iloc[-1], abs=1e-6)
     assert one["val_iou"] == pytest.approx(history.val_iou.iloc[-1], abs=1e-6)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from common.pictures import read_picture
+from common.image.picture import read_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 

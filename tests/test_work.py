@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from common import progress
-from common.pictures import PictureError
-from common.table import BatchError, Table
-from common.work import Tally, left_to_do, stamp, work_through
+from common.batch.local import Tally, left_to_do, stamp, work_through
+from common.batch.table import BatchError, Table
+from common.image.picture import PictureError
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = ["image", "share", "status", "error"]
@@ -223,8 +223,8 @@ from pathlib import Path
 from types import SimpleNamespace
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background without it
 sys.path.insert(0, {str(ROOT)!r})
-from common.table import Table
-from common.work import work_through
+from common.batch.table import Table
+from common.batch.local import work_through
 
 out = Path(sys.argv[1])
 def work(name):
@@ -304,7 +304,7 @@ with Table("""
 
 def test_starting_is_quick():
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import common.work, common.weights, common.device; "
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import common.batch.local, common.weights, common.device; "
         "print(*(m for m in ('torch', 'pandas', 'tqdm', 'safetensors', 'ray') if m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""

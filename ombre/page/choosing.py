@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import replace
 
-from ombre.look import Look
+from ombre.style import Look
 
 START = Look(color="pink")
 RANGES = {"ombre_height": (0, 1), "ombre_grad_height": (0, 1), "strength": (0, 1), "lightness": (-1, 1)}  # of sliders

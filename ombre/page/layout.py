@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from common.pictures import PictureError
+from common.image.picture import PictureError
 from ombre.page import parts
 from ombre.page.choosing import RANGES, START, colors_of
 from ombre.page.strokes import stroke_from

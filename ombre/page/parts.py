@@ -6,13 +6,13 @@ from pathlib import Path
 import cv2
 import gradio as gr
 
-from common.pictures import read_picture
-from common.profiles import in_srgb8
+from common.image.icc import in_srgb8
+from common.image.picture import read_picture
+from ombre.colour.shades import SHADES
 from ombre.page.choosing import colors_of
 from ombre.page.picture import jpeg
 from ombre.page.results import command_of
 from ombre.page.visitors import Visitor
-from ombre.shades import SHADES
 
 HERE = Path(__file__).parent
 CSS = (HERE / "page.css").read_text(encoding="utf-8")

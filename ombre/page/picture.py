@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from common.pictures import read_mask, read_picture, write_mask
-from common.profiles import in_srgb8
-from ombre.look import Look
-from ombre.masks import MaskOf
+from common.image.icc import in_srgb8
+from common.image.picture import read_mask, read_picture, write_mask
+from ombre.media.mask_files import MaskOf
 from ombre.page.strokes import Stroke, paint
-from ombre.recolour import Hair, dye_hair, prepare
+from ombre.render.recolour import Hair, dye_hair, prepare
+from ombre.style import Look
 
 VIEW_PIXELS = 1024 * 1024  # larger pictures are shown this large
 SMALL_SIDE = 240  # pixels, the longer side in the gallery

@@ -8,15 +8,15 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from common.folder import Source, result_names
-from common.pictures import PictureError, write_mask
-from ombre.dyeing import dye_picture, names_of_masks
-from ombre.look import Look
-from ombre.matte import refine
+from common.batch.discover import Source, result_names
+from common.image.picture import PictureError, write_mask
+from ombre.hair.matte import refine
 from ombre.page.choosing import command
 from ombre.page.picture import Shown
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
+from ombre.stage import dye_picture, names_of_masks
+from ombre.style import Look
 
 FOLDER, MASKS = "PICTURES", "masks"  # what the command calls the folders of pictures and of masks
 

@@ -16,7 +16,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from common.opening import SUFFIXES, PictureError
+from common.image.opening import SUFFIXES, PictureError
 from ombre.page.layout import THEME, build
 from ombre.page.parts import CSS
 from ombre.page.picture import Shown, jpeg, overlay

@@ -9,12 +9,12 @@ from secrets import token_urlsafe
 
 import numpy as np
 
-from ombre.look import Look
-from ombre.masks import MaskOf
+from ombre.media.mask_files import MaskOf
 from ombre.page.choosing import START, changed
 from ombre.page.picture import Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
-from ombre.recolour import Hair
+from ombre.render.recolour import Hair
+from ombre.style import Look
 
 MOST_PICTURES = 200  # of a visitor, at a time
 MOST_STEPS = 300  # that can be undone

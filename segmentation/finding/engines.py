@@ -105,8 +105,8 @@ def torch_engine(weights: Path, device: str) -> Engine:
     """The engine for a GPU, and the reference: PyTorch in float32."""
     import torch
 
-    from segmentation.student.network import HairProbability
-    from segmentation.student.scout import load_network
+    from segmentation.networks.effisegnet import HairProbability
+    from segmentation.networks.scout import load_network
 
     network = HairProbability(load_network(weights)).to(device).eval()
 

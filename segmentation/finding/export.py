@@ -7,11 +7,12 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from common.paths import ROOT
 from common.progress import say
 from common.weights import WeightsError, sha256
 from segmentation.finding.engines import untold
 
-NETWORKS = sorted((Path(__file__).parents[1] / "student").glob("*.py"))
+NETWORKS = [ROOT / "segmentation" / "networks" / name for name in ("effisegnet.py", "resize.py", "scout.py")]
 MODEL, PARTS, SUMS = "model.xml", ("model.xml", "model.bin"), "sha256"
 
 
@@ -62,8 +63,8 @@ def export(weights: Path, folder: Path) -> None:
         from openvino.tools.ovc import convert_model
     import torch
 
-    from segmentation.student.network import HairProbability
-    from segmentation.student.scout import load_network
+    from segmentation.networks.effisegnet import HairProbability
+    from segmentation.networks.scout import load_network
 
     say(f"preparing {weights.name} for this processor, once")
     network = load_network(weights)

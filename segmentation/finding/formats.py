@@ -10,7 +10,7 @@ import numpy as np
 from common.errors import UserError
 from common.files import replacing
 from segmentation.finding.engines import untold
-from segmentation.student.frame import INPUT_SIZE
+from segmentation.networks.resize import INPUT_SIZE
 
 TOLERANCE = 1e-4  # of the probabilities
 INPUT, OUTPUT = "rgb", "hair"
@@ -38,7 +38,7 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
         from openvino.tools.ovc import convert_model
     import torch
 
-    from segmentation.student.network import HairProbability, load_student
+    from segmentation.networks.effisegnet import HairProbability, load_student
 
     try:
         import onnx

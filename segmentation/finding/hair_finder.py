@@ -14,10 +14,9 @@ import cv2
 import numpy as np
 
 from common.device import choose_device
+from common.paths import MODELS
 from common.weights import WeightsError
-from segmentation.finding.engines import Engine, Late, openvino_engine, torch_engine
-from segmentation.finding.export import exported
-from segmentation.finding.heads_in_scene import (
+from segmentation.finding.crops import (
     HAIR,
     HARDLY,
     MOST,
@@ -31,9 +30,10 @@ from segmentation.finding.heads_in_scene import (
     pieces,
     tiles,
 )
-from segmentation.student.frame import INPUT_SIZE, SCOUT_SIZE, squash, to_mask
+from segmentation.finding.engines import Engine, Late, openvino_engine, torch_engine
+from segmentation.finding.export import exported
+from segmentation.networks.resize import INPUT_SIZE, SCOUT_SIZE, squash, to_mask
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
 SHIPPED_WEIGHTS, SCOUT = MODELS / "hair_student.safetensors", MODELS / "hair_scout.safetensors"
 DENSE = 672  # pixels of a short side, from which three of the student's tiles along it show more than two
 FINE = 4 * INPUT_SIZE  # cells of what a search finds

@@ -7,7 +7,7 @@ import pandas as pd
 
 from common.files import replacing
 from common.weights import sha256
-from segmentation.student.frame import INPUT_SIZE
+from segmentation.networks.resize import INPUT_SIZE
 from segmentation.training.state import MANIFEST, TEST
 
 TEXT = """# {name}

@@ -10,10 +10,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from common.files import replacing
-from common.pictures import Picture, write_picture
-from segmentation.student.frame import to_mask
+from common.image.picture import Picture, write_picture
+from segmentation.dataset.pairs import Pair, read_pair
+from segmentation.networks.resize import to_mask
 from segmentation.training.metrics import measure, table_of
-from segmentation.training.pairs import Pair, read_pair
 
 # The seed project's legend, RGB.
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0, 191, 255), (0, 200, 0), (0, 0, 255)

@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from tqdm import tqdm
 from common.device import rank_and_size
 from common.files import replacing
 from common.progress import say
-from segmentation.student.network import save_weights
+from segmentation.dataset.loader import Batches, PairDataset, epoch_batches, load
+from segmentation.dataset.pairs import Pair
+from segmentation.networks.effisegnet import save_weights
 from segmentation.training import ranks
-from segmentation.training.dataset import Batches, PairDataset, epoch_batches, load
 from segmentation.training.losses import make_loss
-from segmentation.training.pairs import Pair
 from segmentation.training.recipe import Recipe
 from segmentation.training.report import Board, Pace, plot
+from segmentation.training.runtime import Runtime
 from segmentation.training.schedule import (
     make_optimizer,
     norms_from_nothing,
@@ -47,18 +48,14 @@ from segmentation.training.state import (
 from segmentation.training.validate import Validation, logits_of
 
 
-@dataclass(frozen=True)
-class Way:
-    """How a training is computed."""
-
-    device: torch.device
-    dtype: torch.dtype  # of autocast; float32 is none
-    workers: int  # processes that read pictures ahead, 0: none
-    every: int  # steps between two checkpoints within an epoch, 0: none
-
-
 def train(
-    run: Path, model: nn.Module, pairs: list[Pair], val: list[Pair], recipe: Recipe, way: Way, note: Callable[[], None]
+    run: Path,
+    model: nn.Module,
+    pairs: list[Pair],
+    val: list[Pair],
+    recipe: Recipe,
+    runtime: Runtime,
+    note: Callable[[], None],
 ) -> Path:
     """Train a network, or go on with the run in this folder, until the last epoch or out of patience.
 
@@ -86,17 +83,17 @@ def train(
             f"a batch of {min(recipe.batch_size, len(pairs))} pictures cannot be shared out over {size} processes; "
             "start fewer, or raise --batch-size"
         )
-    settings = asdict(recipe) | dict(precision=str(way.dtype).removeprefix("torch."), processes=size)
+    settings = asdict(recipe) | dict(precision=str(runtime.dtype).removeprefix("torch."), processes=size)
     settings |= {"training data": fingerprint(pairs), "validation data": fingerprint(val)}
-    model = model.to(way.device, memory_format=torch.channels_last)
-    learner = Learner.of(model, make_optimizer(model, recipe), recipe, way.dtype)
+    model = model.to(runtime.device, memory_format=torch.channels_last)
+    learner = Learner.of(model, make_optimizer(model, recipe), recipe, runtime.dtype)
     progress = resume(run, settings, learner)
     if rank == 0:
         note()
-    if way.dtype == torch.bfloat16 and way.device.type == "cpu":
+    if runtime.dtype == torch.bfloat16 and runtime.device.type == "cpu":
         keep_depthwise_in_float32(model)
-    steps = Steps(pairs, learner, recipe, way)
-    validation = Validation(val, learner.measured, make_loss(recipe.loss, recipe.dice_weight), recipe, way)
+    steps = Steps(pairs, learner, recipe, runtime)
+    validation = Validation(val, learner.measured, make_loss(recipe.loss, recipe.dice_weight), recipe, runtime)
     board = Board(run / BOARD if rank == 0 else None, progress.epoch)
     while progress.epoch < recipe.epochs and not out_of_patience(progress.history, recipe.patience):
         started = time.perf_counter()
@@ -117,13 +114,13 @@ def train(
 class Steps:
     """The steps of an epoch, taken one after another."""
 
-    def __init__(self, pairs: list[Pair], learner: Learner, recipe: Recipe, way: Way) -> None:
-        self.learner, self.recipe, self.way = learner, recipe, way
+    def __init__(self, pairs: list[Pair], learner: Learner, recipe: Recipe, runtime: Runtime) -> None:
+        self.learner, self.recipe, self.runtime = learner, recipe, runtime
         self.pictures = len(pairs)
         self.count = len(epoch_batches(self.pictures, recipe.batch_size, recipe.seed, 0))
         self.batches = Batches()
         data = PairDataset(pairs, recipe.size, recipe.seed if recipe.augmented else None, recipe.composed)
-        self.loader = load(data, self.batches, way.workers)
+        self.loader = load(data, self.batches, runtime.workers)
         self.loss_of = make_loss(recipe.loss, recipe.dice_weight)
         self.network = DistributedDataParallel(learner.model) if rank_and_size()[1] > 1 else learner.model
         self.norms = norms_from_nothing(learner.model, recipe.warm_start)
@@ -135,7 +132,7 @@ class Steps:
         Raises RunError: the loss is no number any more.
         """
         rank, size = rank_and_size()
-        recipe, way, epoch = self.recipe, self.way, progress.epoch
+        recipe, runtime, epoch = self.recipe, self.runtime, progress.epoch
         batches = epoch_batches(self.pictures, recipe.batch_size, recipe.seed, epoch)
         self.batches.keys = [[(epoch, index) for index in batch[rank::size]] for batch in batches[progress.step :]]
         known = progress.losses[rank] if progress.losses else []
@@ -148,11 +145,13 @@ class Steps:
             set_rates(self.learner.optimizer, recipe, before / len(batches))
             set_momenta(self.norms, before)
             share = len(x) * size / len(batches[step - 1])  # of a batch that cannot be shared out evenly
-            new.append(self.take(x.to(way.device, non_blocking=True), labels.to(way.device, non_blocking=True), share))
+            new.append(
+                self.take(x.to(runtime.device, non_blocking=True), labels.to(runtime.device, non_blocking=True), share)
+            )
             if recipe.ema:
                 update_average(self.learner.average, self.learner.model, recipe.ema, before)
             self.pace.tell(epoch, step)
-            if step == len(batches) or way.every and step % way.every == 0:
+            if step == len(batches) or runtime.every and step % runtime.every == 0:
                 known, new = [*known, *torch.stack(new).tolist()], []
                 progress = Progress(epoch, step, ranks.gathered(known), progress.history)
                 demand_numbers(sum(progress.losses, []), progress)
@@ -161,7 +160,7 @@ class Steps:
     def take(self, x: Tensor, labels: Tensor, share: float) -> Tensor:
         """One step; its loss."""
         optimizer, scaler = self.learner.optimizer, self.learner.scaler
-        loss = self.loss_of(logits_of(self.network, x, self.way.dtype), labels) * share
+        loss = self.loss_of(logits_of(self.network, x, self.runtime.dtype), labels) * share
         scaler.scale(loss).backward()
         if self.recipe.clip:
             scaler.unscale_(optimizer)

@@ -10,13 +10,13 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from common.batch.table import read_csv, write_csv
 from common.files import replacing
+from common.paths import ROOT
 from common.progress import say
-from common.table import read_csv, write_csv
-from segmentation.training.pairs import DataError, Pair, split
+from segmentation.dataset.pairs import DataError, Pair, split
 from segmentation.training.state import MANIFEST, SPLIT, fingerprint
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     "torch",
     "torchvision",

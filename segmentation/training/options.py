@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
 
-from common.command import add_output, add_overwrite, place, whole
+from common.cli import add_output, add_overwrite, place, whole
 from segmentation.training.recipe import PRESETS, settings, value_of
 
 

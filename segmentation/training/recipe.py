@@ -2,7 +2,7 @@
 
 from dataclasses import Field, dataclass, field, fields
 
-from segmentation.student.frame import INPUT_SIZE
+from segmentation.networks.resize import INPUT_SIZE
 
 
 def setting(default: object, meaning: str, allowed: tuple | None = None) -> Field:

@@ -16,7 +16,7 @@ from common.device import rank_and_size
 from common.errors import UserError
 from common.files import remove_leftovers, replacing
 from common.progress import say
-from segmentation.training.pairs import Pair
+from segmentation.dataset.pairs import Pair
 from segmentation.training.recipe import Recipe
 
 BEST, STATE, BEFORE = "best.safetensors", "state.pt", "state.before.pt"

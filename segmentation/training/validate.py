@@ -1,29 +1,26 @@
 """The pictures set aside, looked at after every epoch: the same figures however many processes share them out."""
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from common.device import rank_and_size
-from common.pictures import PictureError
+from common.image.picture import PictureError
+from segmentation.dataset.loader import Batches, HeldOut, load
+from segmentation.dataset.pairs import DataError, Pair
 from segmentation.training import ranks
-from segmentation.training.dataset import Batches, HeldOut, load
 from segmentation.training.losses import Loss
-from segmentation.training.pairs import DataError, Pair
 from segmentation.training.recipe import Recipe
 from segmentation.training.report import shown_of
-
-if TYPE_CHECKING:
-    from segmentation.training.loop import Way
+from segmentation.training.runtime import Runtime
 
 
 class Validation:
     """Pairs to measure `model` on. Each process takes whole batches, which do not depend on how many they are."""
 
-    def __init__(self, pairs: list[Pair], model: nn.Module, loss_of: Loss, recipe: Recipe, way: "Way") -> None:
-        self.model, self.loss_of, self.way = model, loss_of, way
+    def __init__(self, pairs: list[Pair], model: nn.Module, loss_of: Loss, recipe: Recipe, runtime: Runtime) -> None:
+        self.model, self.loss_of, self.runtime = model, loss_of, runtime
         self.data = HeldOut(pairs, recipe.size)
         rank, size = rank_and_size()
         keys = [(0, index) for index in range(len(pairs))]
@@ -31,7 +28,7 @@ class Validation:
         batches.keys = [keys[start:][: recipe.batch_size] for start in range(0, len(keys), recipe.batch_size)][
             rank::size
         ]
-        self.loader = load(self.data, batches, way.workers)
+        self.loader = load(self.data, batches, runtime.workers)
 
     @torch.inference_mode()
     def figures(self) -> dict[str, float]:
@@ -43,7 +40,7 @@ class Validation:
         losses, overlaps, pictures = [], [], 0  # on the device, so that no batch waits for its figures
         try:
             for x, labels in self.loader:
-                logits, labels = self.logits(x), labels.to(self.way.device, non_blocking=True)
+                logits, labels = self.logits(x), labels.to(self.runtime.device, non_blocking=True)
                 found, hair = logits > 0, labels > 0.5
                 losses.append(self.loss_of(logits, labels) * len(x))
                 overlaps.append(torch.stack([(found & hair).sum(), (found | hair).sum()]))
@@ -51,7 +48,7 @@ class Validation:
         except PictureError as error:  # of a worker process, whose traceback comes before it
             raise DataError(str(error).strip().splitlines()[-1].split("PictureError: ")[-1]) from None
         own = [math.fsum(torch.stack(losses).tolist()), *torch.stack(overlaps).sum(0).tolist()] if losses else [0, 0, 0]
-        loss, intersection, union, pictures = ranks.summed([*own, pictures], self.way.device)
+        loss, intersection, union, pictures = ranks.summed([*own, pictures], self.runtime.device)
         return dict(val_loss=loss / pictures, val_iou=intersection / union if union else 1.0)
 
     @torch.inference_mode()
@@ -61,7 +58,7 @@ class Validation:
         return x, labels, self.logits(x).sigmoid().cpu()
 
     def logits(self, x: Tensor) -> Tensor:
-        return logits_of(self.model.eval(), x.to(self.way.device, non_blocking=True), self.way.dtype)
+        return logits_of(self.model.eval(), x.to(self.runtime.device, non_blocking=True), self.runtime.dtype)
 
 
 def logits_of(model: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -7,7 +7,7 @@ from efficientnet_pytorch import EfficientNet
 from torch import Tensor
 
 from common.weights import WeightsError, load_state_dict
-from segmentation.student.network import EffiSegNet, load_student
+from segmentation.networks.effisegnet import EffiSegNet, load_student
 from segmentation.training.recipe import Recipe
 
 # The gates of squeeze-excitation start at sigmoid(4) = 0.98: a network that was trained without them hardly notices.

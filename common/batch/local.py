@@ -1,0 +1,265 @@
+"""The work on a batch of pictures: what is left of it, and that done in threads, a row for each result, resumable."""
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import FrameType
+from typing import TypeVar
+
+from common.batch.table import FAILED, BatchError, Row, Table, same
+from common.files import remove_leftovers
+from common.image.picture import PictureError, read_picture
+from common.progress import progress, say
+
+Item = TypeVar("Item")
+EPOCH = datetime(1970, 1, 1)
+NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
+LOOK_UP = 0.1  # seconds after which it is seen that the run shall end
+PATIENCE = 4.0  # seconds without a word from then on
+
+
+def stamp(path: str | os.PathLike) -> str:
+    """A file's size and time, by which a row knows it again; empty where there is none. Spreadsheets leave it alone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return stamp_of(status.st_size, status.st_mtime_ns)
+
+
+def stamp_of(size: int, modified: int) -> str:
+    """The same of what is known already: bytes, and nanoseconds since 1970."""
+    time = EPOCH + timedelta(microseconds=modified // 1000)
+    return f"{size} bytes of {time.isoformat(timespec='microseconds')}"
+
+
+def left_to_do(
+    items: Iterable[Item],
+    plan: Callable[[Item], Row | list[Row]],
+    table: Table,
+    result: str,
+    overwrite: bool,
+    read: Callable[[str], object] = read_picture,
+) -> tuple[list[Item], set[str], int]:
+    """The items that are not done, the keys of rows of theirs that are, and the number of all rows that are.
+
+    Args:
+        plan: gives an item's row or rows as far as they are known before the work: the table's key, `image`, and
+            all that the result depends on. What is done has a row with the same values, and a whole result.
+        result: the column with the result's file, relative to the table's folder; its size is in `result_bytes`.
+        overwrite: do all of them again.
+        read: raises PictureError where a result is broken; asked of those whose size has changed.
+
+    Raises BatchError where a result would replace that of another picture.
+    """
+    todo, finished, skipped, changed = [], set(), 0, 0
+    for item in items:
+        rows = _listed(plan(item))
+        known = [table.get(str(row[table.key])) for row in rows]
+        left = [
+            (row, before)
+            for row, before in zip(rows, known)
+            if overwrite or not _is_done(row, before, table, result, read)
+        ]
+        skipped += len(rows) - len(left)
+        if not left:
+            continue
+        for row, before in left:
+            if before and before["image"] != row["image"] and _there(table, before[result]):
+                raise BatchError(
+                    f"{table.path}: has {row[table.key]} of {before['image']} already, which that of {row['image']} "
+                    "would replace; choose another --output, or move the result away"
+                )
+        changed += any(before and before["status"] != FAILED for _, before in left)
+        if len(left) < len(rows):
+            finished |= {str(row[table.key]) for row in rows} - {str(row[table.key]) for row, _ in left}
+        todo.append(item)
+    if changed and not overwrite:
+        say(
+            f"{changed} of these were done before, and are done again: the picture, its result, the weights or the "
+            "settings have changed since"
+        )
+    return todo, finished, skipped
+
+
+def tidy(output: str | os.PathLike, names: Iterable[str]) -> None:
+    """Remove what runs that were killed have left unfinished beside results of these names. Asks for the table's lock:
+    nobody else is at work in the output."""
+    for folder in {os.path.dirname(name) for name in names}:
+        remove_leftovers(os.path.join(output, folder))
+
+
+def _is_done(row: Row, before: Row | None, table: Table, result: str, read: Callable[[str], object]) -> bool:
+    if before is None or before["status"] == FAILED:
+        return False
+    noted = [*map(before.get, row)]
+    if [*map(str, row.values())] != noted and not all(map(same, row.values(), noted)):
+        return False
+    name = str(before[result])
+    return not name or _is_whole(os.path.join(table.folder, name), str(before["result_bytes"]), read)
+
+
+def _is_whole(path: str, size: str, read: Callable[[str], object]) -> bool:
+    """Whether a result is as it was written; where somebody has edited it since, whether it can be read."""
+    try:
+        now = os.stat(path).st_size
+        return same(now, size) or (now > 0 and read(path) is not None)
+    except (OSError, PictureError):
+        return False
+
+
+def _there(table: Table, name: object) -> bool:
+    return bool(name) and os.path.isfile(os.path.join(table.folder, str(name)))
+
+
+@dataclass
+class Tally:
+    """How many rows a run has done, skipped as done before, and failed at, how many folders it could not read, what of
+    the folders it left out, in words, and how many of its rows have which status."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    unreadable: int = 0
+    left_out: str = ""
+    statuses: Counter = field(default_factory=Counter, compare=False)
+
+    @property
+    def exit_code(self) -> int:
+        """What a script exits with: 0, or 1 where something failed."""
+        return int(self.failed + self.unreadable > 0)
+
+    def pace(self, started: float) -> str:
+        """How long each took, since this time of `time.perf_counter()`, for a script's last line."""
+        return f", {1000 * (time.perf_counter() - started) / self.done:.0f} ms each" if self.done else ""
+
+    def rest(self, table: str) -> str:
+        """How a script's last line ends, after what was done."""
+        left = f"; left out: {self.left_out}" if self.left_out else ""
+        return f"{self.skipped} were done before, {self.failed} failed; {table} has a row for each{left}"
+
+
+def work_through(
+    items: Sequence[Item],
+    work: Callable[[Item], Row | list[Row]],
+    table: Table,
+    *,
+    workers: int,
+    plan: Callable[[Item], Row | list[Row]],
+) -> Tally:
+    """Do `work` on each item in `workers` threads and add the row or rows it gives to `table` as they come.
+
+    Where `work` raises, the rows of `plan` (as for `left_to_do`) are noted as failed, with the error; it is said on
+    stderr, a line each, and the batch goes on. Few items are in flight at a time, so memory does not grow with their
+    number.
+
+    Raises BatchError where the disk is full, at once. On KeyboardInterrupt and SIGTERM the items at work are finished
+    and noted, no other is begun, and KeyboardInterrupt is raised.
+    """
+    tally = Tally()
+
+    def note(item: Item, future: Future) -> None:
+        try:
+            rows = _listed(future.result())
+        except Exception as error:  # one item, whatever befell it, does not end the batch
+            demand_room(error)
+            planned = _listed(plan(item))
+            failure = {"status": FAILED, "error": complaint(error, str(planned[0]["image"]))}
+            rows = [row | failure for row in planned]
+        for row in rows:
+            table.add(row)
+        failures = [row for row in rows if row["status"] == FAILED]
+        for line in dict.fromkeys(str(row["error"]) for row in failures):
+            say(line)
+        tally.failed += len(failures)
+        tally.done += len(rows) - len(failures)
+        tally.statuses.update(str(row["status"]) for row in rows)
+        advance(1)
+
+    with _interruptions_wait() as stop_if_asked, ThreadPoolExecutor(workers) as pool, progress(len(items)) as advance:
+        flying: dict[Future, Item] = {}
+        try:
+            for item in items:
+                flying[pool.submit(work, item)] = item
+                while len(flying) >= 2 * workers:
+                    _land(flying, note)
+                    stop_if_asked()
+            while flying:
+                _land(flying, note)
+                stop_if_asked()
+        except BaseException:
+            for future in [future for future in flying if future.cancel()]:
+                del flying[future]
+            patient = time.monotonic() + PATIENCE
+            while flying:
+                _land(flying, note)
+                if time.monotonic() > patient:
+                    say("stopping once what is at work is finished; Ctrl-C again stops at once")
+                    patient = float("inf")
+            raise
+    return tally
+
+
+def _land(flying: dict[Future, Item], note: Callable[[Item, Future], None]) -> None:
+    """Wait a moment, and note what has come."""
+    for future in wait(flying, LOOK_UP, FIRST_COMPLETED).done:
+        note(flying.pop(future), future)
+
+
+def _listed(rows: Row | list[Row]) -> list[Row]:
+    return rows if isinstance(rows, list) else [rows]
+
+
+def demand_room(error: BaseException) -> None:
+    """Raise BatchError where what befell one item will befall all."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, OSError) and cause.errno in NO_MORE:
+            place = cause.filename2 or cause.filename or "the output"
+            raise BatchError(f"{place}: {cause.strerror}; make room, and the same command goes on from here") from error
+        cause = cause.__cause__
+
+
+def complaint(error: Exception, name: str) -> str:
+    """One line that names the picture; ours do so themselves."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PictureError) else f"{name}: {type(error).__name__}: {text}"
+
+
+@contextmanager
+def _interruptions_wait() -> Iterator[Callable[[], None]]:
+    """Ctrl-C, and SIGTERM, with which machines are shut down, wait until the function that comes is called: it raises
+    KeyboardInterrupt then, and no row is lost half way. A second one does what it did before."""
+    interrupted = False
+
+    def wait_for_it(sign: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(sign, before[sign])
+        with suppress(KeyboardInterrupt):
+            before[sign](sign, frame)
+
+    def stop_if_asked() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    before: dict[int, Callable] = {}
+    if threading.current_thread() is threading.main_thread():
+        before[signal.SIGTERM] = signal.default_int_handler
+        if callable(handler := signal.getsignal(signal.SIGINT)):
+            before[signal.SIGINT] = handler
+    kept = {sign: signal.signal(sign, wait_for_it) for sign in before}
+    try:
+        yield stop_if_asked
+    finally:
+        for sign, handler in kept.items():
+            if sign == signal.SIGTERM or signal.getsignal(sign) is wait_for_it:
+                signal.signal(sign, handler)

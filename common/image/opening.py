@@ -1,0 +1,112 @@
+"""Picture files as Pillow opens them: which kinds there are, what is refused, and every error as one line."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+from PIL import Image, UnidentifiedImageError
+
+from common.errors import UserError
+from common.image import tiff
+from common.image.pixels import MODES, UnsupportedError, learn_heif
+
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+SUFFIXES = frozenset(FORMATS)
+NAMES = "JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF"
+DEFAULT_MAX_PIXELS = 200_000_000  # the largest that telephones take today
+SEVERAL = ("MPO", "HEIF")  # photographs with previews or depths behind them: the first is the picture
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # how a whole file ends
+
+Image.MAX_IMAGE_PIXELS = None  # `read_picture` has a limit of its own, which its caller can set
+Image.core.set_blocks_max(4)  # memory that Pillow keeps for the next picture: decoding takes a quarter less time
+warnings.filterwarnings("ignore", module=r"PIL\.")  # a picture is read or refused, in one line of ours
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+class PictureError(UserError):
+    """A picture that cannot be read or written; the message is one line for the user and names the file."""
+
+
+@contextmanager
+def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.Image]:
+    """The file as Pillow opens it, not yet decoded, fit to be; every error within becomes a PictureError."""
+    if not os.path.isfile(path):
+        what = "is no file but a folder, a pipe or a device" if os.path.exists(path) else "there is no such file"
+        raise PictureError(f"{path}: {what}")
+    try:
+        # By name Pillow would map the file into memory, and scramble turned RGBA TIFFs.
+        with open(path, "rb") as file, Image.open(file, formats=_kinds(file)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise PictureError(
+                    f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
+                    "megapixels; if you trust the file, raise it with --max-megapixels"
+                )
+            if image.format not in SEVERAL and getattr(image, "n_frames", 1) > 1:
+                raise PictureError(f"{path}: holds {image.n_frames} frames or pages; save the one you want by itself")
+            if image.format == "TIFF":
+                tiff.demand_whole(image, path)
+            yield image
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        empty = path.stat().st_size == 0
+        what = "is empty" if empty else f"is not a {NAMES} picture of 8 or 16 bits a channel, or broken at its start"
+        raise PictureError(f"{path}: {what}; convert it or leave it out") from None
+    except UnsupportedError as error:
+        raise PictureError(f"{path}: {error} are not supported; save it as a PNG of 8 or 16 bits a channel") from None
+    except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, over a broken file
+        if isinstance(error, OSError) and error.errno:
+            raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
+        reason = one_line(error)
+        raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
+
+
+def _kinds(file: object) -> list[str]:
+    """The formats to try, with HEIF where the file begins as such files do."""
+    boxed = file.read(12)[4:8] == b"ftyp"
+    file.seek(0)
+    if boxed:
+        learn_heif()
+    return sorted(set(FORMATS.values()) - (set() if boxed else {"AVIF", "HEIF"}))
+
+
+def size_seen(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int] | None:
+    """Width and height of a picture upright, by its head alone; None where only decoding tells whether it is whole.
+
+    Raises PictureError as `read_picture`."""
+    with opened(path, max_pixels) as image:
+        end = ENDS.get(image.format)
+        if end is None or image.mode not in MODES or not _ends_with(path, end):
+            return None
+        # a PNG's EXIF may lie behind its pixels: Pillow would decode them to look
+        exif = image.getexif() if image.format == "JPEG" else tiff.exif_tags(image.info.get("exif"))
+        turned = exif.get(tiff.ORIENTATION) in (5, 6, 7, 8)
+        return image.size[::-1] if turned else image.size
+
+
+def _ends_with(path: Path, end: bytes) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-len(end), os.SEEK_END)
+        return file.read() == end
+
+
+def one_line(error: Exception) -> str:
+    """What an error of a library says."""
+    return " ".join(str(error).split()) or type(error).__name__

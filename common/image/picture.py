@@ -1,0 +1,209 @@
+"""Pictures in and out: what a photograph carries besides its colours stays with it."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from common.files import replacing
+from common.image import tiff
+from common.image.cicp import named_space
+from common.image.metadata import Metadata, for_pillow, into_bmp, into_png, read_metadata, without_thumbnail
+from common.image.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, one_line, opened
+from common.image.pixels import (
+    MODES,
+    UnsupportedError,
+    by_opencv,
+    decode,
+    is_deep,
+    is_lossy_webp,
+    jpeg_settings,
+    learn_heif,
+    on_white,
+    to8,
+    turned,
+)
+
+NAMING = ("PNG", "AVIF", "HEIF")  # kinds that can name a colour space
+UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
+QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
+TINT = 16  # of the 255: by so much the channels of a grey mask may differ
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a person sees it, and what it takes to write it back as it was.
+
+    `dataclasses.replace(picture, rgb=...)` gives the same photograph in other colours. The arrays may be read-only.
+    """
+
+    rgb: np.ndarray  # (H, W, 3) uint8 or uint16, upright: the EXIF orientation is applied
+    alpha: np.ndarray | None = None  # (H, W), same dtype; None where the picture has no transparency
+    grey: bool = False  # the file has one colour channel
+    icc: bytes | None = None  # colour profile
+    named_space: str = ""  # another than sRGB that the file names without a profile
+    metadata: Metadata = Metadata()
+    orientation: int = 1  # 1..8, how the file's pixels lie; what its EXIF says
+    jpeg: dict | None = None  # quantisation tables and subsampling of a JPEG, as Pillow takes them
+    lossless: bool = True  # False for JPEG, AVIF, HEIC, and for WebP's lossy kind
+
+    @property
+    def rgb8(self) -> np.ndarray:
+        """(H, W, 3) uint8, rounded where the picture has 16 bits: what the networks look at."""
+        return to8(self.rgb)
+
+
+# ---- reading ----
+
+
+def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Read a picture of one of the FORMATS, by its content, whatever its name says. HEIC and AVIF come with 8 bits.
+
+    Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
+    bits, HDR, or more than `max_pixels`, which is looked at before anything is decoded.
+    """
+    with opened(Path(path), max_pixels) as image:
+        kind = "JPEG" if image.format == "MPO" else image.format
+        exif = tiff.exif_of(image) if kind == "TIFF" else None
+        deep = is_deep(image)
+        rgb, alpha, grey = decode(image, Path(path), deep)
+        metadata = read_metadata(image, exif)  # a PNG's may lie behind its pixels
+        orientation = tiff.exif_tags(metadata.exif).get(tiff.ORIENTATION)
+        if orientation not in range(1, 9):
+            orientation = 1
+        if deep or kind not in UPRIGHT:
+            rgb, alpha = turned(rgb, orientation), None if alpha is None else turned(alpha, orientation)
+        icc = None if image.mode == "CMYK" else image.info.get("icc_profile")
+        return Picture(
+            rgb,
+            alpha,
+            grey,
+            metadata=metadata,
+            orientation=orientation,
+            icc=icc,
+            named_space=_named_space(Path(path)) if kind in NAMING and not icc else "",
+            jpeg=jpeg_settings(image) if kind == "JPEG" else None,
+            lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
+        )
+
+
+def _named_space(path: Path) -> str:
+    hdr, primaries = named_space(path)
+    if hdr:
+        raise PictureError(f"{path}: HDR ({hdr}) is not supported; convert it to SDR first")
+    return primaries
+
+
+# ---- writing ----
+
+
+def write_picture(path: str | os.PathLike, picture: Picture) -> None:
+    """Write in the format of the suffix of `path`, whole or not at all.
+
+    PNG, TIFF and BMP are lossless, WebP where its source was; a JPEG takes the tables of the JPEG it came from, else
+    quality 95; AVIF and HEIC take quality 90. 16 bits stay in PNG and TIFF, transparency everywhere but in JPEG, where
+    it is laid on white. The ICC profile and the metadata go along as far as the format has room for them, without
+    EXIF's thumbnail, and the pixels lie as the orientation tag says (upright in BMP, which has no tags).
+
+    Raises PictureError where the format is unknown, cannot hold the picture, or the file cannot be written.
+    """
+    path = Path(path)
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise PictureError(f"{path}: cannot be written: end its name in {', '.join(FORMATS)}")
+    try:
+        with replacing(path) as part:
+            _write_as(kind, picture, part)
+    except Exception as error:  # encoders, too, raise anything, over metadata that is broken
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise PictureError(f"{path}: cannot be written: {reason}") from error
+
+
+def _write_as(kind: str, picture: Picture, path: Path) -> None:
+    pixels, kept = _channels(picture, kind), picture.metadata
+    if kind == "BMP":
+        path.write_bytes(into_bmp(by_opencv(".bmp", pixels), kept))
+        return
+    kept = replace(kept, exif=without_thumbnail(kept.exif))
+    pixels = turned(pixels, picture.orientation, back=True)
+    # a profile is for grey or for RGB, and a picture of the other kind must not have it
+    icc = picture.icc if picture.icc and is_for_grey(picture.icc) == (pixels.ndim == 2) else None
+    if kind == "TIFF":
+        further = {tiff.ICC_PROFILE: icc, tiff.XMP: kept.xmp, tiff.IPTC: kept.iptc}
+        path.write_bytes(tiff.encode(pixels, kept.exif, kept.dpi, further))
+        return
+    if kind == "PNG":  # by OpenCV, which writes 16 bits and is three times as fast as Pillow
+        path.write_bytes(into_png(by_opencv(".png", pixels), kept, icc))
+        return
+    settings = for_pillow(kind, kept)
+    if kind == "WEBP" and picture.lossless:
+        settings |= {"lossless": True, "exact": True}
+    elif kind == "JPEG" and picture.jpeg:
+        settings |= picture.jpeg
+    else:
+        settings |= {"quality": QUALITY[kind]} | {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}}.get(kind, {})
+    if kind == "HEIF":
+        learn_heif()
+    # To a path, not to memory: so Pillow lets other threads run meanwhile.
+    Image.fromarray(pixels).save(path, kind, icc_profile=icc, **settings)
+
+
+def _channels(picture: Picture, kind: str) -> np.ndarray:
+    """What a format stores: (H, W, 4) with alpha, (H, W) for what was grey and still is, else (H, W, 3)."""
+    rgb = picture.rgb if kind in ("PNG", "TIFF") else picture.rgb8
+    if picture.alpha is not None:
+        alpha = picture.alpha if picture.alpha.dtype == rgb.dtype else to8(picture.alpha)
+        return on_white(rgb, alpha) if kind == "JPEG" else cv2.merge([rgb, alpha])
+    storable = kind in ("JPEG", "PNG", "BMP", "TIFF") and (picture.icc is None or is_for_grey(picture.icc))
+    if picture.grey and storable and (rgb[..., :1] == rgb[..., 1:]).all():
+        return np.ascontiguousarray(rgb[..., 0])
+    return rgb
+
+
+def is_for_grey(icc: bytes) -> bool:
+    """Whether a profile is for pictures of one channel."""
+    return icc[16:20] == b"GRAY"
+
+
+# ---- masks ----
+
+
+def read_mask(
+    path: str | os.PathLike, hair_value: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> np.ndarray:
+    """(H, W) uint8, share of hair x 255, from a picture of greys.
+
+    Args:
+        hair_value: the file holds numbers of classes (as greys, or as indexes of a palette), and this one is hair.
+
+    Raises PictureError as `read_picture`, and where the picture is coloured or transparent: what it means is unknown.
+    """
+    with opened(Path(path), max_pixels) as image:
+        if image.mode not in MODES:
+            raise UnsupportedError(f"masks of the kind '{image.mode}'")
+        if hair_value is None:
+            return _greys(image, path)
+        classes = np.asarray(image) if image.mode in ("1", "P") else _greys(image, path)
+        return np.where(classes == hair_value, 255, 0).astype(np.uint8)
+
+
+def _greys(image: Image.Image, path: str | os.PathLike) -> np.ndarray:
+    """(H, W) uint8, the luma of a picture without colours; JPEG's rounding may tint it a little."""
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        raise PictureError(f"{path}: a mask with transparency, which may mean anything; save it as greys alone")
+    if image.mode not in ("1", "L", "LA"):
+        red, green, blue = cv2.split(np.asarray(image.convert("RGB")))
+        if max(cv2.absdiff(red, green).max(), cv2.absdiff(green, blue).max()) > TINT:
+            raise PictureError(
+                f"{path}: a coloured mask, as of several classes, where greys are expected (255 hair, 0 none); "
+                "of a palette's or classes' numbers, name the one that is hair by --hair-value"
+            )
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def write_mask(path: str | os.PathLike, mask: np.ndarray) -> None:
+    """(H, W) uint8 -> a picture of one channel of 8 bits, whole or not at all. Raises PictureError."""
+    write_picture(path, Picture(cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB), grey=True))

@@ -1,0 +1,112 @@
+"""What is known of a picture's hair, whatever the colour and the heights: matte, people, light, strands.
+
+All arrays that are as large as the picture are bytes; the rest lives on a coarse grid (grid.py).
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from common.image.icc import SRGB, Space
+from ombre.hair import foreground, grid, matte
+from ombre.hair.people import HAIR, People, find_people
+
+FAINT = 4  # mask values below this are not hair at all
+BESIDE = 5  # cells across, in which the colours of hair and of what is behind it are looked for
+AREA = (13, 13)  # cells: the area over which hair's own light is judged
+# Cells (across, down) of a strand and of the hair beside it; L* that moves a strand's edge most of the way.
+STRAND, STRANDS_BESIDE, STRAND_STEP = (3, 17), (41, 17), 5.0
+
+
+class Hair(NamedTuple):
+    """What is known of a picture's hair whatever the colour and the heights.
+
+    `rgb` the whole picture in numbers of `space`; `rows`, `columns` the part of it that has hair, `alpha` (h, w) uint8
+    of that part, share of hair x 255, `own` (h, w, 3) as `rgb`, what is hair's own in each of its pixels, `step` its
+    grid; `people`; on the grid, `there` (bool, where there may be hair at all) and, float32, `strands` (how readily
+    they take dye), `light` (mean L* of the area around), `relief` (deviation of L* there) and `sure` (1 where there is
+    hair, else 0)."""
+
+    rgb: np.ndarray
+    space: Space
+    rows: slice
+    columns: slice
+    step: int
+    alpha: np.ndarray
+    own: np.ndarray
+    people: People
+    there: np.ndarray
+    strands: np.ndarray
+    light: np.ndarray
+    relief: np.ndarray
+    sure: np.ndarray
+
+
+def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Space = SRGB) -> Hair | None:
+    """What all colours and heights of one picture share; None where there is no hair.
+
+    Args:
+        rgb: (H, W, 3) uint8 or uint16.
+        mask: (H, W) uint8, share of hair x 255; where it is below FAINT no pixel changes.
+        refine: make a matte of the mask that follows strands (matte.py), as a network's mask needs; False takes the
+            mask as the share of hair.
+        space: of the picture's numbers.
+
+    Raises:
+        ValueError: arrays of other shapes or kinds.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
+    if mask.shape != rgb.shape[:2] or mask.dtype != np.uint8:
+        raise ValueError(f"the mask is {mask.shape} {mask.dtype}, but must be {rgb.shape[:2]} uint8")
+    alpha = matte.refine(rgb, mask) if refine else mask
+    left, top, width, height = cv2.boundingRect(cv2.threshold(alpha, FAINT - 1, 255, cv2.THRESH_BINARY)[1])
+    if width == 0:
+        return None
+    step = grid.step_for(height, width)
+    rows = grid.around(slice(top, top + height), step, len(rgb))
+    columns = grid.around(slice(left, left + width), step, rgb.shape[1])
+    alpha = alpha[rows, columns]
+    cells = grid.shrink(alpha, step)
+    people = find_people(alpha, cells, step)
+    if not people.heads:
+        return None
+    seen = grid.colours(rgb[rows, columns], step)
+    contrast = cv2.merge(foreground.colours_beside(seen, np.float32(cells) / 255, BESIDE).contrast())
+    unmixed = foreground.unmix(np.uint8(np.rint(seen)), cells, contrast)
+    lightness = np.take(lightness_of_greys(unmixed.dtype, space), space.grey(unmixed))
+    weight = np.float32(cells) / 255 + 1e-4
+    weight_around = _smooth(weight)
+    light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
+    relief = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
+    strands = strand_signal(lightness, weight)
+    sure = np.float32(cells >= min(HAIR, cells.max()))
+    own = rgb[rows, columns].copy()
+    for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
+        place = slice(*tile[0]), slice(*tile[1])
+        own[place] = foreground.unmix(own[place], alpha[place], grid.grow(contrast, step, *tile))
+    return Hair(rgb, space, rows, columns, step, alpha, own, people, grid.near(cells > 0), strands, light, relief, sure)
+
+
+def _smooth(cells: np.ndarray) -> np.ndarray:
+    """Means over AREA, twice: nearly a Gaussian."""
+    return cv2.blur(cv2.blur(cells, AREA), AREA)
+
+
+@lru_cache(maxsize=16)
+def lightness_of_greys(dtype: np.dtype, space: Space) -> np.ndarray:
+    """L* of every grey of a dtype and space: float32."""
+    return space.lightness_of_greys(np.iinfo(dtype).max + 1)
+
+
+def strand_signal(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Which strands are lighter (+) or darker (-) than the hair beside them: (rows, columns) float32 in -1..1.
+
+    `lightness` L* and `weight` the share of hair, both on the grid. Hair without strands gives 0: a straight edge."""
+
+    def mean(size: tuple[int, int]) -> np.ndarray:
+        return cv2.blur(lightness * weight, size) / cv2.blur(weight, size)
+
+    return np.tanh((mean(STRAND) - mean(STRANDS_BESIDE)) / STRAND_STEP)

@@ -1,0 +1,78 @@
+"""A soft hair mask becomes an alpha matte that follows the strands.
+
+Where the mask is not sure, the colour of a pixel tells how much of it is hair: the place on the line between the
+colours of the hair and of what is behind it (foreground.py). Where these two look alike the mask is believed, and where
+it is sure always. What changes slowly is worked out on a coarse grid (grid.py) and applied at full size, so that
+strands are found however large the photograph is.
+"""
+
+import cv2
+import numpy as np
+
+from ombre.hair import foreground, grid
+
+FAR = (0.1, 0.9)  # probabilities up to which, and from which on, colours are not asked
+RAMP = (0.345, 0.645)  # probabilities taken as no hair and as hair where colours say nothing
+LEAST, MOST = (0.375, 0.825), (0.085, 0.505)  # the same for the least and the most that colours may say
+COARSER, LEAST_STEP = 2, 4  # times the step of hair's own grid; pixels: a network's mask is coarser than its picture
+WINDOW = 3  # cells across, from which the colours of hair and of what is behind it are taken
+ROOM = 3  # cells around the mask in which strands are looked for
+ALIKE, NOISE = 0.9, 40.0  # how much of the colours' spread, and which variance at least, makes the two look alike
+FLOOR = 0.08  # place on the line up to which a pixel is what is behind
+TRUST = 0.95  # in the colours at most
+
+
+def _ramp(start: float, end: float) -> np.ndarray:
+    """What each value of a mask becomes: 0 up to the share `start`, 255 from `end` on."""
+    return np.uint8(np.rint(255 * np.clip((np.arange(256) / 255 - start) / (end - start), 0, 1)))
+
+
+SURE, RAMPED, LOWEST, HIGHEST = (_ramp(*limits) for limits in (FAR, RAMP, LEAST, MOST))
+
+
+def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Share of hair x 255, (H, W) uint8, from a network's mask (H, W) uint8, probability of hair x 255, and its picture
+    (H, W, 3) uint8 or uint16."""
+    whole, doubtful = cv2.LUT(mask, RAMPED), cv2.LUT(mask, SURE)
+    left, top, width, height = cv2.boundingRect(doubtful)
+    if width == 0:
+        return whole
+    step = max(COARSER * grid.step_for(height, width), LEAST_STEP)
+    room = ROOM * step
+    part = (
+        grid.around(slice(max(top - room, 0), top + height + room), step, mask.shape[0]),
+        grid.around(slice(max(left - room, 0), left + width + room), step, mask.shape[1]),
+    )
+    rgb, mask, alpha = rgb[part], mask[part], whole[part]
+    lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(doubtful[part], step)) / 255)
+    for rows, columns in grid.tiles(grid.near(trust > 0), step, *alpha.shape):
+        tile = np.s_[slice(*rows), slice(*columns)]
+        told = grid.grow(trust, step, rows, columns)
+        seen = _along(grid.grow(lines, step, rows, columns), rgb[tile])
+        known = cv2.multiply(alpha[tile], 255 - told, scale=1 / 255)
+        shares = cv2.add(cv2.multiply(seen, told, scale=1 / 255), known)
+        alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
+    return whole
+
+
+def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (rows, columns, 3) and share of hair (rows, columns), float32 -> a pixel's share of hair x 255 as a line
+    in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
+    x 255, (rows, columns) uint8."""
+    beside = foreground.colours_beside(cells, share, WINDOW, spread=True)
+    contrast = beside.contrast()
+    apart = foreground.squares(contrast)
+    gain = 255 / (1 - FLOOR) / (apart + NOISE)
+    slopes = [plane * gain for plane in contrast]
+    offset = -255 * FLOOR / (1 - FLOOR) - sum(slope * plane for slope, plane in zip(slopes, beside.behind))
+    near = np.clip(8 * np.minimum(share, 1 - share), 0, 1)
+    trust = TRUST * near * apart / (apart + ALIKE * beside.spread + NOISE)
+    return cv2.merge([*slopes, offset / 255]), np.uint8(np.rint(255 * trust))
+
+
+def _along(lines: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """Lines (h, w, 4) at the colours (h, w, 3): (h, w) uint8."""
+    most = np.iinfo(rgb.dtype).max
+    colours = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)  # whose fourth value, the most there is, takes the offset
+    shares = cv2.multiply(lines, colours, dtype=cv2.CV_32F) @ np.full(4, 255 / most, np.float32)
+    return cv2.add(shares, 0, dtype=cv2.CV_8U)  # rounded, and kept within 0..255

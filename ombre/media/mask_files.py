@@ -1,0 +1,96 @@
+"""Where a picture's share of hair comes from, and where a copy of it goes."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.batch.local import stamp
+from common.batch.table import Row
+from common.files import replacing
+from common.image.opening import DEFAULT_MAX_PIXELS
+from common.image.picture import PictureError, read_mask, write_mask
+from ombre.hair.matte import refine
+
+GONE = "gone"  # a saved mask that has to be made again
+MARK = "masks.csv"  # as `predict` calls its table
+
+MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Folders of masks, `<a picture's path>.png`: 8 bits, the picture's size, share of hair x 255. Of a clip it is a
+    folder of its name with a mask a frame, 000001.png and on.
+
+    Args:
+        folder: masks to dye by instead of finding hair.
+        refined: whether those are made a matte first, as what a network finds always is.
+        save: where the share of hair that is dyed by is written.
+    """
+
+    folder: Path | None = None
+    refined: bool = False
+    save: Path | None = None
+
+    def mark(self) -> None:
+        """Write the head of a table beside the masks that are saved, by which later runs know that here are results
+        and no pictures to dye."""
+        if self.save and not (self.save / MARK).exists():
+            with replacing(self.save / MARK) as path:
+                path.write_text("image,mask,status,error\n")
+
+    def row(self, name: str) -> Row:
+        """What a row of the table says of the picture whose mask has this name, before it is dyed."""
+        saved = self.saved(name)
+        if self.save and not (self.save / name).exists():
+            saved = dict(saved_mask=GONE)
+        return dict(mask=self._stamp(name), **saved)
+
+    def _stamp(self, name: str) -> str:
+        """By what a row knows the mask again."""
+        if not self.folder:
+            return ""
+        path, refined = self.folder / name, ", refined" * self.refined
+        if path.is_dir():
+            stamps = [stamp(frame) for frame in sorted(path.glob("*.png"))]
+            return f"{len(stamps)} frames, {zlib.crc32(' '.join(stamps).encode()):08x}{refined}"
+        return stamp(path) + refined
+
+    def under(self, name: str) -> "Masks":
+        """The folders of the clip of this name."""
+        folder, save = (given and given / name for given in (self.folder, self.save))
+        return Masks(folder, self.refined, save)
+
+    def saved(self, name: str) -> Row:
+        """What the row says of the copy that was saved; nothing where none is."""
+        return dict(saved_mask=str(self.save.absolute() / name)) if self.save else {}
+
+    def of(self, rgb: np.ndarray, seen: np.ndarray, name: str, mask_of: MaskOf | None) -> tuple[np.ndarray, np.ndarray]:
+        """What was found and the share of hair to dye by, each (H, W) uint8; the latter is saved where that is asked.
+
+        Args:
+            rgb: the picture (H, W, 3) uint8 or uint16; `seen` the same in sRGB, uint8, as networks look at it.
+            name: the mask's, in its folder.
+            mask_of: what finds hair; not needed where there is a folder of masks.
+
+        Raises PictureError: the picture's mask is not there, broken, or of another size.
+        """
+        found = self._read(self.folder / name, rgb.shape) if self.folder else mask_of(seen)
+        share = refine(rgb, found) if self.refined or not self.folder else found
+        if self.save:
+            write_mask(self.save / name, share)
+        return found, share
+
+    def _read(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+        if not path.is_file():
+            raise PictureError(f"{path}: there is no mask for this picture; --save-masks and `predict` write some")
+        mask = read_mask(path, max_pixels=max(DEFAULT_MAX_PIXELS, shape[0] * shape[1]))
+        if mask.shape != shape[:2]:
+            (height, width), (rows, columns) = mask.shape, shape[:2]
+            raise PictureError(
+                f"{path}: the mask has {width} x {height} pixels and its picture {columns} x {rows}; make it that size"
+            )
+        return np.ascontiguousarray(mask)

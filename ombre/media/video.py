@@ -1,0 +1,148 @@
+"""Clips in and out, by PyAV (FFmpeg): what a clip carries besides its colours stays with it.
+
+Only what the dye changes is changed (video_frame.py). Sound, subtitles and chapters are copied as they are
+(clip_writer.py).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from common.files import replacing
+from common.image.cicp import HDR
+from common.image.icc import SRGB
+from common.image.picture import PictureError
+from ombre.media.video_frame import Frame, like, quarters_of
+from ombre.media.video_writer import Writer
+
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+MOST_A_SECOND = 1000  # frames
+LONGEST_SIDE = 16384  # pixels, of what the encoders take
+
+
+class Clip:
+    """A clip to read, frame by frame; `damaged` counts what could not be decoded or is marked as broken, `space` is
+    that of its frames' RGB.
+
+    Raises PictureError: no clip, encrypted, HDR, without a frame, or of an absurd size or rate.
+    """
+
+    space = SRGB
+
+    def __init__(self, path: str | os.PathLike, max_pixels: int) -> None:
+        self.path, self.damaged, self.writers = Path(path), 0, []
+        with self._opened() as container:
+            self.first = next(self._decoded(container), None)
+            if self.first is None:
+                raise PictureError(f"{path}: no frame of it can be decoded; copy it again or leave it out")
+            stream = video_of(container, self.path)
+            self.rate = rate_of(stream)
+            self.expected = stream.frames or round((container.duration or 0) / av.time_base * self.rate)
+        self._demand_sane(max_pixels)
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in the order in which they are shown. What is not video goes to the writers meanwhile."""
+        self.damaged = 0
+        with self._opened() as container:
+            for number, raw in enumerate(self._decoded(container), 1):
+                yield Frame(number, float(raw.pts * raw.time_base), like(raw, self.first), quarters_of(self.first))
+
+    @contextmanager
+    def writer(self, path: Path, quality: int) -> Iterator[Writer]:
+        """What writes the same clip in other colours, whole or not at all: to be had before the frames are asked for.
+
+        Args:
+            path: its suffix says what kind of clip.
+            quality: 0 (smallest) to 100 (finest).
+        """
+        if path.suffix.lower() not in FORMATS:
+            raise PictureError(
+                f"{self.path}: is not what its suffix says; give a still picture that of its kind (.png)"
+            )
+        with replacing(path) as part, self._opened() as source, written_to(path):
+            with av.open(part, "w", format=FORMATS[path.suffix.lower()]) as container:
+                writer = Writer(container, video_of(source, self.path), self.first, self.rate, quality)
+                self.writers.append(writer)
+                try:
+                    yield writer
+                    writer.encode(None)
+                finally:
+                    self.writers.remove(writer)
+
+    def _opened(self) -> AbstractContextManager:
+        try:
+            return av.open(self.path, metadata_errors="replace", timeout=60)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise PictureError(f"{self.path}: is no clip that can be read ({error.strerror}); convert it") from None
+
+    def _decoded(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+        stream = video_of(container, self.path)
+        stream.thread_type = "AUTO"
+        stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
+        last, step = None, 1
+        for packet in self._packets(container):
+            if packet.stream is not stream:
+                index = packet.stream.index  # each writer makes the packet one of its own
+                for writer in self.writers:
+                    writer.copy(packet, index)
+                continue
+            if packet.has_sidedata("encryption_info"):
+                raise PictureError(f"{self.path}: is encrypted; only its seller's player can show it")
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self.damaged += 1
+                continue
+            for frame in frames:
+                self.damaged += frame.is_corrupt
+                if frame.pts is None or (last is not None and frame.pts <= last):  # a time that cannot be true
+                    frame.pts = 0 if last is None else last + step
+                step = max(frame.pts - last, 1) if last is not None else 1
+                last = frame.pts
+                yield frame
+
+    def _packets(self, container: av.container.InputContainer) -> Iterator[av.Packet]:
+        try:
+            yield from container.demux()
+        except av.FFmpegError:  # the rest cannot be read
+            self.damaged += 1
+
+    def _demand_sane(self, max_pixels: int) -> None:
+        width, height, trc = self.first.width, self.first.height, self.first.color_trc
+        if width * height > max_pixels or max(width, height) > LONGEST_SIDE:
+            raise PictureError(f"{self.path}: frames of {width} x {height} pixels are too large; scale it down")
+        if self.rate > MOST_A_SECOND:
+            raise PictureError(f"{self.path}: {float(self.rate):g} frames a second cannot be true; convert it")
+        if trc in HDR:
+            raise PictureError(f"{self.path}: HDR ({HDR[trc]}) is not supported; convert it to SDR (BT.709) first")
+
+
+@contextmanager
+def written_to(path: Path) -> Iterator[None]:
+    """What an encoder complains of, in a line that names the clip; what the disk does stays as it is."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise PictureError(f"{path}: cannot be written ({error.strerror}); convert the clip") from error
+
+
+def video_of(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The stream to dye: the first that moves."""
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise PictureError(f"{path}: nothing here decodes its codec, or it is broken; convert it")
+            return stream
+    raise PictureError(f"{path}: has no video stream; leave it out")
+
+
+def rate_of(stream: av.VideoStream) -> Fraction:
+    """Frames a second, as the file says or, where that cannot be true, as its times do."""
+    rates = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate and rate > 0]
+    return next((rate for rate in rates if rate <= MOST_A_SECOND), max(rates, default=Fraction(25)))

@@ -1,0 +1,150 @@
+"""Writes a clip like another: its codec, times, rotation, tags, and all that is no video as it was."""
+
+import os
+from fractions import Fraction
+from threading import Lock
+
+import av
+import numpy as np
+from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
+
+from ombre.media.video_frame import Frame, changed, in_format
+
+os.environ.setdefault("SVT_LOG", "1")  # its encoder would tell the terminal about itself
+
+# A codec's encoder; the option that sets how fine it is; that at quality 0 and at 100; further options.
+ENCODERS = {
+    "h264": ("libx264", "crf", 51, 8, {"rc-lookahead": "20"}),  # half of its usual, to save memory
+    "hevc": ("libx265", "crf", 51, 8, {"x265-params": "log-level=error"}),
+    "av1": ("libsvtav1", "crf", 63, 12, {}),
+    "vp9": ("libvpx-vp9", "crf", 63, 12, {"b": "0", "cpu-used": "4", "row-mt": "1"}),
+    "vp8": ("libvpx", "crf", 63, 4, {"b": "0", "cpu-used": "4"}),
+    "mpeg4": ("mpeg4", "qscale", 31, 1, {}),
+    "mjpeg": ("mjpeg", "qscale", 31, 1, {}),
+    "prores": ("prores_ks", "", 0, 0, {}),
+    "ffv1": ("ffv1", "", 0, 0, {}),
+}
+LAMBDA = 118  # of FFmpeg's units to a quantiser's step
+INSTEAD = {"webm": ("vp9", "av1")}  # where a clip's own codec cannot be written; else H.264 or H.265
+ODD = ("mpeg4",)  # before them where a frame's sides are odd
+PLANAR = ("yuv", "gbrp", "gray")  # pixel formats that `changed` can change
+
+
+class Writer:
+    """Writes a clip like another; `notes` says what could not be kept.
+
+    Args:
+        container: where to, empty yet.
+        source: the stream of the other that is dyed; those beside it are copied.
+        first: its first frame; `rate` its frames a second.
+        quality: 0 (smallest) to 100 (finest).
+    """
+
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        source: av.VideoStream,
+        first: av.VideoFrame,
+        rate: Fraction,
+        quality: int,
+    ) -> None:
+        self.container, self.notes, self.copies = container, [], {}
+        self.muxing = Lock()  # sound comes from the thread that reads, frames from the one that dyes
+        container.metadata.update(source.container.metadata)
+        container.set_chapters(source.container.chapters())
+        for stream in source.container.streams:
+            if stream is source:
+                self.stream = self._add_video(source, first, rate, quality)
+            elif stream.type != "data":  # chapters' titles, which go along anyway; camera's notes, which few can write
+                self._add_copy(stream)
+
+    def _add_copy(self, source: av.stream.Stream) -> None:
+        try:
+            copy = self.container.add_stream_from_template(source)
+        except (av.FFmpegError, ValueError, TypeError):
+            self.notes.append(f"without its {source.type} stream")
+            return
+        copy.metadata.update(source.metadata)
+        self.copies[source.index] = copy
+
+    def _add_video(self, source: av.VideoStream, first: av.VideoFrame, rate: Fraction, quality: int) -> av.VideoStream:
+        own, kind = source.codec.canonical_name, self.container.format.name
+        instead = INSTEAD.get(kind, ("h264", "hevc"))
+        codec, self.pix_fmt = chosen(own, first, instead, self.container.supported_codecs)
+        if codec != own:
+            self.notes.append(f"as {codec}, since {own} cannot be written")
+        name, options, scale = settings(codec, quality)
+        stream = self.container.add_stream(name, rate=rate, options=options)
+        target = stream.codec_context
+        if scale:
+            target.qscale, target.global_quality = True, scale
+        if kind == "avi":
+            target.max_b_frames = 0  # its frames have no times but their order
+        stream.width, stream.height, stream.pix_fmt = first.width, first.height, self.pix_fmt
+        stream.time_base = target.time_base = source.time_base
+        target.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0)  # 0: not said
+        sample = in_format(first, self.pix_fmt)
+        target.color_range, target.colorspace = sample.color_range, sample.colorspace
+        target.color_primaries, target.color_trc = first.color_primaries, first.color_trc
+        if codec == own == "hevc":
+            target.codec_tag = source.codec_tag
+        if matrix := first.side_data.get("DISPLAYMATRIX"):
+            stream.set_display_matrix(np.frombuffer(bytes(matrix), np.int32).tolist())
+        stream.metadata.update(source.metadata)
+        if stream.metadata.pop("alpha_mode", None) == "1":  # beside the frames, where decoders leave it
+            self.notes.append("without its transparency")
+        return stream
+
+    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
+        """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone; None:
+        nowhere."""
+        raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt)
+        self.encode(changed(raw, before, after, box, frame.quarters))
+
+    def encode(self, raw: av.VideoFrame | None) -> None:
+        """A frame as it is; None: there are no more."""
+        for packet in self.stream.encode(raw):
+            with self.muxing:
+                self.container.mux_one(packet)
+
+    def copy(self, packet: av.Packet, index: int) -> None:
+        """A packet of another stream, whose index in the source is given, as it is."""
+        if index in self.copies and packet.dts is not None:
+            packet.stream = self.copies[index]
+            with self.muxing:
+                self.container.mux_one(packet)
+
+
+def settings(codec: str, quality: int) -> tuple[str, dict[str, str], int]:
+    """A codec's encoder, its options, and its quantiser in FFmpeg's units where it is set by that, else 0."""
+    name, option, worst, best, options = ENCODERS[codec]
+    level = worst + (best - worst) * quality / 100
+    if option == "crf":
+        options = options | {"crf": f"{level:.0f}"}
+    return name, options, round(level * LAMBDA) if option == "qscale" else 0
+
+
+def chosen(codec: str, first: av.VideoFrame, instead: tuple[str, ...], kinds: set[str]) -> tuple[str, str]:
+    """The codec and pixel format to write: the clip's own, else what comes nearest.
+
+    Args:
+        first: a frame of it; of odd sides few codecs take what has colours at half of the resolution.
+        instead: codecs to take where its own cannot be written.
+        kinds: those that the file may have.
+    """
+    pix_fmt, odd = first.format.name, first.width % 2 or first.height % 2
+    candidates = [name for name in (codec, *(ODD if odd else ()), *instead) if name in ENCODERS and name in kinds]
+    formats = {
+        name: [kind.name for kind in av.Codec(ENCODERS[name][0], "w").video_formats if kind.name.startswith(PLANAR)]
+        for name in candidates
+    }
+    for name in candidates:
+        if pix_fmt in formats[name]:
+            return name, pix_fmt
+    lost = {}
+    for name in candidates:
+        best, loss = find_best_pix_fmt_of_list(formats[name], pix_fmt, has_alpha="yuva" in pix_fmt)
+        own = int(loss & ~PixFmtLoss.DEPTH) if name == codec else int(loss)  # which its decoder may have widened
+        lost[name] = own.bit_count(), best.name
+    name = min(lost, key=lambda name: lost[name][0])
+    return name, lost[name][1]

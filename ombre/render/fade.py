@@ -1,0 +1,98 @@
+"""Where dye begins and how it fades in, for each person's hair and from strand to strand."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ombre.hair import grid
+from ombre.hair.people import People
+
+STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
+EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
+EVERYWHERE = -1e6  # a row before any picture's first
+
+
+class Fade(NamedTuple):
+    """Where dye begins, on the grid, each (rows, columns) float32 or one number for the whole picture: `start` the
+    row (pixels) where the fade begins, `length` its height in pixels (at least 1), `climb` the pixels by which an edge
+    may move on; `strands` (rows, columns) in -1..1 or None: how readily a strand takes dye against its neighbours.
+    With `roots` the fade runs upwards, and `start` is minus that row."""
+
+    start: np.ndarray | float
+    length: np.ndarray | float
+    climb: np.ndarray | float
+    strands: np.ndarray | None
+    roots: bool = False
+
+
+def plan_fades(
+    people: People,
+    ombre_height: float,
+    ombre_grad_height: float,
+    strands: np.ndarray | None,
+    *,
+    tints: int = 1,
+    reverse: bool = False,
+) -> list[Fade]:
+    """A fade for each of one or two tints, the one that meets the natural hair first.
+
+    The lowest `ombre_height` of each head's rows are dyed (the topmost with `reverse`), and the `ombre_grad_height` of
+    those where the dye begins fade in (both 0..1). Of two tints each has half of the dyed rows, and fades in over that
+    share of its half."""
+    if tints == 1:
+        return [_plan(people, ombre_height, ombre_grad_height, strands, reverse)]
+    return [
+        _plan(people, ombre_height, ombre_grad_height / 2, strands, reverse),
+        _plan(people, ombre_height / 2, ombre_grad_height, strands, reverse),
+    ]
+
+
+def _plan(people: People, height: float, grad_height: float, strands: np.ndarray | None, roots: bool) -> Fade:
+    top, bottom = np.float32(people.heads).T
+    dyed = height * (bottom - top)
+    start, length = -(top + dyed) if roots else bottom - dyed, np.maximum(grad_height * dyed, 1)
+    climb = np.minimum(np.maximum(EDGE_SWING * (bottom - top) - STRAND_SWING * length, 0), dyed / 4)
+    if height == 1:
+        climb[:] = 0
+        if grad_height == 0:
+            start[:] = EVERYWHERE  # all the hair, also wisps beyond the head's first row
+    if len(people.heads) == 1:
+        return Fade(float(start[0]), float(length[0]), float(climb[0]), strands, roots)
+    smooth = (cv2.GaussianBlur(np.float32(values[people.owner]), (0, 0), 1.5) for values in (start, length, climb))
+    return Fade(*smooth, strands, roots)
+
+
+def dyed_rows(fade: Fade, count: int) -> tuple[int, int]:
+    """Of `count` rows the first that is dyed, and the one after the last."""
+    beginning = int(np.floor(np.min(fade.start - fade.climb))) - 1
+    return (0, min(-beginning, count)) if fade.roots else (max(beginning, 0), count)
+
+
+def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+    """How far through the fade each pixel is: (rows, columns) float32, 0 untouched, 1 fully dyed."""
+
+    def full(value: np.ndarray | float) -> np.ndarray | float:
+        return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
+
+    place = -np.arange(rows[0], rows[1]) if fade.roots else np.arange(rows[0] + 1, rows[1] + 1)
+    return _share(fade, place, columns[1] - columns[0], full)
+
+
+def dye_share_of_cells(fade: Fade, step: int, shape: tuple[int, int]) -> np.ndarray:
+    """The same of the grid's cells, at their centres: `shape` float32."""
+    place = (np.arange(shape[0]) + 0.5) * (-step if fade.roots else step)
+    return _share(fade, place, shape[1], lambda value: value)
+
+
+def _share(fade: Fade, place: np.ndarray, width: int, full: Callable) -> np.ndarray:
+    """How far through the fade the rows `place` are; `full` makes what the fade says of the grid that large."""
+    start = full(fade.start)
+    if fade.strands is not None and np.any(fade.climb):
+        start = start - full(fade.climb) * np.maximum(full(fade.strands), 0)
+    share = np.clip((np.float32(place)[:, None] - start) / full(fade.length), 0, 1)
+    between = share * (1 - share)
+    if fade.strands is None or not between.any():
+        return np.array(np.broadcast_to(share, (len(place), width)))
+    return share + 4 * STRAND_SWING * between * full(fade.strands)

@@ -1,0 +1,108 @@
+"""How the hair is to look in one result: from the command line, or for each picture by itself from a table."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+from common.batch.discover import Source
+from common.batch.table import BatchError, Row
+from common.progress import say
+from ombre.colour.shades import file_name, parse_color
+
+DYED, LITTLE, NO_HAIR = "ok", "little dyed", "no hair"  # statuses of results
+
+
+@dataclass(frozen=True)
+class Look:
+    """One result's settings, named as in ombre.csv. Raises ValueError where one is out of its range."""
+
+    color: str = "0.9"  # as in shades.py
+    ombre_height: float = 0.6  # share of the hair's height that is dyed
+    ombre_grad_height: float = 0.6  # share of that over which the dye fades in
+    strength: float = 1.0  # share of the dye that takes
+    lightness: float = 0.0  # -1 darker .. 1 lighter
+    reverse: bool = False  # from the roots
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "color", parse_color(self.color)[0])
+        for name in ("ombre_height", "ombre_grad_height", "strength", "lightness"):
+            low = -1 if name == "lightness" else 0
+            if not low <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not a number from {low} to 1")
+
+    def row(self) -> Row:
+        """Its columns of the table."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    def name(self, picture: str) -> str:
+        """A result's name: `a/x.jpg` -> `a/x_platinum_h0.4.jpg`, the colour and whatever is not the default."""
+        stem, suffix = os.path.splitext(picture)
+        return stem + self._mark + suffix
+
+    @cached_property
+    def _mark(self) -> str:
+        parts = ["", file_name(self.color)]
+        for field, short in (("ombre_height", "h"), ("ombre_grad_height", "g"), ("strength", "s"), ("lightness", "l")):
+            if (value := getattr(self, field)) != getattr(Look, field):
+                parts.append(f"{short}{value:g}")
+        return "_".join(parts + ["roots"] * self.reverse)
+
+
+SETTINGS = [field.name for field in fields(Look)]
+
+
+def read_looks(path: Path, usual: Sequence[Look]) -> dict[str, list[Look]]:
+    """The looks of each picture in a table with the columns of ombre.csv: where the file really lies -> its looks.
+
+    `image` is a path from the table's folder. A column that is not there, or an empty cell, means what each of the
+    `usual` looks says; columns of other names are passed over, and so are looks of a picture that are there already.
+
+    Raises BatchError: there is no such table, it has no column `image`, or a value is none.
+    """
+    looks: dict[str, list[Look]] = {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.DictReader(file), 2):
+                if not row.get("image"):
+                    raise BatchError(
+                        f"{path}: line {number} has no 'image', the picture's path from this table's folder"
+                    )
+                try:
+                    settings = _settings(row)
+                    meant = [replace(look, **settings) for look in usual]
+                except ValueError as error:
+                    raise BatchError(f"{path}: line {number}: {error}") from None
+                own = looks.setdefault(os.path.realpath(path.parent / row["image"].removeprefix("'")), [])
+                own += [look for look in dict.fromkeys(meant) if look not in own]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise BatchError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return looks
+
+
+def _settings(row: dict[str, str]) -> dict[str, object]:
+    settings: dict[str, object] = {}
+    for field in fields(Look):
+        if text := (row.get(field.name) or "").strip():
+            if field.type is bool:
+                if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+                    raise ValueError(f"{field.name} {text!r} is neither yes nor no")
+                settings[field.name] = text.lower() in ("true", "1", "yes")
+            else:
+                try:
+                    settings[field.name] = field.type(text.removeprefix("'"))
+                except ValueError:
+                    raise ValueError(f"{field.name} {text!r} is not a number") from None
+    return settings
+
+
+def looks_of(sources: Sequence[Source], usual: Sequence[Look], own: dict[str, list[Look]]) -> dict[str, Sequence[Look]]:
+    """A picture's name -> its looks: its own where it has some, else the usual ones. Says which have no picture."""
+    if not own:
+        return dict.fromkeys((source.name for source in sources), usual)
+    found = {source.name: os.path.realpath(source.path) for source in sources}
+    if strangers := sorted(own.keys() - set(found.values())):
+        say(f"the table of settings has {len(strangers)} pictures that are not among these, as {strangers[0]}")
+    return {name: own.get(path, usual) for name, path in found.items()}

@@ -1,0 +1,77 @@
+"""The people of a clip, from frame to frame: the ends of each one's hair go with the head, and do not jump."""
+
+import cv2
+import numpy as np
+
+from ombre.hair.people import HAIR, Head
+from ombre.render.recolour import Hair
+from ombre.tracking.steady import Motion
+
+SETTLING = 0.5  # seconds in which the ends of hair come two thirds nearer to where they are seen
+FASTEST = 0.008  # of the hair's height: what they move at most against the head in a frame
+FEWEST = 6  # cells that a head's motion is judged by
+GROWTH = (0.9, 1.1)  # a head's size against the frame before
+
+
+class SteadyHeads:
+    """Give it the hair of frame after frame; `counts` has the number of people in each."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+        self._ends: list[np.ndarray] = []  # top and bottom of each person's hair in the frame before, in pixels
+        self._owner: np.ndarray | None = None  # whose hair each cell of the motion's grid was there, -1: nobody's
+
+    def steadied(self, hair: Hair | None, motion: Motion, seconds: float) -> Hair | None:
+        """The same hair, its people's ends moved on from where they were.
+
+        Args:
+            hair: of this frame; None where there is none.
+            motion: of this frame in the one before, so many `seconds` ago.
+        """
+        self.counts.append(0 if hair is None else len(hair.people.heads))
+        if hair is None:
+            self._ends, self._owner = [], None
+            return None
+        owner = whose_cells(hair, motion.known.shape)
+        settled = 1 - np.exp(-seconds / SETTLING)
+        ends = []
+        for person, head in enumerate(hair.people.heads):
+            seen = np.float64(head) + hair.rows.start
+            carried = self._carried(owner == person, motion, len(hair.rgb))
+            if carried is None:
+                ends.append(seen)
+                continue
+            most = FASTEST * (carried[1] - carried[0])
+            ends.append(carried + np.clip(settled * (seen - carried), -most, most))
+        self._ends, self._owner = ends, owner
+        heads = [Head(*(pair - hair.rows.start)) for pair in ends]
+        return hair._replace(people=hair.people._replace(heads=heads))
+
+    def _carried(self, cells: np.ndarray, motion: Motion, height: int) -> np.ndarray | None:
+        """Where the ends of the hair in these cells would be, had it only moved and grown; None where it is new."""
+        if self._owner is None:
+            return None
+        rows = np.nonzero(cells & (motion.known > 0.5))[0]
+        at = motion.at[cells & (motion.known > 0.5)]
+        across, down = (
+            np.clip(np.rint(values).astype(int), 0, side - 1) for values, side in zip(at.T, cells.shape[::-1])
+        )
+        before = self._owner[down, across]
+        if np.count_nonzero(before >= 0) < FEWEST:
+            return None
+        person = np.bincount(before[before >= 0]).argmax()
+        now, then = rows[before == person], at[before == person, 1]
+        spread = then - then.mean()
+        growth = np.clip((spread * now).sum() / max((spread**2).sum(), 1), *GROWTH) if spread.any() else 1.0
+        size = height / len(cells)
+        middle_then, middle_now = (then.mean() + 0.5) * size, (now.mean() + 0.5) * size
+        return middle_now + growth * (self._ends[person] - middle_then)
+
+
+def whose_cells(hair: Hair, shape: tuple[int, int]) -> np.ndarray:
+    """(rows, columns) int of a grid over the frame: whose hair is at each cell, -1 where there is none."""
+    full = np.full(hair.rgb.shape[:2], -1, np.int16)
+    owner = np.repeat(np.repeat(np.int16(hair.people.owner), hair.step, axis=0), hair.step, axis=1)
+    owner = owner[: hair.alpha.shape[0], : hair.alpha.shape[1]]
+    full[hair.rows, hair.columns] = np.where(hair.alpha >= HAIR, owner, -1)
+    return cv2.resize(full, shape[::-1], interpolation=cv2.INTER_NEAREST)

@@ -1,0 +1,108 @@
+"""Pairs as tensors to train on, and which of them make a batch."""
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from common.image.picture import PictureError
+from common.progress import say
+from segmentation.dataset.augment import augment
+from segmentation.dataset.pairs import DataError, Pair, read_pair
+from segmentation.networks.resize import INPUT_SIZE, squash
+
+Key = tuple[int, int]  # epoch, and which of the pairs
+
+
+def to_input(rgb: np.ndarray, size: int = INPUT_SIZE) -> Tensor:
+    """(H, W, 3) uint8 -> the student's input (3, size, size) float32 in -1..1."""
+    return torch.tensor(squash(rgb, size)).permute(2, 0, 1).float().div_(127.5).sub_(1)
+
+
+class PairDataset(Dataset):
+    """Pairs as tensors: input (3, size, size) float32 in -1..1, label (1, size, size) float32 in 0..1.
+
+    A picture to train on that has become unreadable since it was looked through is named, and the next one takes its
+    place: a training of days does not end by it. A picture to measure on is not replaced.
+
+    Args:
+        pairs: what to read.
+        size: side of the square in pixels.
+        seed: with it the pairs are augmented, each differently in every epoch, the same for the same seed and epoch.
+        composed: share of the augmented samples that are several pictures put together, heads in a scene.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], size: int, seed: int | None = None, composed: float = 0.0):
+        self.pairs, self.size, self.seed, self.composed = pairs, size, seed, composed
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        epoch, index = key
+        rgb, label = self.read(index)
+        if self.seed is None:
+            label = squash(label, self.size)
+        else:
+            rng = np.random.default_rng([self.seed, epoch, index])
+            rgb, label = augment(rgb, label, self.size, rng, self.others(rng))
+        return to_input(rgb, self.size), torch.tensor(label)[None].float().div_(255)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The pair's picture and label, or those of the next one that can be read. Raises DataError: none can."""
+        for place in range(index, index + len(self)):
+            try:
+                return read_pair(self.pairs[place % len(self)])
+            except PictureError as error:
+                say(f"{error}; the next picture is trained on in its place")
+        raise DataError("not one of the pictures can be read any more; look after the data folder")
+
+    def others(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Now and then one to six pictures at random with their labels, to be put together with another."""
+        if rng.random() >= self.composed:
+            return []
+        return [self.read(index) for index in rng.integers(len(self.pairs), size=rng.integers(1, 7))]
+
+
+class HeldOut(PairDataset):
+    """Pairs to measure on: never changed, and each of them is there or the run ends."""
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return read_pair(self.pairs[index])
+
+
+class Batches:
+    """What a loader takes its batches from, epoch after epoch: lists of keys, from `start` on."""
+
+    def __init__(self) -> None:
+        self.keys: list[list[Key]] = []
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of one epoch, in an order that depends on seed and epoch alone.
+
+    The last pictures that do not fill a batch wait for another epoch's order; a set smaller than a batch is one batch.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(count).tolist()
+    return [order[start : start + batch_size] for start in range(0, max(count - batch_size, 0) + 1, batch_size)]
+
+
+def load(dataset: PairDataset, batches: Batches, workers: int) -> DataLoader:
+    """Batches of the given keys, decoded ahead by worker processes, which stay for the next round."""
+    cv2.setNumThreads(1)  # the workers share out the cores already; set in one of them, OpenCV would wait for ever
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+    )

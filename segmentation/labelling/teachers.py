@@ -1,0 +1,186 @@
+"""Who says what is hair: FaceXFormer, or the shipped student in its place.
+
+Either is a `Teacher`; the labelling knows nothing else of them.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+
+from common.device import choose_device, keep_freed_memory
+from common.paths import MODELS
+from common.progress import say
+from common.weights import WeightsError, fetch, load_state_dict, load_strict, sha256, short_hash
+
+if TYPE_CHECKING:
+    from segmentation.networks.facexformer.model import FaceXFormer
+
+WEIGHTS = MODELS / "facexformer.pt"
+# The official checkpoint, pinned: the commit on the hub and the sum of the file. 1.1 GB, training state included.
+ADDRESS = (
+    "https://huggingface.co/kartiknarayan/facexformer/resolve/fd12148d0b1949bb98602544d4b257f42eef774d/ckpts/model.pt"
+)
+SUM = "327a755849ba64d336fb96589ff87b27e84a12be1ecf8bcfaa503d66f803286d"
+WITHOUT = "To go on without it, --teacher student labels with the shipped student instead"
+PART = "state_dict_backbone"  # of the official checkpoint: the network's own weights
+
+# Pictures at a time on a processor: the largest tensors then stay below 32 MB. Larger blocks the C library gives back
+# to the kernel after each use, which has to clear them for the next.
+AT_ONCE = 4
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+FindHair = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 -> (N, 224, 224) float32 in 0..1
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What finds hair, in two steps: many threads call `see`, one thread what `load` gives."""
+
+    name: str  # with the next two, as labels.csv records it
+    weights: str
+    precision: str
+    see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (224, 224, 3) uint8, as its network wants it
+    load: Callable[..., FindHair]  # raises WeightsError: the weights are broken, or of another network
+    path: Path | None = None  # of the weights; `load(weights=...)` takes them from elsewhere
+
+
+def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = "auto") -> Teacher:
+    """FaceXFormer; its checkpoint is fetched where `weights` is the default place and nothing lies there.
+
+    Args:
+        precision: of the backbone; what follows it is always computed in float32. "auto" is float16 on CUDA and
+            float32 elsewhere.
+
+    Raises:
+        WeightsError: the weights are missing, or cannot be fetched or read.
+        ValueError: this machine has no such device.
+    """
+    place = choose_device(device)
+    if os.path.realpath(weights) == os.path.realpath(WEIGHTS):
+        fetch_facexformer()
+    if precision == "auto":
+        precision = "float16" if place.type == "cuda" else "float32"
+    load = partial(ready_facexformer, weights=weights, device=device, precision=precision)
+    return Teacher("facexformer", short_hash(weights), precision, resize_as_published, load, weights)
+
+
+def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
+    """The network on its device, ready to be asked. Raises WeightsError: broken, or of another network."""
+    import torch
+
+    from segmentation.networks.facexformer.cpu import float32_by_onednn
+    from segmentation.networks.facexformer.model import SIZE as SIDE
+
+    place, dtype = choose_device(device), getattr(torch, precision)
+    network = load_facexformer(weights).to(place)
+    on_processor = place.type == "cpu"
+    if on_processor:
+        keep_freed_memory()
+    settings = float32_by_onednn if on_processor else nullcontext
+
+    def hair_of(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        parts = x.split(AT_ONCE if on_processor else len(x))
+        return torch.cat([network.hair(part, dtype) for part in parts])
+
+    @torch.inference_mode()
+    def find_hair(rgb: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(rgb).to(place)
+        with settings():
+            hair = hair_of(x, dtype)
+            if not hair.isfinite().all():  # float16 ends at 65,504: some pictures may need more
+                hair = hair_of(x, torch.float32)
+        if not hair.isfinite().all():
+            raise WeightsError(f"{weights}: these weights give values that are not numbers; get them again")
+        return hair.cpu().numpy()
+
+    find_hair(np.zeros((1, SIDE, SIDE, 3), np.uint8))  # bad weights end the run before it touches a picture
+    return find_hair
+
+
+def student(device: str = "auto") -> Teacher:
+    """The shipped student in the teacher's place: so that all three stages can be tried without the teacher's weights.
+
+    Raises WeightsError, ValueError as `facexformer`.
+    """
+    from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
+    from segmentation.networks.resize import squash
+
+    load = partial(ready_student, weights=SHIPPED_WEIGHTS, device=device)
+    return Teacher("student", short_hash(SHIPPED_WEIGHTS), "float32", squash, load, SHIPPED_WEIGHTS)
+
+
+def ready_student(weights: Path, device: str) -> FindHair:
+    """A student on its device, ready to be asked. Raises WeightsError, ValueError."""
+    from segmentation.finding.hair_finder import HairFinder
+
+    return HairFinder(weights, device).engine
+
+
+def resize_as_published(rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 -> (224, 224, 3): Pillow's bicubic, antialiased; the aspect is given up."""
+    from segmentation.networks.facexformer.model import SIZE
+
+    return np.asarray(Image.fromarray(rgb).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+
+# ---- its weights ----
+
+
+def fetch_facexformer() -> None:
+    """Download the official checkpoint to `WEIGHTS` unless it is there; of several ranks one does.
+
+    The sum of a file that was put there by hand is checked once, and again when it changes.
+
+    Raises WeightsError with the address, the place, and the way to go on without it.
+    """
+    checked = WEIGHTS.with_name(f".{WEIGHTS.name}.checked")
+    if WEIGHTS.is_file() and checked.is_file() and checked.read_text() == stamp_of(WEIGHTS):
+        return
+    WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(WEIGHTS.with_name(f".{WEIGHTS.name}.lock")):
+        if not WEIGHTS.is_file():
+            say(f"fetching the teacher's weights, 1.1 GB, once: {ADDRESS}")
+            fetch(ADDRESS, WEIGHTS, sha256=SUM, otherwise=WITHOUT)
+        elif (found := sha256(WEIGHTS)) != SUM:
+            raise WeightsError(
+                f"{WEIGHTS}: is not the official checkpoint, or not all of it (its SHA-256 is {found}, not {SUM}); "
+                f"get {ADDRESS} anew, or name weights of your own, elsewhere, by --weights. {WITHOUT}"
+            )
+        with suppress(OSError):  # a folder that cannot be written: it is checked every time
+            checked.write_text(stamp_of(WEIGHTS))
+
+
+def stamp_of(file: Path) -> str:
+    """What changes when a file does."""
+    status = file.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {SUM}"
+
+
+def load_facexformer(weights: Path) -> "FaceXFormer":
+    """The network with the weights of an official checkpoint, on the CPU, ready to be asked.
+
+    Raises WeightsError: any tensor missing, misshapen or unexpected, but for the other heads', which are passed over.
+    """
+    import torch
+
+    from segmentation.networks.facexformer.model import OTHER_HEADS, FaceXFormer
+
+    state = load_state_dict(weights)
+    if not isinstance(state.get(PART), dict):
+        raise WeightsError(
+            f"{weights}: is no official FaceXFormer checkpoint, it holds no '{PART}'; get it from {ADDRESS}. {WITHOUT}"
+        )
+    with torch.device("meta"):  # no second spent on random weights
+        network = FaceXFormer().eval().requires_grad_(False)
+    network.to_empty(device="cpu")
+    load_strict(network, {name: t for name, t in state[PART].items() if not name.startswith(OTHER_HEADS)}, weights)
+    return network

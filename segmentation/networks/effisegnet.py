@@ -1,0 +1,206 @@
+"""EffiSegNet, the student: an EfficientNet encoder, five taps brought to one resolution, two Ghost modules.
+
+Source: Vezakis et al., "EffiSegNet", arXiv 2407.16298; the layer names are those of the published hair student.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from efficientnet_pytorch import EfficientNet
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from common.files import replacing
+from common.weights import WeightsError, load_state_dict, load_strict, safetensors_metadata
+from segmentation.networks.resize import INPUT_SIZE
+
+CHANNELS = 64  # decoder width
+UPSAMPLING = ("nearest", "bilinear")
+
+# The published encoder carries its classifier's head, which a segmentation never runs.
+UNUSED_HEAD = ("encoder._conv_head.", "encoder._bn1.")
+
+
+class ConvOfParts(nn.Conv2d):
+    """A 1x1 convolution of the parts' concatenation that never concatenates: each part has its share of the weights.
+
+    A part may come at a fraction of the last one's resolution, and stands for its upsampling.
+    """
+
+    upsampling = "nearest"
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        shares = self.weight.split([part.shape[1] for part in parts], dim=1)
+        return coarse_to_fine((F.conv2d(part, share) for part, share in zip(parts, shares)), self.upsampling)
+
+
+class GhostModule(nn.Module):
+    """Half of the channels by a 1x1 convolution, the rest from those by a cheap depthwise 3x3 (arXiv 1911.11907)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        half = channels // 2
+        self.primary_conv = nn.Sequential(ConvOfParts(channels, half, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(half))
+        self.cheap_operation = nn.Sequential(
+            nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False), nn.ReLU(), nn.BatchNorm2d(half)
+        )
+
+    def forward(self, *parts: Tensor) -> tuple[Tensor, Tensor]:
+        """Parts with the input's channels between them -> the two halves of the output."""
+        conv, relu, norm = self.primary_conv
+        primary = norm(relu(conv(*parts)))
+        return primary, self.cheap_operation(primary)
+
+
+class EffiSegNet(nn.Module):
+    """Binary segmentation network.
+
+    Args:
+        encoder: name of the `efficientnet-pytorch` encoder, "efficientnet-b0" to "efficientnet-b7".
+        upsampling: of the decoder's branches: "nearest", as published, or "bilinear", whose masks show no grid of
+            16 pixels. The tensors are the same; weights serve the one that they were trained with.
+    """
+
+    side = INPUT_SIZE  # of the pictures that it sees
+
+    def __init__(self, encoder: str = "efficientnet-b0", upsampling: str = "nearest"):
+        super().__init__()
+        self.encoder = headless_efficientnet(encoder)
+        for level, channels in enumerate(tap_channels(self.encoder), start=1):
+            setattr(self, f"conv{level}", nn.Conv2d(channels, CHANNELS, 3, padding=1, bias=False))
+            setattr(self, f"bn{level}", nn.BatchNorm2d(CHANNELS))
+        self.bn6 = nn.BatchNorm2d(CHANNELS)
+        self.ghost1 = GhostModule(CHANNELS)
+        self.ghost2 = GhostModule(CHANNELS)
+        self.conv6 = ConvOfParts(CHANNELS, 1, 1, bias=False)
+        self.upsampling = upsampling
+        for layer in self.modules():
+            if isinstance(layer, ConvOfParts):
+                layer.upsampling = upsampling
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its weights file says of it."""
+        return {"upsampling": self.upsampling}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W)."""
+        return self.decode(encode(self.encoder, x))
+
+    def decode(self, taps: list[Tensor]) -> Tensor:
+        """Taps of strides 2, 4, 8, 16, 32 -> logits (N, 1, H, W).
+
+        The published decoder upsamples every branch to (H, W) at once. Nearest upsampling commutes with all that works
+        on one pixel at a time, so here each thing is done at the lowest resolution that gives the same result. The
+        bilinear one goes from each resolution to the next, in the same places.
+        """
+        branches = [
+            getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
+            for level, tap in enumerate(taps, start=1)
+        ]
+        primary = self.ghost1.primary_conv(
+            self.bn6(coarse_to_fine(reversed(branches), self.upsampling))
+        )  # (N, 32, H/2, W/2)
+        ghost = self.ghost1.cheap_operation(
+            F.interpolate(primary, scale_factor=2, mode=self.upsampling)
+        )  # (N, 32, H, W)
+        return self.conv6(*self.ghost2(primary, ghost))
+
+
+def coarse_to_fine(parts: Iterable[Tensor], upsampling: str) -> Tensor:
+    """Sum of (N, C, h, w) whose resolutions grow by whole factors; the coarser are upsampled to the next."""
+    total, *finer = parts
+    for part in finer:
+        if total.shape[-2:] != part.shape[-2:]:
+            total = F.interpolate(total, part.shape[-2:], mode=upsampling)
+        total = total + part
+    return total
+
+
+class HairProbability(nn.Module):
+    """A network between bytes and probabilities: RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W) float32,
+    of a scout (N, H / 4, W / 4)."""
+
+    def __init__(self, student: nn.Module):
+        super().__init__()
+        self.student = student
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        x = (rgb.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+        return self.student(x).sigmoid()[:, 0]
+
+
+def headless_efficientnet(name: str) -> EfficientNet:
+    """The encoder without its classifier, for inputs whose sides are multiples of 32."""
+    encoder = EfficientNet.from_name(name, image_size=INPUT_SIZE)
+    encoder.set_swish(memory_efficient=False)  # faster, and exportable
+    for part in ("_conv_head", "_bn1", "_avg_pooling", "_dropout", "_fc"):
+        delattr(encoder, part)
+    return encoder
+
+
+def encode(encoder: EfficientNet, x: Tensor) -> list[Tensor]:
+    """RGB (N, 3, H, W) -> the last activation before each halving, and the last of all: strides 2, 4, 8, 16, 32."""
+    if x.shape[-1] % 32 or x.shape[-2] % 32:
+        raise ValueError(f"the student takes pictures whose sides are multiples of 32, not {tuple(x.shape[-2:])}")
+    x = encoder._swish(encoder._bn0(encoder._conv_stem(x)))
+    taps = []
+    for index, block in enumerate(encoder._blocks):
+        if halves(block):
+            taps.append(x)
+        rate = encoder._global_params.drop_connect_rate or 0
+        x = block(x, drop_connect_rate=rate * index / len(encoder._blocks))
+    return [*taps, x]
+
+
+def halves(block: nn.Module) -> bool:
+    """Whether an EfficientNet block halves the resolution."""
+    return block._depthwise_conv.stride[0] == 2
+
+
+def tap_channels(encoder: EfficientNet) -> list[int]:
+    """Channels of the five taps that `encode` returns."""
+    blocks = list(encoder._blocks)
+    before = [earlier for earlier, block in zip(blocks, blocks[1:]) if halves(block)]
+    return [block._project_conv.out_channels for block in [*before, blocks[-1]]]
+
+
+def load_student(path: Path) -> EffiSegNet:
+    """Build the student and load its weights, in float32 and evaluation mode.
+
+    Args:
+        path: our own safetensors, which say which upsampling they need, or the published
+            `segmentation_model_ohlora_v4.pth` (MONAI's names).
+
+    Raises:
+        WeightsError: the file is missing or broken, or a tensor is unexpected, missing or misshapen.
+    """
+    state = from_published_names(load_state_dict(path))
+    upsampling = safetensors_metadata(path).get("upsampling", "nearest")
+    if upsampling not in UPSAMPLING:
+        raise WeightsError(f"{path}: needs an upsampling '{upsampling}' that this version does not know; update it")
+    model = EffiSegNet(upsampling=upsampling)
+    load_strict(model, state, path)
+    return model.eval()
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors, convolutions in half precision (which changes no score), the rest as it
+    is, and its `metadata`."""
+    state = {
+        name: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with replacing(path) as temporary:
+        save_file(state, temporary, model.metadata)
+
+
+def from_published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """MONAI's block names `_blocks.<stage>.<block>` -> `_blocks.<block>`; the unused head is passed over."""
+    return {
+        re.sub(r"(_blocks)\.\d+\.(\d+\.)", r"\1.\2", name): tensor
+        for name, tensor in state.items()
+        if not name.startswith(UNUSED_HEAD)
+    }
