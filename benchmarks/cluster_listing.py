@@ -24,9 +24,9 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.markdown import markdown  # noqa: E402
 from common.batch.orders import ORDER, Orders, Picture, Stage, Worker, fingerprint, fingerprints  # noqa: E402
 from common.batch.storage import Place  # noqa: E402
-from ombre.on_cluster import NUMBERS, plan_looks  # noqa: E402
+from ombre.on_cluster import NUMBERS, plan_styles  # noqa: E402
 from ombre.stage import COLUMNS  # noqa: E402
-from ombre.style import Look  # noqa: E402
+from ombre.style import Style  # noqa: E402
 
 IN_A_FOLDER = 1000
 NOTHING = np.zeros(0, np.uint64)
@@ -71,7 +71,7 @@ def measured(step: Callable[[Path], dict], folder: Path) -> dict:
 
 
 def parts(folder: Path) -> tuple[Stage, Place, Place]:
-    plan = partial(plan_looks, [Look()], "sha256:000000000000", 75)
+    plan = partial(plan_styles, [Style()], "sha256:000000000000", 75)
     stage = Stage("ombre", COLUMNS, NUMBERS, "output", None, plan, Path(__file__), lambda weights: None)
     return stage, Place(folder / "in"), Place(folder / "out")
 

@@ -1,6 +1,7 @@
 """What the three stages make of the samples, a line each: a change that should change no result leaves all lines alone.
 
-    python benchmarks/digest.py > before.txt        (change something)        python benchmarks/digest.py | diff before.txt -
+    python benchmarks/digest.py > before.txt
+    python benchmarks/digest.py | diff before.txt -        once something has been changed
 
 Pictures and labels by a hash of their files, clips by one of their decoded frames.
 """

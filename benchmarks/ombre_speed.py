@@ -32,7 +32,7 @@ from benchmarks.ombre_quality import seed_tint  # noqa: E402
 from benchmarks.whole_script import batches, command, run_script, the_same_again  # noqa: E402
 from common.device import keep_freed_memory, own_cores  # noqa: E402
 from common.image.picture import Picture, read_picture, write_picture  # noqa: E402
-from ombre import heads  # noqa: E402
+from ombre.hair.people import HAIR  # noqa: E402
 from ombre.render.recolour import dye_hair, ombre, prepare  # noqa: E402
 from ombre.render.visibility import shows_little  # noqa: E402
 from segmentation.finding.hair_finder import HairFinder  # noqa: E402
@@ -94,7 +94,7 @@ def colouring(paths: list[Path], runs: int) -> list[dict]:
     cv2.setNumThreads(1)
     finder = HairFinder(device="cpu")
     seen = [(rgb, finder.mask(rgb)) for rgb in (read_picture(path).rgb8 for path in paths)]
-    pairs = [(rgb, mask) for rgb, mask in seen if (mask >= heads.HAIR).any()]  # the seed's rule fails where none is
+    pairs = [(rgb, mask) for rgb, mask in seen if (mask >= HAIR).any()]  # the seed's rule fails where none is
     ours, seed = "here, matte included", "the seed project's rule, a tint in RGB"
     times = time_in_turn(
         {

@@ -21,7 +21,7 @@ from ombre.media.mask_files import Masks
 from ombre.media.video import Clip
 from ombre.media.video_frame import Frame
 from ombre.render.recolour import Hair, dye_hair, prepare
-from ombre.style import NO_HAIR, Look
+from ombre.style import NO_HAIR, Style
 from ombre.tracking.heads import SteadyHeads
 from ombre.tracking.steady import MOST_AHEAD, steady_masks
 from segmentation.finding.hair_finder import HairFinder
@@ -66,7 +66,7 @@ def dye_clip(
                     if hair is None:
                         writer.write(frame, rgb, rgb, None)
                     else:
-                        dyed = dye_hair(hair, **{field.name: row[field.name] for field in fields(Look)})
+                        dyed = dye_hair(hair, **{field.name: row[field.name] for field in fields(Style)})
                         writer.write(frame, rgb, dyed, (hair.rows, hair.columns))
                 if masks.save:
                     write_mask(masks.save / mask_name(frame.number), share_of_hair(hair, mask.shape))

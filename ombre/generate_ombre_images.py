@@ -37,7 +37,7 @@ from ombre.colour.shades import list_of_shades, parse_color  # noqa: E402
 from ombre.contact_sheet import write_contact_sheets  # noqa: E402
 from ombre.media.mask_files import Masks  # noqa: E402
 from ombre.stage import TABLE, dye_pictures  # noqa: E402
-from ombre.style import DYED, LITTLE, NO_HAIR, Look, read_looks  # noqa: E402
+from ombre.style import DYED, LITTLE, NO_HAIR, Style, read_styles  # noqa: E402
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
 
 SAMPLES = ROOT / "data" / "samples"
@@ -70,14 +70,14 @@ def parser() -> argparse.ArgumentParser:
         "--ombre-height",
         type=share,
         nargs="+",
-        default=[Look.ombre_height],
+        default=[Style.ombre_height],
         metavar="H",
         help="share of the hair's height that is dyed, from its lower end; each gives a picture (0.6)",
     )
     parser.add_argument(
         "--ombre-grad-height",
         type=share,
-        default=Look.ombre_grad_height,
+        default=Style.ombre_grad_height,
         metavar="G",
         help="share of the dyed part, from its upper end, over which the dye fades in (%(default)s)",
     )
@@ -132,7 +132,7 @@ def dye(options: argparse.Namespace) -> int:
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
     further = options.ombre_grad_height, options.strength, options.lightness, options.reverse
-    looks = list(dict.fromkeys(Look(color, height, *further) for color in colors for height in options.ombre_height))
+    styles = list(dict.fromkeys(Style(color, height, *further) for color in colors for height in options.ombre_height))
     started = time.perf_counter()
     how = dict(
         suffix=options.format and f".{options.format}",
@@ -146,7 +146,9 @@ def dye(options: argparse.Namespace) -> int:
         from ombre.on_cluster import dye_on_cluster  # needs Ray
 
         find_hair = partial(finder, device=options.device, at_once=own_cores())
-        tally = dye_on_cluster(given, options.output, find_hair, options.weights, looks, address=options.cluster, **how)
+        tally = dye_on_cluster(
+            given, options.output, find_hair, options.weights, styles, address=options.cluster, **how
+        )
     else:
         demand_here(*options.pictures, options.output)
         tally = dye_pictures(
@@ -154,8 +156,8 @@ def dye(options: argparse.Namespace) -> int:
             options.output,
             partial(finder, options.weights, options.device),
             short_hash(options.weights),
-            looks,
-            read_looks(options.settings, looks) if options.settings else {},
+            styles,
+            read_styles(options.settings, styles) if options.settings else {},
             masks_of(options),
             threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
             **how,

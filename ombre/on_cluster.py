@@ -14,7 +14,7 @@ from common.batch.table import Row
 from common.weights import short_hash
 from ombre.media.mask_files import Masks
 from ombre.stage import COLUMNS, dye_file, may_be_lossy
-from ombre.style import Look
+from ombre.style import Style
 from segmentation.finding.hair_finder import HairFinder
 
 NUMBERS = {"ombre_height", "ombre_grad_height", "strength", "lightness"}
@@ -26,7 +26,7 @@ def dye_on_cluster(
     output: str | os.PathLike,
     find_hair: Callable[[Path], HairFinder],
     weights: Path,
-    looks: Sequence[Look],
+    styles: Sequence[Style],
     *,
     address: str,
     suffix: str | None,
@@ -37,24 +37,24 @@ def dye_on_cluster(
     """As `dye_pictures`, for one folder and without masks.
 
     Args:
-        find_hair: makes what finds the hair with the weights in a file; it and `looks` are sent to other machines.
+        find_hair: makes what finds the hair with the weights in a file; it and `styles` are sent to other machines.
         address: of the cluster; "local" starts one here.
 
     Raises BatchError as `run_on_cluster`, WeightsError: there are no such weights.
     """
-    plan = partial(plan_looks, looks, short_hash(weights), quality)
+    plan = partial(plan_styles, styles, short_hash(weights), quality)
     load = partial(dye_with, find_hair, max_pixels, quality)
     stage = Stage("ombre", COLUMNS, NUMBERS, "output", suffix, plan, weights, load, clips=True)
     return run_on_cluster(stage, os.fspath(given), os.fspath(output), address, overwrite)
 
 
-def plan_looks(looks: Sequence[Look], weights: str, quality: int, name: str) -> list[Row]:
+def plan_styles(styles: Sequence[Style], weights: str, quality: int, name: str) -> list[Row]:
     """The rows of the picture whose result is called `name`, but for what is known of the picture's own file.
 
     The quality stands in those of every WebP, which may move.
     """
     known = dict(weights=weights, mask="", quality=quality if may_be_lossy(name) else "")
-    return [dict(output=look.name(name)) | known | look.row() for look in looks]
+    return [dict(output=style.name(name)) | known | style.row() for style in styles]
 
 
 def dye_with(find_hair: Callable[[Path], HairFinder], max_pixels: int, quality: int, weights: Path) -> Work:

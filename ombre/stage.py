@@ -24,14 +24,14 @@ from ombre.media.animation import is_clip
 from ombre.media.mask_files import Masks
 from ombre.render.recolour import dye_hair, prepare
 from ombre.render.visibility import shows_little
-from ombre.style import DYED, LITTLE, NO_HAIR, Look, looks_of
+from ombre.style import DYED, LITTLE, NO_HAIR, Style, styles_of
 from segmentation.finding.hair_finder import HairFinder
 
 TABLE = "ombre.csv"
 COLUMNS = [
     "image",
     "output",
-    *(field.name for field in fields(Look)),
+    *(field.name for field in fields(Style)),
     "hair_share",
     "frames",
     "people",
@@ -56,8 +56,8 @@ def dye_pictures(
     output: Path,
     find_hair: Callable[[int], HairFinder],
     weights: str,
-    looks: Sequence[Look],
-    own_looks: dict[str, list[Look]],
+    styles: Sequence[Style],
+    own_styles: dict[str, list[Style]],
     masks: Masks,
     *,
     threads: int,
@@ -66,7 +66,7 @@ def dye_pictures(
     max_pixels: int,
     quality: int,
 ) -> Tally:
-    """Write `output`/<a picture's path, the look in its name> for each picture and look, and rows in ombre.csv.
+    """Write `output`/<a picture's path, the style in its name> for each picture and style, and rows in ombre.csv.
 
     Each thread takes a picture from file to file, so that decoding, network, dye and encoding of several overlap.
     Where no hair is found the picture is copied (status NO_HAIR); where much less of it is seen to be dyed than was
@@ -76,8 +76,8 @@ def dye_pictures(
     Args:
         find_hair: makes what finds the hair, to be asked by so many threads at once; not called where all is done.
         weights: what its weights are called in the table.
-        looks: how the hair is to look; each gives a result.
-        own_looks: those of single pictures instead, by where the picture really lies (see `read_looks`).
+        styles: how the hair is to look; each gives a result.
+        own_styles: those of single pictures instead, by where the picture really lies (see `read_styles`).
         masks: folders of masks to dye by instead of finding hair, and to save those in that were dyed by.
         suffix: ".png" and the like, the format to write; None: that of each picture.
         overwrite: dye again what was dyed with the same settings.
@@ -92,7 +92,7 @@ def dye_pictures(
     sources, unreadable, left_out = find_pictures(inputs, *places, clips=True)
     names = result_names(sources, suffix, is_clip=is_clip)
     mask_names = names_of_masks(sources) if masks.folder or masks.save else dict.fromkeys(names, "")
-    asked = looks_of(sources, looks, own_looks)
+    asked = styles_of(sources, styles, own_styles)
 
     with Table(output / TABLE, COLUMNS, key="output") as table:
 
@@ -100,7 +100,7 @@ def dye_pictures(
             asks = not masks.folder or is_clip(Path(source.path))  # masks may be there for some of a clip's frames
             known = dict(image=table.relative(source.path), source=stamp(source.path), weights=weights if asks else "")
             known |= masks.row(mask_names[source.name]) | dict(quality=quality_of(source, quality))
-            rows = [dict(output=look.name(names[source.name]), **known, **look.row()) for look in asked[source.name]]
+            rows = [dict(output=style.name(names[source.name]), **known, **style.row()) for style in asked[source.name]]
             return [row for row in rows if row["output"] not in finished]
 
         def dye(source: Source) -> list[Row]:
@@ -164,7 +164,7 @@ def dye_file(
     max_pixels: int,
     quality: int,
 ) -> list[Row]:
-    """Dye a picture or a clip in every look of its rows; the rows of the table, complete. Raises PictureError.
+    """Dye a picture or a clip in every style of its rows; the rows of the table, complete. Raises PictureError.
 
     Args:
         finder: what finds the hair; not needed where all masks are given.
@@ -179,7 +179,7 @@ def dye_file(
 
 
 def dye_picture(path: Path, output: Path, share_of: ShareOf, rows: list[Row], max_pixels: int) -> list[Row]:
-    """Dye one picture in every look of its rows; the rows of the table, complete. Raises PictureError."""
+    """Dye one picture in every style of its rows; the rows of the table, complete. Raises PictureError."""
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
     ready, space, note = colour_ready(picture)
@@ -191,10 +191,10 @@ def dye_picture(path: Path, output: Path, share_of: ShareOf, rows: list[Row], ma
         if hair is None or row["ombre_height"] == 0:
             copy(path, picture, target)
         else:
-            look = {field.name: row[field.name] for field in fields(Look)}
-            rgb = dye_hair(hair, **look)
+            style = {field.name: row[field.name] for field in fields(Style)}
+            rgb = dye_hair(hair, **style)
             write(target, replace(ready, rgb=rgb))
-            if shows_little(hair, found, rgb, **{name: look[name] for name in SHOWN_BY}):
+            if shows_little(hair, found, rgb, **{name: style[name] for name in SHOWN_BY}):
                 status = LITTLE
         results.append(dict(result_bytes=target.stat().st_size, status=status))
     seconds = (time.perf_counter() - started) / len(rows)

@@ -16,7 +16,7 @@ DYED, LITTLE, NO_HAIR = "ok", "little dyed", "no hair"  # statuses of results
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """One result's settings, named as in ombre.csv. Raises ValueError where one is out of its range."""
 
     color: str = "0.9"  # as in shades.py
@@ -46,23 +46,23 @@ class Look:
     def _mark(self) -> str:
         parts = ["", file_name(self.color)]
         for field, short in (("ombre_height", "h"), ("ombre_grad_height", "g"), ("strength", "s"), ("lightness", "l")):
-            if (value := getattr(self, field)) != getattr(Look, field):
+            if (value := getattr(self, field)) != getattr(Style, field):
                 parts.append(f"{short}{value:g}")
         return "_".join(parts + ["roots"] * self.reverse)
 
 
-SETTINGS = [field.name for field in fields(Look)]
+SETTINGS = [field.name for field in fields(Style)]
 
 
-def read_looks(path: Path, usual: Sequence[Look]) -> dict[str, list[Look]]:
-    """The looks of each picture in a table with the columns of ombre.csv: where the file really lies -> its looks.
+def read_styles(path: Path, usual: Sequence[Style]) -> dict[str, list[Style]]:
+    """The styles of each picture in a table with the columns of ombre.csv: where the file really lies -> its styles.
 
     `image` is a path from the table's folder. A column that is not there, or an empty cell, means what each of the
-    `usual` looks says; columns of other names are passed over, and so are looks of a picture that are there already.
+    `usual` styles says; columns of other names are passed over, and so are styles of a picture that are there already.
 
     Raises BatchError: there is no such table, it has no column `image`, or a value is none.
     """
-    looks: dict[str, list[Look]] = {}
+    styles: dict[str, list[Style]] = {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             for number, row in enumerate(csv.DictReader(file), 2):
@@ -72,19 +72,19 @@ def read_looks(path: Path, usual: Sequence[Look]) -> dict[str, list[Look]]:
                     )
                 try:
                     settings = _settings(row)
-                    meant = [replace(look, **settings) for look in usual]
+                    meant = [replace(style, **settings) for style in usual]
                 except ValueError as error:
                     raise BatchError(f"{path}: line {number}: {error}") from None
-                own = looks.setdefault(os.path.realpath(path.parent / row["image"].removeprefix("'")), [])
-                own += [look for look in dict.fromkeys(meant) if look not in own]
+                own = styles.setdefault(os.path.realpath(path.parent / row["image"].removeprefix("'")), [])
+                own += [style for style in dict.fromkeys(meant) if style not in own]
     except (OSError, UnicodeError, csv.Error) as error:
         raise BatchError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return looks
+    return styles
 
 
 def _settings(row: dict[str, str]) -> dict[str, object]:
     settings: dict[str, object] = {}
-    for field in fields(Look):
+    for field in fields(Style):
         if text := (row.get(field.name) or "").strip():
             if field.type is bool:
                 if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
@@ -98,8 +98,10 @@ def _settings(row: dict[str, str]) -> dict[str, object]:
     return settings
 
 
-def looks_of(sources: Sequence[Source], usual: Sequence[Look], own: dict[str, list[Look]]) -> dict[str, Sequence[Look]]:
-    """A picture's name -> its looks: its own where it has some, else the usual ones. Says which have no picture."""
+def styles_of(
+    sources: Sequence[Source], usual: Sequence[Style], own: dict[str, list[Style]]
+) -> dict[str, Sequence[Style]]:
+    """A picture's name -> its styles: its own where it has some, else the usual ones. Says which have no picture."""
     if not own:
         return dict.fromkeys((source.name for source in sources), usual)
     found = {source.name: os.path.realpath(source.path) for source in sources}

@@ -61,12 +61,12 @@ def test_both_ends_of_the_circle_are_red():
 @pytest.mark.parametrize("shade", [shade for group in shades.SHADES.values() for shade in group])
 def test_the_table_of_a_shade_holds_it_and_keeps_the_order_of_light(shade):
     mixed = dye_table.mix(shade.name, UINT16)
-    walk = mixed.table[-1] / 65535
-    away = ciede2000(lab(walk), lab(ramps.rgb_of(shade.rgb)[None]))
+    ramp = mixed.table[-1] / 65535
+    away = ciede2000(lab(ramp), lab(ramps.rgb_of(shade.rgb)[None]))
     assert away.min() < 1, "at its own lightness the shade is as asked"
-    lightness = ramps.lightness_and_chroma(walk)[0]
+    lightness = ramps.lightness_and_chroma(ramp)[0]
     assert (np.diff(lightness) > -0.01).all()
-    asked = np.linspace(0, 100, len(walk))
+    asked = np.linspace(0, 100, len(ramp))
     within = (asked > 12) & (asked < 90)
     assert np.abs(lightness - asked)[within].max() < 0.5
     assert 1 <= dye_table.mix(shade.name, UINT8).table.min() and dye_table.mix(shade.name, UINT8).table.max() <= 254

@@ -19,7 +19,7 @@ from ombre.media.animation import MovingPicture, is_clip, is_moving_picture
 from ombre.media.mask_files import Masks
 from ombre.media.video import Clip
 from ombre.stage import dye_pictures
-from ombre.style import Look
+from ombre.style import Style
 from segmentation.finding.crops import Part
 from tests.made_clips import make_clip, scene
 
@@ -116,7 +116,7 @@ def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):
         bytes_[rng.integers(0, len(bytes_), 4 + number)] = rng.integers(0, 256, 4 + number)
         (folder / f"{number}{whole.suffix}").write_bytes(bytes_.tobytes())
     how = dict(threads=2, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
-    dye_pictures([folder], output, Circle, "weights", [Look("lilac")], {}, Masks(), **how)
+    dye_pictures([folder], output, Circle, "weights", [Style("lilac")], {}, Masks(), **how)
     rows = pd.read_csv(output / "ombre.csv", keep_default_na=False)
     assert len(rows) == 16 and set(rows.status) == {"ok", "failed"}
     whole = {path.name for path in output.iterdir()} - {"ombre.csv"}
@@ -128,7 +128,7 @@ def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):
 def test_a_strip_is_dyed_too(size, tmp_path):
     source = make_clip(tmp_path / "a.mp4", frames=3, size=size)
     how = dict(threads=1, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
-    tally = dye_pictures([source], tmp_path / "out", Circle, "weights", [Look("lilac")], {}, Masks(), **how)
+    tally = dye_pictures([source], tmp_path / "out", Circle, "weights", [Style("lilac")], {}, Masks(), **how)
     assert tally.failed == 0
 
 
@@ -168,14 +168,16 @@ def test_the_cores_go_to_as_many_pictures_as_there_are(clips, pictures, at_once,
         Image.fromarray(scene(number)).save(tmp_path / f"{number}.bmp")
     asked = []
     how = dict(threads=4, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
-    dye_pictures([tmp_path], tmp_path / "out", lambda n: asked.append(n) or Circle(), "w", [Look()], {}, Masks(), **how)
+    dye_pictures(
+        [tmp_path], tmp_path / "out", lambda n: asked.append(n) or Circle(), "w", [Style()], {}, Masks(), **how
+    )
     assert asked == [at_once]
 
 
 def dyed(source: Path, output: Path, **how: object) -> pd.DataFrame:
     """The rows of ombre.csv once a clip, or a folder, is dyed by `Circle`."""
     how = dict(threads=1, suffix=None, overwrite=False, max_pixels=10**6, quality=75) | how
-    dye_pictures([source], output, Circle, "weights", [Look("lilac")], {}, Masks(), **how)
+    dye_pictures([source], output, Circle, "weights", [Style("lilac")], {}, Masks(), **how)
     return pd.read_csv(output / "ombre.csv", keep_default_na=False).set_index("output")
 
 

@@ -41,7 +41,7 @@ def test_two_people_have_their_own_rows():
     mask = drawn((300, 400), (20, 150, 20, 120), (100, 280, 250, 370))
     people, step = people_in(mask)
     assert sorted(people.heads) == [Head(20, 150), Head(100, 280)]
-    owners = people.owner[100 // step, [60 // step, 300 // step]]
+    owners = people.labels[100 // step, [60 // step, 300 // step]]
     assert people.heads[owners[0]] == Head(20, 150) and people.heads[owners[1]] == Head(100, 280)
 
 

@@ -19,7 +19,8 @@ from PIL import Image
 from common.batch.table import BatchError
 from common.weights import WeightsError, sha256
 from segmentation import run_segmentation
-from segmentation.labelling.stage import Batches, face_crop, label_pictures, teachers
+from segmentation.labelling import face_crop, teachers
+from segmentation.labelling.stage import Batches, label_pictures
 from segmentation.labelling.teachers import Teacher, resize_as_published
 from tests.official_checkpoint import GOLDEN, official_checkpoint
 

@@ -72,8 +72,8 @@ def test_a_mixed_pixel_gives_up_the_colour_of_its_hair():
     """Black hair before a white wall: what the wall adds is no light of the hair."""
     rgb, share = strands_before((245, 245, 245), (20, 20, 20))
     cells = np.float32(rgb)
-    contrast = cv2.merge(foreground.colours_beside(cells, share, 5).contrast())
-    own = foreground.unmix(rgb, np.uint8(255 * share), contrast)
+    difference = cv2.merge(foreground.colours_beside(cells, share, 5).difference())
+    own = foreground.unmix(rgb, np.uint8(255 * share), difference)
     mixed = (share > 0.3) & (share < 1)
     assert rgb[mixed].mean() > 80 and np.abs(np.float32(own[mixed]) - 20).mean() < 14
     np.testing.assert_array_equal(own[share == 1], rgb[share == 1])

@@ -18,7 +18,7 @@ from ombre.page.picture import VIEW_PIXELS
 from ombre.page.strokes import Stroke, paint, stroke_from
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitors
-from ombre.style import Look
+from ombre.style import Style
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "preview.py"
@@ -52,16 +52,16 @@ def visitor(visitors, photo):
     return visitor
 
 
-def test_a_command_gives_the_same_look():
-    look = Look("rose gold>#aabbcc", ombre_height=0.55, lightness=-0.2, reverse=True)
-    words = shlex.split(command(look, "an na.jpg"))
+def test_a_command_gives_the_same_style():
+    style = Style("rose gold>#aabbcc", ombre_height=0.55, lightness=-0.2, reverse=True)
+    words = shlex.split(command(style, "an na.jpg"))
     assert words[:3] == ["python", "ombre/generate_ombre_images.py", "an na.jpg"]
     sys.path.insert(0, str(ROOT))
     from ombre.generate_ombre_images import parser
 
     options = parser().parse_args(words[2:])
     again = dict(vars(options), color=options.color[0], ombre_height=options.ombre_height[0])
-    assert look == Look(**{name: again[name] for name in look.row()})
+    assert style == Style(**{name: again[name] for name in style.row()})
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_changes_of_one_control_are_undone_together(visitor):
     visitor.change("upper", "blue")
     visitor.change("upper", "platinum")
     visitor.undo()
-    assert visitor.step.look.color == "blue"
+    assert visitor.step.style.color == "blue"
     visitor.undo()
-    assert visitor.step.look == Look("pink", 0.3)
+    assert visitor.step.style == Style("pink", 0.3)
     visitor.undo()
-    assert visitor.step.look == START
+    assert visitor.step.style == START
     visitor.undo()
-    assert visitor.step.look == START and visitor.shown
+    assert visitor.step.style == START and visitor.shown
 
 
 def test_paint_changes_the_picture_and_is_undone_where_it_was(visitors, visitor, photo):
@@ -159,7 +159,7 @@ def test_a_large_picture_is_looked_at_smaller_and_taken_home_whole(visitors, vis
     shown = visitors.add(visitor, large, uploaded=False)
     view = shown.view()[0]
     assert 0.98 * VIEW_PIXELS < view.shape[0] * view.shape[1] <= 1.01 * VIEW_PIXELS
-    made = results.write_dyed(shown, visitor.step.look, (), tmp_path / "out", None)
+    made = results.write_dyed(shown, visitor.step.style, (), tmp_path / "out", None)
     assert read_picture(made).rgb.shape == rgb.shape
 
 

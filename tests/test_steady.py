@@ -10,7 +10,7 @@ from benchmarks.made_clips import Made
 from ombre.hair.people import Head, People
 from ombre.render.recolour import prepare
 from ombre.tracking.heads import SteadyHeads
-from ombre.tracking.steady import Motion, Seen, motions, moved, moving, places, seen, small_grey, steady_masks
+from ombre.tracking.steady import Evidence, Motion, motions, moved, moving, places, seen, small_grey, steady_masks
 from segmentation.finding.crops import Part
 from tests.made_clips import scene
 
@@ -114,14 +114,14 @@ def test_hair_that_two_of_five_looks_show_is_hair_and_what_one_does_is_not():
     sure, nothing = (seen(np.full((4, 4), value, np.uint8), 1) for value in (255, 0))
     for shown, is_hair in ((2, True), (1, False)):
         all_looks = [sure] * shown + [nothing] * (5 - shown)
-        joined = reduce(Seen.joined, all_looks)
+        joined = reduce(Evidence.joined, all_looks)
         assert (joined.mask() > 127).all() == is_hair and joined.count[0, 0] == 5
 
 
 def test_a_part_goes_with_its_hair_and_stays_at_the_borders_that_it_touches():
     frames = walking(2)
     first, second = moving(frames)
-    first.forwards = Seen(np.float32(frames[0].hair), np.ones(SIZE[::-1], np.float32))
+    first.forwards = Evidence(np.float32(frames[0].hair), np.ones(SIZE[::-1], np.float32))
     parts = [Part(0, 0, 240, 320), Part(60, 30, 180, 150), Part(0, 30, 180, 150)]
     shown = list(moved(parts, first, SIZE[::-1]))
     assert all(type(side) is int for part in shown for side in part)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.image.icc import SRGB, Space
-from ombre.colour.ramps import HIGHEST, LOWEST, lightness_and_chroma, oklch, rgb_of, walk_of_hue, walk_of_shade
+from ombre.colour.ramps import HIGHEST, LOWEST, lightness_and_chroma, oklch, ramp_of_hue, ramp_of_shade, rgb_of
 from ombre.colour.shades import Tint, parse_color
 
 BLEACHED_HUE = 0.1  # what bleach leaves of hair's own pigment is a warm orange-yellow
@@ -51,18 +51,18 @@ def mix(color: str | float, dtype: np.dtype, from_below: bool = False, space: Sp
     `from_below`: the fade begins at the lower end, so the lower of two tints comes first."""
     tints = parse_color(color)[1][:: -1 if from_below else 1]
     if len(tints) == 1 and isinstance(tints[0], float):
-        walks = [walk_of_hue(hue) for hue in _turned(tints[0] % 1, _lead(FADE_HUES))]
-        tones = (_tone_of_hue(walks[-1]),)
-        fades = [[(walk, _tone_of_hue(walk)) for walk in walks]]
+        ramps = [ramp_of_hue(hue) for hue in _turned(tints[0] % 1, _lead(FADE_HUES))]
+        tones = (_tone_of_hue(ramps[-1]),)
+        fades = [[(ramp, _tone_of_hue(ramp)) for ramp in ramps]]
     else:
         stops = [oklch(_rgb_of_tint(tint)) for tint in tints]
         tones = tuple(_tone_of_shade(_rgb_of_tint(tint)) for tint in tints)
         bleached = np.array([stops[0][0], BLEACHED_CHROMA * stops[0][0], BLEACHED_ANGLE])
         ways = [_between(bleached, stops[0], _lead(FADE_HUES), UP_TO)]
         ways += [_between(*stops, np.linspace(0, 1, FADE_HUES + 1), 180.0)] if len(stops) > 1 else []
-        fades = [[(walk_of_shade(*place), tones[0]) for place in way] for way in ways]
+        fades = [[(ramp_of_shade(*place), tones[0]) for place in way] for way in ways]
     levels = np.linspace(0, 100, LIGHTNESS_STEPS[dtype])
-    table = np.concatenate([_filled(np.stack([_row(*walk, levels, space) for walk in fade])) for fade in fades])
+    table = np.concatenate([_filled(np.stack([_row(*ramp, levels, space) for ramp in fade])) for fade in fades])
     return Dye(np.rint(table * np.iinfo(dtype).max).astype(dtype), tones)
 
 
@@ -70,12 +70,12 @@ def _rgb_of_tint(tint: Tint) -> np.ndarray:
     """(3,) sRGB 0..1; of a place on the hue circle its fullest colour."""
     if isinstance(tint, str):
         return rgb_of(tint)
-    walk = walk_of_hue(tint % 1)
-    return walk[lightness_and_chroma(walk)[1].argmax()]
+    ramp = ramp_of_hue(tint % 1)
+    return ramp[lightness_and_chroma(ramp)[1].argmax()]
 
 
-def _tone_of_hue(walk: np.ndarray) -> Tone:
-    lightness, chroma = lightness_and_chroma(walk)
+def _tone_of_hue(ramp: np.ndarray) -> Tone:
+    lightness, chroma = lightness_and_chroma(ramp)
     seen = lightness[chroma >= VISIBLE_CHROMA]
     return Tone(float(seen[0]), float(seen[-1]), float(lightness[chroma.argmax()]), HUE_PULL, KNEE)
 
@@ -105,9 +105,9 @@ def _between(start: np.ndarray, end: np.ndarray, share: np.ndarray, up_to: float
     return places
 
 
-def _row(walk: np.ndarray, tone: Tone, levels: np.ndarray, space: Space) -> np.ndarray:
+def _row(ramp: np.ndarray, tone: Tone, levels: np.ndarray, space: Space) -> np.ndarray:
     """(n, 3) in numbers of the space: the walk's colour at each lightness L*."""
-    lightness, own = lightness_and_chroma(walk)[0], np.clip(space.from_srgb(walk), LOWEST, HIGHEST)
+    lightness, own = lightness_and_chroma(ramp)[0], np.clip(space.from_srgb(ramp), LOWEST, HIGHEST)
     wanted = _kept_visible(levels, tone)
     return np.stack([np.interp(wanted, lightness, channel) for channel in own.T], axis=-1)
 

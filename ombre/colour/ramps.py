@@ -53,16 +53,16 @@ def oklch(rgb: np.ndarray) -> np.ndarray:
     return np.array([lightness, np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360])
 
 
-def walk_of_hue(hue: float) -> np.ndarray:
+def ramp_of_hue(hue: float) -> np.ndarray:
     """(STEPS, 3) RGB from black over the colour of `hue`, as full as stays within MOST_CHROMA, to nearly white."""
     for saturated in np.arange(MOST_SATURATED, 0.3, -0.025):
-        walk = _hue_walk(hue, saturated)
-        if lightness_and_chroma(walk)[1].max() <= MOST_CHROMA:
+        ramp = _hue_ramp(hue, saturated)
+        if lightness_and_chroma(ramp)[1].max() <= MOST_CHROMA:
             break
-    return walk
+    return ramp
 
 
-def walk_of_shade(lightness: float, chroma: float, hue: float) -> np.ndarray:
+def ramp_of_shade(lightness: float, chroma: float, hue: float) -> np.ndarray:
     """(STEPS, 3) RGB from nearly black over the shade with these OKLab values to nearly white."""
     lightness = min(max(lightness, 0.01), 0.99)
     deep = np.linspace(DEEPEST, 1, STEPS // 2)
@@ -77,7 +77,7 @@ def walk_of_shade(lightness: float, chroma: float, hue: float) -> np.ndarray:
     return np.clip(encoded(light), LOWEST, HIGHEST)
 
 
-def _hue_walk(hue: float, saturated: float) -> np.ndarray:
+def _hue_ramp(hue: float, saturated: float) -> np.ndarray:
     place = np.linspace(0, 1, STEPS)
     value = HIGHEST * (1 - (1 - place) ** 2)
     saturation = saturated * (1 - place**3)

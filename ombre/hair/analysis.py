@@ -23,11 +23,19 @@ STRAND, STRANDS_BESIDE, STRAND_STEP = (3, 17), (41, 17), 5.0
 class Hair(NamedTuple):
     """What is known of a picture's hair whatever the colour and the heights.
 
-    `rgb` the whole picture in numbers of `space`; `rows`, `columns` the part of it that has hair, `alpha` (h, w) uint8
-    of that part, share of hair x 255, `own` (h, w, 3) as `rgb`, what is hair's own in each of its pixels, `step` its
-    grid; `people`; on the grid, `there` (bool, where there may be hair at all) and, float32, `strands` (how readily
-    they take dye), `light` (mean L* of the area around), `relief` (deviation of L* there) and `sure` (1 where there is
-    hair, else 0)."""
+    Attributes:
+        rgb: the whole picture in numbers of `space`.
+        rows, columns: the part of it that has hair; all below is of that part.
+        step: pixels a cell of the coarse grid.
+        alpha: (h, w) uint8, share of hair x 255.
+        own: (h, w, 3) as `rgb`, what is hair's own in each pixel.
+        people: who is where.
+        support: on the grid, bool: where there may be hair at all.
+        strands: on the grid, float32 in -1..1: how readily they take dye.
+        light: on the grid, float32: mean L* of the area around.
+        deviation: on the grid, float32: of L* in that area.
+        hair_mask: on the grid, float32: 1 where there is hair, else 0.
+    """
 
     rgb: np.ndarray
     space: Space
@@ -37,11 +45,11 @@ class Hair(NamedTuple):
     alpha: np.ndarray
     own: np.ndarray
     people: People
-    there: np.ndarray
+    support: np.ndarray
     strands: np.ndarray
     light: np.ndarray
-    relief: np.ndarray
-    sure: np.ndarray
+    deviation: np.ndarray
+    hair_mask: np.ndarray
 
 
 def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Space = SRGB) -> Hair | None:
@@ -74,20 +82,22 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Sp
     if not people.heads:
         return None
     seen = grid.colours(rgb[rows, columns], step)
-    contrast = cv2.merge(foreground.colours_beside(seen, np.float32(cells) / 255, BESIDE).contrast())
-    unmixed = foreground.unmix(np.uint8(np.rint(seen)), cells, contrast)
+    difference = cv2.merge(foreground.colours_beside(seen, np.float32(cells) / 255, BESIDE).difference())
+    unmixed = foreground.unmix(np.uint8(np.rint(seen)), cells, difference)
     lightness = np.take(lightness_of_greys(unmixed.dtype, space), space.grey(unmixed))
     weight = np.float32(cells) / 255 + 1e-4
     weight_around = _smooth(weight)
     light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
-    relief = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
+    deviation = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
     strands = strand_signal(lightness, weight)
-    sure = np.float32(cells >= min(HAIR, cells.max()))
+    hair_mask = np.float32(cells >= min(HAIR, cells.max()))
     own = rgb[rows, columns].copy()
     for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
         place = slice(*tile[0]), slice(*tile[1])
-        own[place] = foreground.unmix(own[place], alpha[place], grid.grow(contrast, step, *tile))
-    return Hair(rgb, space, rows, columns, step, alpha, own, people, grid.near(cells > 0), strands, light, relief, sure)
+        own[place] = foreground.unmix(own[place], alpha[place], grid.grow(difference, step, *tile))
+    return Hair(
+        rgb, space, rows, columns, step, alpha, own, people, grid.near(cells > 0), strands, light, deviation, hair_mask
+    )
 
 
 def _smooth(cells: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ class Beside(NamedTuple):
     behind: list[np.ndarray]
     spread: np.ndarray | None
 
-    def contrast(self) -> list[np.ndarray]:
+    def difference(self) -> list[np.ndarray]:
         """Hair's colour less that of what is behind it: three planes."""
         return [hair - behind for hair, behind in zip(self.hair, self.behind)]
 
@@ -50,7 +50,7 @@ def squares(planes: list[np.ndarray]) -> np.ndarray:
     return sum(plane * plane for plane in planes)
 
 
-def unmix(rgb: np.ndarray, share: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+def unmix(rgb: np.ndarray, share: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """Hair's own colour in each pixel, as `rgb`: that itself where all of the pixel is hair.
 
     Args:
@@ -60,5 +60,5 @@ def unmix(rgb: np.ndarray, share: np.ndarray, contrast: np.ndarray) -> np.ndarra
     """
     most = np.iinfo(rgb.dtype).max
     rest = cv2.cvtColor(255 - share, cv2.COLOR_GRAY2RGB)
-    shift = cv2.multiply(contrast, rest, scale=most / 255**2, dtype=cv2.CV_32F)
+    shift = cv2.multiply(difference, rest, scale=most / 255**2, dtype=cv2.CV_32F)
     return cv2.add(rgb, shift, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)

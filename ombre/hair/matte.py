@@ -47,10 +47,10 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(doubtful[part], step)) / 255)
     for rows, columns in grid.tiles(grid.near(trust > 0), step, *alpha.shape):
         tile = np.s_[slice(*rows), slice(*columns)]
-        told = grid.grow(trust, step, rows, columns)
+        trusted = grid.grow(trust, step, rows, columns)
         seen = _along(grid.grow(lines, step, rows, columns), rgb[tile])
-        known = cv2.multiply(alpha[tile], 255 - told, scale=1 / 255)
-        shares = cv2.add(cv2.multiply(seen, told, scale=1 / 255), known)
+        known = cv2.multiply(alpha[tile], 255 - trusted, scale=1 / 255)
+        shares = cv2.add(cv2.multiply(seen, trusted, scale=1 / 255), known)
         alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
     return whole
 
@@ -60,10 +60,10 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
     x 255, (rows, columns) uint8."""
     beside = foreground.colours_beside(cells, share, WINDOW, spread=True)
-    contrast = beside.contrast()
-    apart = foreground.squares(contrast)
+    difference = beside.difference()
+    apart = foreground.squares(difference)
     gain = 255 / (1 - FLOOR) / (apart + NOISE)
-    slopes = [plane * gain for plane in contrast]
+    slopes = [plane * gain for plane in difference]
     offset = -255 * FLOOR / (1 - FLOOR) - sum(slope * plane for slope, plane in zip(slopes, beside.behind))
     near = np.clip(8 * np.minimum(share, 1 - share), 0, 1)
     trust = TRUST * near * apart / (apart + ALIKE * beside.spread + NOISE)

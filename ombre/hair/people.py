@@ -25,10 +25,10 @@ class Head(NamedTuple):
 
 
 class People(NamedTuple):
-    """`heads`, and on the grid `owner` (rows, columns) int: which of them a cell belongs to or is nearest to."""
+    """`heads`, and on the grid `labels` (rows, columns) int: which of them a cell belongs to or is nearest to."""
 
     heads: list[Head]
-    owner: np.ndarray
+    labels: np.ndarray
 
 
 def find_people(mask: np.ndarray, cells: np.ndarray, step: int) -> People:

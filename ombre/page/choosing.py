@@ -1,36 +1,36 @@
-"""How a look changes by the page's controls, and the command that makes the same pictures."""
+"""How a style changes by the page's controls, and the command that makes the same pictures."""
 
 import shlex
 from dataclasses import replace
 
-from ombre.style import Look
+from ombre.style import Style
 
-START = Look(color="pink")
+START = Style(color="pink")
 RANGES = {"ombre_height": (0, 1), "ombre_grad_height": (0, 1), "strength": (0, 1), "lightness": (-1, 1)}  # of sliders
 
 
-def colors_of(look: Look) -> tuple[str, str]:
+def colors_of(style: Style) -> tuple[str, str]:
     """The colour, or the upper and the lower one; "" for the lower one where there is none."""
-    upper, _, lower = look.color.partition(">")
+    upper, _, lower = style.color.partition(">")
     return upper, lower
 
 
-def changed(look: Look, name: str, value: object) -> Look:
-    """The look with one control's value as it came from a browser: "upper" and "lower" are colours as in shades.py, the
-    lower one may be "". Raises ValueError for a value that it cannot have."""
+def changed(style: Style, name: str, value: object) -> Style:
+    """The style with one control's value as it came from a browser: "upper" and "lower" are colours as in shades.py,
+    and the lower one may be "". Raises ValueError for a value that it cannot have."""
     if name in ("upper", "lower"):
-        colors = dict(zip(("upper", "lower"), colors_of(look))) | {name: str(value)}
-        return replace(look, color=">".join(filter(None, colors.values())) if colors["upper"] else "")
+        colors = dict(zip(("upper", "lower"), colors_of(style))) | {name: str(value)}
+        return replace(style, color=">".join(filter(None, colors.values())) if colors["upper"] else "")
     if name == "reverse":
-        return replace(look, reverse=bool(value))
-    return replace(look, **{name: round(float(value), 4)})
+        return replace(style, reverse=bool(value))
+    return replace(style, **{name: round(float(value), 4)})
 
 
-def command(look: Look, *words: str) -> str:
-    """The command line that gives pictures this look; `words` are these, and more options."""
-    words = ("python", "ombre/generate_ombre_images.py", *words, "--color", look.color)
-    words += ("--ombre-height", f"{look.ombre_height:g}", "--ombre-grad-height", f"{look.ombre_grad_height:g}")
-    words += ("--strength", f"{look.strength:g}") if look.strength != Look.strength else ()
-    words += ("--lightness", f"{look.lightness:g}") if look.lightness != Look.lightness else ()
-    words += ("--reverse",) if look.reverse else ()
+def command(style: Style, *words: str) -> str:
+    """The command line that gives pictures this style; `words` are these, and more options."""
+    words = ("python", "ombre/generate_ombre_images.py", *words, "--color", style.color)
+    words += ("--ombre-height", f"{style.ombre_height:g}", "--ombre-grad-height", f"{style.ombre_grad_height:g}")
+    words += ("--strength", f"{style.strength:g}") if style.strength != Style.strength else ()
+    words += ("--lightness", f"{style.lightness:g}") if style.lightness != Style.lightness else ()
+    words += ("--reverse",) if style.reverse else ()
     return shlex.join(words)

@@ -64,8 +64,8 @@ def build(texts: dict[str, str], visitors: Visitors, samples: list[Path]) -> gr.
                     change(visitor, event and event._data, *values)
                 except ValueError:
                     gr.Warning(texts["bad_value"])
-                look = visitor.step.look
-                return parts.seen(visitor, texts) + ([getattr(look, name) for name in controls] if all_of_it else [])
+                style = visitor.step.style
+                return parts.seen(visitor, texts) + ([getattr(style, name) for name in controls] if all_of_it else [])
 
             outputs = seen + (list(controls.values()) if all_of_it else [])
             listen(listener, inputs, outputs, show_progress="hidden", api_visibility="private", queue=False, **how)

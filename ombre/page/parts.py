@@ -95,7 +95,7 @@ def seen(visitor: Visitor, texts: dict[str, str]) -> list:
         for picture in (visitor.pictures.values() if several else ())
     ]
     gallery = {"items": items, "chosen": step.number}
-    return [view, gallery, *colors_of(step.look), line]
+    return [view, gallery, *colors_of(step.style), line]
 
 
 def _file(name: str) -> str:

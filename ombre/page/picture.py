@@ -17,7 +17,7 @@ from common.image.picture import read_mask, read_picture, write_mask
 from ombre.media.mask_files import MaskOf
 from ombre.page.strokes import Stroke, paint
 from ombre.render.recolour import Hair, dye_hair, prepare
-from ombre.style import Look
+from ombre.style import Style
 
 VIEW_PIXELS = 1024 * 1024  # larger pictures are shown this large
 SMALL_SIDE = 240  # pixels, the longer side in the gallery
@@ -76,17 +76,17 @@ def take_in(number: int, file: Path, mask_of: MaskOf, max_pixels: int) -> Shown:
 
 
 def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
-    """The hair made ready for any look, or the picture (h, w, 3) where there is none."""
+    """The hair made ready for any style, or the picture (h, w, 3) where there is none."""
     rgb, mask = shown.view(small)
     hair = prepare(rgb, paint(mask, strokes))
     return rgb if hair is None else hair
 
 
-def dyed(hair: Hair | np.ndarray, look: Look) -> np.ndarray:
+def dyed(hair: Hair | np.ndarray, style: Style) -> np.ndarray:
     """(h, w, 3) uint8"""
     if isinstance(hair, np.ndarray):
         return hair
-    return dye_hair(hair, **look.row())
+    return dye_hair(hair, **style.row())
 
 
 def overlay(shown: Shown, strokes: tuple[Stroke, ...]) -> bytes:

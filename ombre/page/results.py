@@ -16,12 +16,12 @@ from ombre.page.picture import Shown
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
 from ombre.stage import dye_picture, names_of_masks
-from ombre.style import Look
+from ombre.style import Style
 
 FOLDER, MASKS = "PICTURES", "masks"  # what the command calls the folders of pictures and of masks
 
 
-def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Path, suffix: str | None) -> Path:
+def write_dyed(shown: Shown, style: Style, strokes: tuple[Stroke, ...], folder: Path, suffix: str | None) -> Path:
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
     ".png" and the like; None: that of the picture. Raises PictureError."""
 
@@ -30,7 +30,7 @@ def write_dyed(shown: Shown, look: Look, strokes: tuple[Stroke, ...], folder: Pa
         return found, refine(rgb, found)
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
-    row = {"output": look.name(name), **look.row()}
+    row = {"output": style.name(name), **style.row()}
     dye_picture(shown.file, folder, share_of, [row], shown.width * shown.height)
     return folder / row["output"]
 
@@ -46,7 +46,7 @@ def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path, nam
 def command_of(visitor: Visitor) -> str:
     """The command that makes the visitor's pictures."""
     words = (visitor.shown.name if len(visitor.pictures) == 1 else FOLDER,)
-    return command(visitor.step.look, *words, *(("--masks", MASKS, "--refine-masks") if is_painted(visitor) else ()))
+    return command(visitor.step.style, *words, *(("--masks", MASKS, "--refine-masks") if is_painted(visitor) else ()))
 
 
 def is_painted(visitor: Visitor) -> bool:
@@ -64,7 +64,7 @@ def zipped(visitor: Visitor) -> Iterator[bytes]:
         for shown in list(visitor.pictures.values()):
             strokes = step.painted(shown.number)
             try:
-                files = {"": write_dyed(shown, step.look, strokes, Path(folder), None)}
+                files = {"": write_dyed(shown, step.style, strokes, Path(folder), None)}
                 if with_masks:
                     files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS, mask_names[shown.name])
             except (PictureError, OSError) as error:

@@ -80,7 +80,7 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> FastAPI
             raise HTTPException(404)
         visitor, shown = _found(visitors, token, number)
         step = visitor.step
-        return _made(visitor, lambda folder: write_dyed(shown, step.look, step.painted(number), folder, suffix))
+        return _made(visitor, lambda folder: write_dyed(shown, step.style, step.painted(number), folder, suffix))
 
     @app.get("/download/{token}/{number}/mask")
     def mask(token: str, number: int) -> Response:

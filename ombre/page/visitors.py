@@ -14,7 +14,7 @@ from ombre.page.choosing import START, changed
 from ombre.page.picture import Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.render.recolour import Hair
-from ombre.style import Look
+from ombre.style import Style
 
 MOST_PICTURES = 200  # of a visitor, at a time
 MOST_STEPS = 300  # that can be undone
@@ -28,9 +28,9 @@ class TooManyPictures(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """What is seen at a time: the look, the picture's number and everything that was painted, by picture."""
+    """What is seen at a time: the style, the picture's number and everything that was painted, by picture."""
 
-    look: Look = START
+    style: Style = START
     number: int = 0
     strokes: tuple[tuple[int, tuple[Stroke, ...]], ...] = ()
 
@@ -106,13 +106,13 @@ class Visitor:
                 self.choose(next(reversed(self.pictures), 0))
 
     def change(self, name: str, value: object, moving: bool = False) -> None:
-        """Set one thing of the look, by a control that is `moving` maybe. Raises ValueError for a value that it cannot
+        """Set one thing of the style, by a control that is `moving` maybe. Raises ValueError for a value that it cannot
         have."""
         with self.lock:
-            look = changed(self.step.look, name, value)
+            style = changed(self.step.style, name, value)
             before, when = self._last
             now = time.monotonic()
-            self._go_to(replace(self.step, look=look), again=moving and before == name and now - when < ONE_MOVE)
+            self._go_to(replace(self.step, style=style), again=moving and before == name and now - when < ONE_MOVE)
             self._last = (name if moving else "", now)
 
     def paint(self, stroke: Stroke | None) -> None:
@@ -140,19 +140,19 @@ class Visitor:
             self.version += 1
 
     def after(self) -> bytes:
-        """The picture that is shown, dyed, as a JPEG. What all looks share is kept, so that the next one is fast."""
+        """The picture that is shown, dyed, as a JPEG. What all styles share is kept, so that the next one is fast."""
         with self.lock:
             shown, step = self.shown, self.step
             key = step.number, step.painted(step.number)
             if self._ready[0] != key:
                 self._ready = key, prepared(shown, key[1])
-            rgb = dyed(self._ready[1], step.look)
+            rgb = dyed(self._ready[1], step.style)
         return jpeg(rgb)
 
     def small(self, number: int) -> bytes:
         """A picture dyed, for the gallery."""
         shown, step = self.pictures[number], self.step
-        return jpeg(dyed(prepared(shown, step.painted(number), small=True), step.look))
+        return jpeg(dyed(prepared(shown, step.painted(number), small=True), step.style))
 
 
 class Visitors:

@@ -60,7 +60,7 @@ def _plan(people: People, height: float, grad_height: float, strands: np.ndarray
             start[:] = EVERYWHERE  # all the hair, also wisps beyond the head's first row
     if len(people.heads) == 1:
         return Fade(float(start[0]), float(length[0]), float(climb[0]), strands, roots)
-    smooth = (cv2.GaussianBlur(np.float32(values[people.owner]), (0, 0), 1.5) for values in (start, length, climb))
+    smooth = (cv2.GaussianBlur(np.float32(values[people.labels]), (0, 0), 1.5) for values in (start, length, climb))
     return Fade(*smooth, strands, roots)
 
 

@@ -15,16 +15,16 @@ LEAST_SIDE = 6.0  # L* between the middle of dyed hair and the ends of a colour'
 ROOM_BELOW, ROOM_ABOVE = (1.2, 3.0, 21.0), (2.0, 4.0, 21.0)
 
 
-def lifts(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade], lightness: float) -> list[np.ndarray]:
+def lightness_shifts(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade], lightness: float) -> list[np.ndarray]:
     """For each tint the L* to add, on the grid: black hair is bleached and blond hair toned down to where the colour
     lies, while darker and lighter parts of the hair stay so, and strands' own light and shade (not in here) stay as
     they are. Each person's hair is judged by itself, by the part that the tint dyes."""
     shares = [fade.dye_share_of_cells(planned, hair.step, hair.light.shape) for planned in fades]
     shares.append(np.zeros_like(shares[0]))
-    below, above = (np.clip(share * hair.relief, *ends) for share, *ends in (ROOM_BELOW, ROOM_ABOVE))
+    below, above = (np.clip(share * hair.deviation, *ends) for share, *ends in (ROOM_BELOW, ROOM_ABOVE))
     found = []
     for tone, own, following in zip(tones, shares, shares[1:]):
-        dyed = hair.sure * (own * (1 - following) > FULLY)
+        dyed = hair.hair_mask * (own * (1 - following) > FULLY)
         mean, spread = _by_person(hair, hair.light, dyed)
         centre = (1 - tone.pull) * mean + tone.pull * tone.level + 15 * lightness
         centre = np.clip(centre, tone.darkest + LEAST_SIDE, tone.lightest - LEAST_SIDE)
@@ -40,13 +40,13 @@ def lifts(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade], lightness
 def _by_person(hair: Hair, light: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of `light` over each person's hair so weighted, where that person is: on the grid, or of one
     person alone two numbers."""
-    weight = weight + 1e-6 * hair.sure + 1e-9
+    weight = weight + 1e-6 * hair.hair_mask + 1e-9
     if len(hair.people.heads) == 1:
         mean = np.average(light, weights=weight)
         return mean, np.sqrt(np.average((light - mean) ** 2, weights=weight))
-    owner, weight, light = hair.people.owner.ravel(), weight.ravel(), light.ravel()
-    total = np.bincount(owner, weight)
-    mean = np.bincount(owner, weight * light) / total
-    spread = np.sqrt(np.bincount(owner, weight * (light - mean[owner]) ** 2) / total)
-    values = (np.float32(value)[hair.people.owner] for value in (mean, spread))
+    labels, weight, light = hair.people.labels.ravel(), weight.ravel(), light.ravel()
+    total = np.bincount(labels, weight)
+    mean = np.bincount(labels, weight * light) / total
+    spread = np.sqrt(np.bincount(labels, weight * (light - mean[labels]) ** 2) / total)
+    values = (np.float32(value)[hair.people.labels] for value in (mean, spread))
     return tuple(cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)

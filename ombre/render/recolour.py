@@ -14,7 +14,7 @@ from ombre.colour import dye_table
 from ombre.hair import grid
 from ombre.hair.analysis import Hair, lightness_of_greys, prepare
 from ombre.render import fade
-from ombre.render.lightness import lifts
+from ombre.render.lightness import lightness_shifts
 
 
 def ombre(
@@ -32,10 +32,10 @@ def ombre(
 ) -> np.ndarray:
     """The picture with an ombre, a new array; `prepare` and `dye_hair` say what the arguments are."""
     hair = prepare(rgb, mask, refine=refine, space=space)
-    look = dict(reverse=reverse, strength=strength, lightness=lightness)
+    style = dict(reverse=reverse, strength=strength, lightness=lightness)
     if hair is None:
         return rgb.copy()
-    return dye_hair(hair, color, ombre_height, ombre_grad_height, **look)
+    return dye_hair(hair, color, ombre_height, ombre_grad_height, **style)
 
 
 def dye_hair(
@@ -70,12 +70,12 @@ def dye_hair(
     tints = len(mixed.tones)
     fades = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, tints=tints, reverse=reverse)
     steps = [
-        np.int16(np.rint(lift * (mixed.table.shape[1] - 1) / 100))
-        for lift in lifts(hair, mixed.tones, fades, lightness)
+        np.int16(np.rint(shift * (mixed.table.shape[1] - 1) / 100))
+        for shift in lightness_shifts(hair, mixed.tones, fades, lightness)
     ]
     part = result[hair.rows, hair.columns]
     first, last = fade.dyed_rows(fades[0], len(part))
-    wanted = hair.there.copy()
+    wanted = hair.support.copy()
     wanted[: first // hair.step] = wanted[-(-last // hair.step) :] = False
     for rows, columns in grid.tiles(wanted, hair.step, *hair.alpha.shape):
         _dye_tile(hair, part, rows, columns, fades, steps, mixed.table, strength)
@@ -100,7 +100,7 @@ def _dye_tile(
     rows: tuple[int, int],
     columns: tuple[int, int],
     fades: list[fade.Fade],
-    lifts: list[np.ndarray],
+    shifts: list[np.ndarray],
     table: np.ndarray,
     strength: float,
 ) -> None:
@@ -111,15 +111,15 @@ def _dye_tile(
     share = fade.dye_share(fades[0], hair.step, rows, columns)
     depth = cv2.CV_8U if most == 255 else cv2.CV_16U
     weight = cv2.cvtColor(cv2.multiply(alpha, share, scale=strength * most / 255, dtype=depth), cv2.COLOR_GRAY2RGB)
-    lift = grid.grow(lifts[0], hair.step, rows, columns)
+    shift = grid.grow(shifts[0], hair.step, rows, columns)
     place = np.int16(cv2.convertScaleAbs(share, alpha=dye_table.FADE_STEPS - 1))
     if len(fades) > 1:
         share = fade.dye_share(fades[1], hair.step, rows, columns)
-        further = grid.grow(lifts[1], hair.step, rows, columns)
-        lift = cv2.add(lift, cv2.multiply(cv2.subtract(further, lift), share, dtype=cv2.CV_16S))
+        further = grid.grow(shifts[1], hair.step, rows, columns)
+        shift = cv2.add(shift, cv2.multiply(cv2.subtract(further, shift), share, dtype=cv2.CV_16S))
         place = cv2.add(place, cv2.multiply(share, dye_table.FADE_STEPS, dtype=cv2.CV_16S))
     look_up = cv2.LUT if most == 255 else lambda grey, levels: levels[grey]
-    level = cv2.add(look_up(hair.space.grey(own), _levels_of_greys(table.dtype, hair.space)), lift)
+    level = cv2.add(look_up(hair.space.grey(own), _levels_of_greys(table.dtype, hair.space)), shift)
     dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     tile[...] = _laid_in(tile, own, dyed, weight, hair.space.bend)
 

@@ -32,18 +32,18 @@ class SteadyHeads:
         if hair is None:
             self._ends, self._owner = [], None
             return None
-        owner = whose_cells(hair, motion.known.shape)
+        labels = whose_cells(hair, motion.known.shape)
         settled = 1 - np.exp(-seconds / SETTLING)
         ends = []
         for person, head in enumerate(hair.people.heads):
             seen = np.float64(head) + hair.rows.start
-            carried = self._carried(owner == person, motion, len(hair.rgb))
+            carried = self._carried(labels == person, motion, len(hair.rgb))
             if carried is None:
                 ends.append(seen)
                 continue
             most = FASTEST * (carried[1] - carried[0])
             ends.append(carried + np.clip(settled * (seen - carried), -most, most))
-        self._ends, self._owner = ends, owner
+        self._ends, self._owner = ends, labels
         heads = [Head(*(pair - hair.rows.start)) for pair in ends]
         return hair._replace(people=hair.people._replace(heads=heads))
 
@@ -71,7 +71,7 @@ class SteadyHeads:
 def whose_cells(hair: Hair, shape: tuple[int, int]) -> np.ndarray:
     """(rows, columns) int of a grid over the frame: whose hair is at each cell, -1 where there is none."""
     full = np.full(hair.rgb.shape[:2], -1, np.int16)
-    owner = np.repeat(np.repeat(np.int16(hair.people.owner), hair.step, axis=0), hair.step, axis=1)
-    owner = owner[: hair.alpha.shape[0], : hair.alpha.shape[1]]
-    full[hair.rows, hair.columns] = np.where(hair.alpha >= HAIR, owner, -1)
+    labels = np.repeat(np.repeat(np.int16(hair.people.labels), hair.step, axis=0), hair.step, axis=1)
+    labels = labels[: hair.alpha.shape[0], : hair.alpha.shape[1]]
+    full[hair.rows, hair.columns] = np.where(hair.alpha >= HAIR, labels, -1)
     return cv2.resize(full, shape[::-1], interpolation=cv2.INTER_NEAREST)

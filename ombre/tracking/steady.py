@@ -57,7 +57,7 @@ class Motion(NamedTuple):
     known: np.ndarray
 
 
-class Seen(NamedTuple):
+class Evidence(NamedTuple):
     """What looks say: `hair` (h, w) float32, the mean of (probability of hair x 255) squared, and how many looks say
     so, `count` (h, w) float32.
 
@@ -71,7 +71,7 @@ class Seen(NamedTuple):
         """(h, w) uint8, probability of hair x 255."""
         return cv2.convertScaleAbs(cv2.sqrt(self.hair))
 
-    def carried(self, motion: Motion, seconds: float) -> "Seen":
+    def carried(self, motion: Motion, seconds: float) -> "Evidence":
         """The same at the cells of the frame that the motion is of, so many seconds away."""
         size = self.hair.shape[::-1]
         across, down = size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]
@@ -82,15 +82,15 @@ class Seen(NamedTuple):
             for plane in self  # one by one: twice as fast as both together
         )
         known = cv2.resize(motion.known * np.float32(np.exp(-seconds / LASTING)), size)
-        return Seen(hair, cv2.multiply(count, known))
+        return Evidence(hair, cv2.multiply(count, known))
 
-    def joined(self, other: "Seen | None") -> "Seen":
+    def joined(self, other: "Evidence | None") -> "Evidence":
         """Both, each as much as its looks."""
         if other is None:
             return self
         count = cv2.add(self.count, other.count)
         weight = cv2.divide(other.count, cv2.max(count, 1e-3))
-        return Seen(cv2.blendLinear(other.hair, self.hair, weight, 1 - weight), count)
+        return Evidence(cv2.blendLinear(other.hair, self.hair, weight, 1 - weight), count)
 
 
 @dataclass
@@ -101,8 +101,8 @@ class Step:
     frame: Frame
     grey: np.ndarray
     to_before: Motion
-    looked: Seen | None = None
-    forwards: Seen | None = None
+    looked: Evidence | None = None
+    forwards: Evidence | None = None
     to_next: Motion | None = None
 
 
@@ -206,13 +206,13 @@ def looked_at(
         before = step
 
 
-def seen_of(heads: list[Part], finder: HairFinder, rgb: np.ndarray, known: np.ndarray, mirrored: bool) -> Seen:
+def seen_of(heads: list[Part], finder: HairFinder, rgb: np.ndarray, known: np.ndarray, mirrored: bool) -> Evidence:
     """What the network sees of heads in a frame (H, W, 3), perhaps in the mirror and from a little farther away; of the
     rest the mask `known` (h, w) tells."""
     mask, count = known.copy(), np.zeros(known.shape, np.float32)
     for head in [wider(head, *rgb.shape[:2]) for head in heads] if mirrored else heads:
         count[finder.look(rgb, head, mask, mirrored).slices] = 1
-    return Seen(squared(mask), count)
+    return Evidence(squared(mask), count)
 
 
 def wider(part: Part, height: int, width: int) -> Part:
@@ -250,11 +250,11 @@ def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part
             yield part
 
 
-def seen(mask: np.ndarray, count: float) -> Seen:
+def seen(mask: np.ndarray, count: float) -> Evidence:
     """What a mask (H, W) uint8 of a frame says, as so many looks."""
     scale = min(1, SIDE / max(mask.shape))
     hair = squared(reduced(mask, *(max(1, round(side * scale)) for side in mask.shape)))
-    return Seen(hair, np.full(hair.shape, count, np.float32))
+    return Evidence(hair, np.full(hair.shape, count, np.float32))
 
 
 def squared(mask: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ Engine = Callable[[np.ndarray], np.ndarray]
 
 
 @contextmanager
-def untold() -> Iterator[None]:
+def without_telemetry() -> Iterator[None]:
     """OpenVINO tells its makers whenever it is imported or converts a network, but not from tests: this looks so."""
     before = os.environ.get("CI")
     os.environ["CI"] = "true"
@@ -78,7 +78,7 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
     return run
 
 
-class Late:
+class LazyEngine:
     """An engine that is made when it is first asked: few portraits need a scout, and a start shall be short."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from common.paths import ROOT
 from common.progress import say
 from common.weights import WeightsError, sha256
-from segmentation.finding.engines import untold
+from segmentation.finding.engines import without_telemetry
 
 NETWORKS = [ROOT / "segmentation" / "networks" / name for name in ("effisegnet.py", "resize.py", "scout.py")]
 MODEL, PARTS, SUMS = "model.xml", ("model.xml", "model.bin"), "sha256"
@@ -58,7 +58,7 @@ def sums(folder: Path) -> str:
 
 def export(weights: Path, folder: Path) -> None:
     """Write the network of some weights as `model.xml` and `model.bin` for OpenVINO, their checksums beside them."""
-    with untold():
+    with without_telemetry():
         import openvino as ov
         from openvino.tools.ovc import convert_model
     import torch
@@ -69,7 +69,7 @@ def export(weights: Path, folder: Path) -> None:
     say(f"preparing {weights.name} for this processor, once")
     network = load_network(weights)
     example = torch.zeros(1, network.side, network.side, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
-    with warnings.catch_warnings(), untold():
+    with warnings.catch_warnings(), without_telemetry():
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
         model = convert_model(
             HairProbability(network).eval(), example_input=example, input=[ov.PartialShape(example.shape)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import replacing
-from segmentation.finding.engines import untold
+from segmentation.finding.engines import without_telemetry
 from segmentation.networks.resize import INPUT_SIZE
 
 TOLERANCE = 1e-4  # of the probabilities
@@ -33,7 +33,7 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
         ExportError: the package `onnx` is missing, or a form's answers differ by more than TOLERANCE; what was written
             before stays as it was.
     """
-    with untold():
+    with without_telemetry():
         import openvino as ov
         from openvino.tools.ovc import convert_model
     import torch
@@ -70,7 +70,7 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
 
 def demand_alike(network, form: Path, name: str) -> float:
     """The greatest difference of a form's answers from the network's. Raises ExportError: more than TOLERANCE."""
-    with untold():
+    with without_telemetry():
         import openvino as ov
     import torch
 

@@ -30,7 +30,7 @@ from segmentation.finding.crops import (
     pieces,
     tiles,
 )
-from segmentation.finding.engines import Engine, Late, openvino_engine, torch_engine
+from segmentation.finding.engines import Engine, LazyEngine, openvino_engine, torch_engine
 from segmentation.finding.export import exported
 from segmentation.networks.resize import INPUT_SIZE, SCOUT_SIZE, squash, to_mask
 
@@ -85,7 +85,7 @@ class HairFinder:
         if device != "cpu":
             device = str(choose_device(device))
         self.engine = engine_of(Path(weights), device, streams, precision)
-        self.scout = scout and Late(partial(engine_of, scout, device, streams, precision))
+        self.scout = scout and LazyEngine(partial(engine_of, scout, device, streams, precision))
 
     def probability(self, rgb: np.ndarray, mirrored: bool = False) -> np.ndarray:
         """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it, or at its mirror
