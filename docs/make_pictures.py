@@ -1,4 +1,4 @@
-"""The pictures of README.md, made of the samples with the shipped student.
+"""The pictures of README.md and docs, made of the samples with the shipped student.
 
     python docs/make_pictures.py
 

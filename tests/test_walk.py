@@ -1,4 +1,4 @@
-"""README's own walk through the three stages ends with dyed pictures."""
+"""The walk of docs/training.md through the three stages ends with dyed pictures."""
 
 import re
 import shutil
@@ -26,9 +26,8 @@ def clone(tmp_path) -> Path:
 
 
 def test_the_walk_ends_with_dyed_pictures(clone):
-    block = next(
-        text for text in re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.S) if "ombre_own" in text
-    )
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), re.S)
+    block = next(text for text in blocks if "ombre_own" in text)
     commands = [line.split() for line in block.splitlines()]
     assert [words[0] for words in commands] == ["python"] * 3
     for words in commands:
