@@ -40,7 +40,8 @@ def main() -> None:
         code = student(["train", *map(str, [*where, *short])])
         if code:
             sys.exit(code)
-        rows[loss] = pd.read_csv(run / "test" / "metrics.csv", index_col="set").loc["all", FIGURES]
+        figures = pd.read_csv(run / "test" / "metrics.csv", index_col=["set", "by"])
+        rows[loss] = figures.loc[("all", "one look"), FIGURES]
     table = pd.DataFrame(rows).T.rename_axis("loss")
     with replacing(OUTPUT / "losses.csv") as path:
         table.to_csv(path)

@@ -63,9 +63,10 @@ def safetensors_metadata(path: str | os.PathLike) -> dict[str, str]:
 
 
 def load_strict(model: "torch.nn.Module", state: dict, path: str | os.PathLike) -> None:
-    """Load `state` (names -> tensors, read from `path`) into `model`; every tensor must be there, and in its shape.
+    """Load `state` (names -> tensors, read from `path`) into `model`; every tensor must be there, in its shape, and
+    hold nothing but numbers.
 
-    Raises WeightsError that names what is missing, unexpected or misshapen; the model is then as it was.
+    Raises WeightsError that names what is missing, unexpected, misshapen or no number; the model is then as it was.
     """
     expected = model.state_dict()
     faults = {
@@ -80,6 +81,11 @@ def load_strict(model: "torch.nn.Module", state: dict, path: str | os.PathLike) 
     if any(faults.values()):
         listed = "; ".join(f"{kind}: {_some(names)}" for kind, names in faults.items() if names)
         raise WeightsError(f"{path}: these are not weights of {type(model).__name__}: {listed}")
+    if spoilt := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise WeightsError(
+            f"{path}: holds values that are no numbers (NaN or infinite), in {_some(spoilt)}; get them again, or "
+            "train them again with a lower --learning-rate or --clip 1"
+        )
     model.load_state_dict(state)
 
 

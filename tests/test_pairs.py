@@ -190,12 +190,34 @@ def test_plain_pictures_are_no_copies_of_each_other(tmp_path):
     assert doubles_of(gather([tmp_path])) == []
 
 
-def test_figures_of_a_set_without_hair_are_numbers():
+def test_a_share_of_nothing_is_no_figure():
     bald = dict(name="a", tp=0, fp=0, fn=0, tn=100, mse=0.0, iou=1.0, boundary_f1=1.0)
     figures = pooled(pd.DataFrame([bald]))
-    assert figures["iou"] == figures["dice"] == figures["recall"] == figures["precision"] == 1
+    assert figures["iou"] == figures["dice"] == 1
+    assert np.isnan(figures["recall"]) and np.isnan(figures["precision"])
     wrong = pooled(pd.DataFrame([bald | dict(fp=10, tn=90, iou=0.0)]))
-    assert wrong["iou"] == wrong["dice"] == wrong["precision"] == 0 and wrong["recall"] == 1
+    assert wrong["iou"] == wrong["dice"] == wrong["precision"] == 0 and np.isnan(wrong["recall"])
+    missed = pooled(pd.DataFrame([bald | dict(fn=10, tn=90, iou=0.0)]))
+    assert missed["iou"] == missed["recall"] == 0 and np.isnan(missed["precision"])
+
+
+def test_both_figures_are_told_and_why_they_differ(folder, tmp_path, capsys):
+    """One look sees what is drawn, the finder takes nothing of it: the student's figures are its own."""
+    pairs = gather([folder])
+    drawn = {read_pair(pair)[0].tobytes(): read_pair(pair)[1] for pair in pairs}
+    nothing = lambda rgb: np.zeros(rgb.shape[:2], np.uint8)  # noqa: E731
+    out = tmp_path / "figures"
+    metrics = evaluate(pairs, nothing, out, one_look=lambda rgb: drawn[rgb.tobytes()], weights="sha256:1")
+    assert metrics.loc[("all", "one look"), "iou"] == 1 and metrics.loc[("all", "finder"), "iou"] == 0
+    table = pd.read_csv(out / "metrics.csv", dtype=str, keep_default_na=False)
+    assert table.by.tolist() == ["one look", "finder"] and table.precision.tolist() == ["1.0", ""]
+    assert set(table.weights) == {"sha256:1"}
+    assert pd.read_csv(out / "pictures.csv").iou_one_look.tolist() == [1.0] * 4
+    assert "in 4 of 4 pictures with hair none is found: one look shows some in 4" in capsys.readouterr().err
+    evaluate(pairs, nothing, out, one_look=nothing)
+    assert "nothing in them reaches one half" in capsys.readouterr().err
+    evaluate(pairs, lambda rgb: drawn[rgb.tobytes()], out, one_look=nothing)
+    assert "none is found" not in capsys.readouterr().err
 
 
 def test_what_a_run_has_trained_on_is_left_out_of_its_figures(tmp_path, capsys):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segmentation import run_seg_model_ohlora_v4 as script
 from segmentation.finding.hair_finder import HairFinder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +51,24 @@ def test_predict_writes_the_networks_output(published, golden, tmp_path):
     assert "0 masks written" in again.stdout and "2 were done before" in again.stdout
 
 
+def test_predict_says_so_where_most_pictures_have_no_hair(tmp_path, monkeypatch, capsys):
+    class Blind:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def mask(self, rgb: np.ndarray) -> np.ndarray:
+            return np.full(rgb.shape[:2], 127, np.uint8)
+
+    monkeypatch.setattr(script, "HairFinder", Blind)
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((32, 32, 3), 60 * number, np.uint8))
+    few = [str(tmp_path / f"{number}.png") for number in range(3)]
+    assert script.main(["predict", *few, "--output", str(tmp_path / "few")]) == 0
+    assert "no hair" not in capsys.readouterr().err
+    assert script.main(["predict", str(tmp_path), "--output", str(tmp_path / "all")]) == 0
+    assert "in 4 of 4 pictures there is no hair by hair_student.safetensors" in capsys.readouterr().err
+
+
 def test_evaluate_gives_full_marks_to_its_own_masks(tmp_path):
     """The student's masks, made black and white, serve as the drawn ones: each figure is then known."""
     assert run("predict", SAMPLES / "astronaut.jpg", "--output", tmp_path / "masks", cwd=tmp_path).returncode == 0
@@ -60,7 +79,7 @@ def test_evaluate_gives_full_marks_to_its_own_masks(tmp_path):
     (tmp_path / "images" / "astronaut.jpg").write_bytes((SAMPLES / "astronaut.jpg").read_bytes())
     result = run("evaluate", "--data", tmp_path, "--output", tmp_path / "figures", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    figures = pd.read_csv(tmp_path / "figures" / "metrics.csv").iloc[0]
+    figures = pd.read_csv(tmp_path / "figures" / "metrics.csv").set_index("by").loc["finder"]
     assert figures[["iou", "dice", "recall", "precision", "mean_iou", "boundary_f1"]].tolist() == [1.0] * 6
     assert 0 < figures.mse < 0.01
     assert len(list((tmp_path / "figures" / "overlays").iterdir())) == 1

@@ -48,6 +48,16 @@ def test_both_forms_come_back(tmp_path, suffix):
     assert torch.equal(target[0].weight, state["0.weight"])
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_named(value):
+    model, state = network(), network().state_dict()
+    before = model[1].running_var.clone()
+    state["1.running_var"] = torch.tensor([1.0, value])
+    with pytest.raises(WeightsError, match=r"some/w\.pt: holds values that are no numbers.*1\.running_var"):
+        load_strict(model, state, "some/w.pt")
+    assert torch.equal(model[1].running_var, before)
+
+
 def test_checkpoints_of_parts(tmp_path):
     torch.save({"state_dict_backbone": {"a": torch.ones(2)}}, tmp_path / "w.pt")
     assert torch.equal(load_state_dict(tmp_path / "w.pt")["state_dict_backbone"]["a"], torch.ones(2))

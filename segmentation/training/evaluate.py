@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from common.files import replacing
 from common.image.picture import Picture, write_picture
+from common.progress import say
 from segmentation.dataset.pairs import Pair, read_pair
 from segmentation.networks.resize import to_mask
 from segmentation.training.metrics import measure, table_of
@@ -21,9 +22,18 @@ OVERLAY_SHARE = 0.5  # of the legend's colour; the rest is the picture
 OVERLAY_SIDE = 512  # pixels, the long side of an overlay at most
 
 MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
+ONE_LOOK, FINDER = "one look", "finder"  # what a row of figures is of
+MANY = 0.2  # share of the pictures with hair: where more have none found, something is wrong
 
 
-def evaluate(pairs: Sequence[Pair], mask_of: MaskOf, output: Path, overlays: int = 50) -> pd.DataFrame:
+def evaluate(
+    pairs: Sequence[Pair],
+    mask_of: MaskOf,
+    output: Path,
+    overlays: int = 50,
+    one_look: MaskOf | None = None,
+    weights: str = "",
+) -> pd.DataFrame:
     """Measure masks at the pictures' own size, threshold 0.5.
 
     Args:
@@ -31,21 +41,35 @@ def evaluate(pairs: Sequence[Pair], mask_of: MaskOf, output: Path, overlays: int
         mask_of: what finds the hair; called from several threads.
         output: folder for `metrics.csv` (pixels pooled), `pictures.csv` (a row a picture, worst IoU first) and
             `overlays/`, its `overlays` worst pictures.
+        one_look: the student alone, by one look at the whole picture, to be measured beside `mask_of`.
+        weights: what metrics.csv calls the weights that found this, so that it is known later whose figures these are.
 
     Returns:
-        `metrics.csv`: the figures of `metrics.pooled`, a row a group of names and one for all.
+        `metrics.csv`: the figures of `metrics.pooled`, a row a group of names and one for all. With `one_look` a row of
+        each for it and one for `mask_of`, told apart by the column `by`; pictures.csv then has `iou_one_look` too.
     """
 
-    def row_of(pair: Pair) -> dict:
+    def rows_of(pair: Pair) -> list[dict]:
         rgb, drawn, found = look(pair, mask_of)
-        return dict(name=printable(pair.name), **measure(found, drawn))
+        masks = [found] if one_look is None else [found, one_look(rgb)]
+        return [dict(name=printable(pair.name), **measure(mask, drawn)) for mask in masks]
 
     with ThreadPoolExecutor(2) as pool:
-        rows = pd.DataFrame(tqdm(pool.map(row_of, pairs), "evaluate", total=len(pairs), disable=None))
+        measured = list(tqdm(pool.map(rows_of, pairs), "evaluate", total=len(pairs), disable=None))
+    rows = pd.DataFrame([own[0] for own in measured])
+    metrics = table_of(rows)
+    if one_look is not None:
+        single = pd.DataFrame([own[1] for own in measured])
+        tables = {ONE_LOOK: table_of(single), FINDER: metrics}
+        order = [(by, group) for group in metrics.index for by in tables]
+        metrics = pd.concat(tables, names=["by"]).loc[order].swaplevel()
+        rows["iou_one_look"] = single.iou
+        if said := why_empty(rows, single):
+            say(said)
     rows = rows.sort_values("iou")
     worst = [pairs[place] for place in rows.index[:overlays]]
-    metrics = table_of(rows)
-    for table, name in ((metrics.reset_index(), "metrics.csv"), (rows, "pictures.csv")):
+    kept = metrics.assign(weights=weights) if weights else metrics
+    for table, name in ((kept.reset_index(), "metrics.csv"), (rows, "pictures.csv")):
         with replacing(output / name) as path:
             table.to_csv(path, index=False)
     for left in (output / "overlays").glob("[0-9]*_iou*.jpg"):  # of an earlier measurement
@@ -54,6 +78,25 @@ def evaluate(pairs: Sequence[Pair], mask_of: MaskOf, output: Path, overlays: int
         file = f"{place:04d}_{printable(pair.name).replace('/', '-')}_iou{iou:.3f}.jpg"
         write_picture(output / "overlays" / file, Picture(overlay(*look(pair, mask_of))))
     return metrics
+
+
+def why_empty(finder: pd.DataFrame, single: pd.DataFrame) -> str:
+    """A line where the finder has found nothing in many of the pictures that have hair; empty elsewhere.
+
+    Args:
+        finder, single: rows of `metrics.measure`, of the finder and of one look, picture by picture.
+    """
+    hair = finder.tp + finder.fn > 0
+    none = hair & (finder.tp + finder.fp == 0)
+    if none.sum() <= MANY * hair.sum():
+        return ""
+    seen = int((none & (single.tp + single.fp > 0)).sum())
+    why = (
+        f"one look shows some in {seen} of these, which is the student's own word; the finder takes it for doubtful"
+        if seen
+        else "nothing in them reaches one half: the student has not learnt enough yet, or other pictures than these"
+    )
+    return f"in {none.sum()} of {hair.sum()} pictures with hair none is found: {why}"
 
 
 def printable(name: str) -> str:

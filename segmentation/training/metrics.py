@@ -1,5 +1,7 @@
 """How well a hair mask fits the drawn one."""
 
+import math
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -51,7 +53,8 @@ def outline(area: np.ndarray) -> np.ndarray:
 def pooled(rows: pd.DataFrame) -> dict[str, float]:
     """Figures of a set: MSE, IoU, Dice, recall, precision with pixels pooled; means over pictures for the last two.
 
-    Where there is nothing to find, or nothing was found, nothing of it was done wrongly: that share is 1.
+    Where there is nothing to find and nothing was found, IoU and Dice are 1. A share of nothing is no figure: recall
+    where there is nothing to find, precision where nothing was found are NaN, which a CSV leaves empty.
     """
     tp, fp, fn, tn = (int(rows[name].sum()) for name in COUNTS)
     pixels = sum(rows[name] for name in COUNTS)
@@ -60,16 +63,16 @@ def pooled(rows: pd.DataFrame) -> dict[str, float]:
         mse=float((rows.mse * pixels).sum() / pixels.sum()),
         iou=share(tp, tp + fp + fn),
         dice=share(2 * tp, 2 * tp + fp + fn),
-        recall=share(tp, tp + fn),
-        precision=share(tp, tp + fp),
+        recall=share(tp, tp + fn, of_nothing=math.nan),
+        precision=share(tp, tp + fp, of_nothing=math.nan),
         mean_iou=float(rows.iou.mean()),
         boundary_f1=float(rows.boundary_f1.mean()),
     )
 
 
-def share(part: int, whole: int) -> float:
-    """part / whole; 1 of nothing."""
-    return part / whole if whole else 1.0
+def share(part: int, whole: int, of_nothing: float = 1.0) -> float:
+    """part / whole."""
+    return part / whole if whole else of_nothing
 
 
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
