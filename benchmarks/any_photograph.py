@@ -19,11 +19,11 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import made_pictures as made  # noqa: E402
-from segmentation.dataset.pairs import find_pairs, read_pair  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.networks.resize import to_mask  # noqa: E402
-from segmentation.training.metrics import measure  # noqa: E402
+from benchmarks import made_pictures as made
+from segmentation.dataset.pairs import find_pairs, read_pair
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
+from segmentation.networks.resize import to_mask
+from segmentation.training.metrics import measure
 
 FOUND = 0.5  # IoU from which a head counts as found
 DYED = 0.001  # share of the pixels over one half from which a picture counts as dyed

@@ -25,16 +25,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.clip_truth import comings, cuts, truth  # noqa: E402
-from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.whole_script import run_script  # noqa: E402
-from ombre.media.animation import MovingPicture, is_clip, is_moving_picture  # noqa: E402
-from ombre.media.video import Clip  # noqa: E402
-from ombre.render.recolour import Hair, prepare  # noqa: E402
-from ombre.tracking.heads import SteadyHeads  # noqa: E402
-from ombre.tracking.steady import steady_masks  # noqa: E402
-from segmentation.dataset.pairs import find_pairs  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from benchmarks.clip_truth import comings, cuts, truth
+from benchmarks.markdown import markdown
+from benchmarks.whole_script import run_script
+from ombre.media.animation import MovingPicture, is_clip, is_moving_picture
+from ombre.media.video import Clip
+from ombre.render.recolour import Hair, prepare
+from ombre.tracking.heads import SteadyHeads
+from ombre.tracking.steady import steady_masks
+from segmentation.dataset.pairs import find_pairs
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 HEIGHT = 0.6  # of the hair that is dyed, as the script's default
 MOST_PIXELS = 10**8

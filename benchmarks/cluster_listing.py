@@ -21,12 +21,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.markdown import markdown  # noqa: E402
-from common.batch.orders import ORDER, Orders, Picture, Stage, Worker, fingerprint, fingerprints  # noqa: E402
-from common.batch.storage import Place  # noqa: E402
-from ombre.on_cluster import NUMBERS, plan_styles  # noqa: E402
-from ombre.stage import COLUMNS  # noqa: E402
-from ombre.style import Style  # noqa: E402
+from benchmarks.markdown import markdown
+from common.batch.orders import ORDER, Orders, Picture, Stage, Worker, fingerprint, fingerprints
+from common.batch.storage import Place
+from ombre.on_cluster import NUMBERS, plan_styles
+from ombre.stage import COLUMNS
+from ombre.style import Style
 
 IN_A_FOLDER = 1000
 NOTHING = np.zeros(0, np.uint64)

@@ -17,8 +17,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.processes import below  # noqa: E402
+from benchmarks.markdown import markdown
+from benchmarks.processes import below
 
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 SAMPLES = sorted((ROOT / "data" / "samples").glob("*.jpg"))

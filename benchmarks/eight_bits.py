@@ -18,16 +18,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import openvino as ov  # noqa: E402
+import openvino as ov
 
-from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.ombre_quality import evenly  # noqa: E402
-from benchmarks.ombre_speed import make_pictures  # noqa: E402
-from common.image.picture import read_mask, read_picture  # noqa: E402
-from segmentation.finding.export import exported  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS  # noqa: E402
-from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
-from segmentation.networks.resize import squash, to_mask  # noqa: E402
+from benchmarks.markdown import markdown
+from benchmarks.ombre_quality import evenly
+from benchmarks.ombre_speed import make_pictures
+from common.image.picture import read_mask, read_picture
+from segmentation.finding.export import exported
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
+from segmentation.networks.cost import statistics_of, time_in_turn
+from segmentation.networks.resize import squash, to_mask
 
 CALIBRATED_ON = 150  # pictures
 PARTS = ("val", "scenes_val")

@@ -21,11 +21,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.strands import render  # noqa: E402
-from common.image.picture import read_mask, read_picture  # noqa: E402
-from ombre.hair.matte import refine  # noqa: E402
-from ombre.render.recolour import ombre  # noqa: E402
+from benchmarks.markdown import markdown
+from benchmarks.strands import render
+from common.image.picture import read_mask, read_picture
+from ombre.hair.matte import refine
+from ombre.render.recolour import ombre
 
 SIDE = 512  # pixels of a picture
 CUTS = (300, 220, 150)  # pixels of a cut, the largest that is found

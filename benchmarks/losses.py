@@ -15,8 +15,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.files import replacing  # noqa: E402
-from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
+from common.files import replacing
+from segmentation.run_seg_model_ohlora_v4 import main as student
 
 LOSSES = ("mse", "soft-bce", "kl-one-sided", "kl")
 OUTPUT = ROOT / "data" / "runs" / "losses"

@@ -26,17 +26,17 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import limit  # noqa: E402
-from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.ombre_quality import seed_tint  # noqa: E402
-from benchmarks.whole_script import batches, command, run_script, the_same_again  # noqa: E402
-from common.device import keep_freed_memory, own_cores  # noqa: E402
-from common.image.picture import Picture, read_picture, write_picture  # noqa: E402
-from ombre.hair.people import HAIR  # noqa: E402
-from ombre.render.recolour import dye_hair, ombre, prepare  # noqa: E402
-from ombre.render.visibility import shows_little  # noqa: E402
-from segmentation.finding.hair_finder import HairFinder  # noqa: E402
-from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
+from benchmarks import limit
+from benchmarks.markdown import markdown
+from benchmarks.ombre_quality import seed_tint
+from benchmarks.whole_script import batches, command, run_script, the_same_again
+from common.device import keep_freed_memory, own_cores
+from common.image.picture import Picture, read_picture, write_picture
+from ombre.hair.people import HAIR
+from ombre.render.recolour import dye_hair, ombre, prepare
+from ombre.render.visibility import shows_little
+from segmentation.finding.hair_finder import HairFinder
+from segmentation.networks.cost import statistics_of, time_in_turn
 
 SIDE = 1024  # pixels
 LOOK = 0.9, 0.6, 0.6  # colour, height, height of the fade: the script's own defaults

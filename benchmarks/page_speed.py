@@ -19,12 +19,12 @@ import cv2
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.markdown import markdown  # noqa: E402
-from common.device import own_cores  # noqa: E402
-from common.image.picture import DEFAULT_MAX_PIXELS, Picture, read_picture, write_picture  # noqa: E402
-from ombre.page.strokes import Stroke  # noqa: E402
-from ombre.page.visitors import Visitor, Visitors  # noqa: E402
-from segmentation.finding.hair_finder import HairFinder  # noqa: E402
+from benchmarks.markdown import markdown
+from common.device import own_cores
+from common.image.picture import DEFAULT_MAX_PIXELS, Picture, read_picture, write_picture
+from ombre.page.strokes import Stroke
+from ombre.page.visitors import Visitor, Visitors
+from segmentation.finding.hair_finder import HairFinder
 
 PORTRAIT = ROOT / "data" / "samples" / "black_flying.jpg"
 SHADES = ("platinum", "copper", "rose gold", "blue", "mint", "plum")

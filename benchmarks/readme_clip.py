@@ -15,7 +15,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ombre.media.video import Clip  # noqa: E402
+from ombre.media.video import Clip
 
 SAMPLE = ROOT / "data" / "samples" / "learn.mkv"
 PART = np.s_[20:300, 160:440]  # of its 480 rows and 640 columns

@@ -18,19 +18,19 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import any_photograph  # noqa: E402
-from benchmarks.losses import OUTPUT as LOSSES  # noqa: E402
-from benchmarks.markdown import of_frame as markdown  # noqa: E402
-from common.files import replacing  # noqa: E402
-from common.image.picture import Picture, read_picture, write_picture  # noqa: E402
-from segmentation.dataset.pairs import gather  # noqa: E402
-from segmentation.finding.engines import torch_engine  # noqa: E402
-from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.networks.effisegnet import load_student  # noqa: E402
-from segmentation.networks.facexformer.model import FaceXFormer  # noqa: E402
-from segmentation.networks.resize import INPUT_SIZE, to_mask  # noqa: E402
-from segmentation.networks.summary import time_table  # noqa: E402
-from segmentation.training.evaluate import evaluate, overlay  # noqa: E402
+from benchmarks import any_photograph
+from benchmarks.losses import OUTPUT as LOSSES
+from benchmarks.markdown import of_frame as markdown
+from common.files import replacing
+from common.image.picture import Picture, read_picture, write_picture
+from segmentation.dataset.pairs import gather
+from segmentation.finding.engines import torch_engine
+from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder
+from segmentation.finding.summary import time_table
+from segmentation.networks.effisegnet import load_student
+from segmentation.networks.facexformer.model import FaceXFormer
+from segmentation.networks.resize import INPUT_SIZE, to_mask
+from segmentation.training.evaluate import evaluate, overlay
 
 TEXT = """# Test results
 

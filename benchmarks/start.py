@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.markdown import markdown  # noqa: E402
+from benchmarks.markdown import markdown
 
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 PICTURE = ROOT / "data" / "samples" / "astronaut.jpg"

@@ -21,20 +21,20 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
 
-from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.published_student import as_published  # noqa: E402
-from benchmarks.teacher_speed import Published as PublishedTeacher  # noqa: E402
-from common.image.picture import read_picture  # noqa: E402
-from segmentation.finding.engines import Engine, openvino_engine  # noqa: E402
-from segmentation.finding.export import exported  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
-from segmentation.networks.effisegnet import HairProbability, load_student  # noqa: E402
-from segmentation.networks.facexformer.model import FaceXFormer  # noqa: E402
-from segmentation.networks.resize import squash, to_mask  # noqa: E402
+from benchmarks.markdown import markdown
+from benchmarks.published_student import as_published
+from benchmarks.teacher_speed import Published as PublishedTeacher
+from common.image.picture import read_picture
+from segmentation.finding.engines import Engine, openvino_engine
+from segmentation.finding.export import exported
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
+from segmentation.networks.cost import statistics_of, time_in_turn
+from segmentation.networks.effisegnet import HairProbability, load_student
+from segmentation.networks.facexformer.model import FaceXFormer
+from segmentation.networks.resize import squash, to_mask
 
 SAMPLES = sorted((Path(__file__).resolve().parents[1] / "data" / "samples").glob("*.jpg"))
 PACKAGES = ("openvino", "torch", "onnxruntime", "opencv-python")

@@ -17,19 +17,19 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from common.device import choose_device  # noqa: E402
-from common.image.picture import read_picture  # noqa: E402
-from segmentation.labelling.teachers import WEIGHTS, facexformer, load_facexformer, resize_as_published  # noqa: E402
-from segmentation.networks.facexformer.decoder import CLASSES, TOKENS, FaceDecoder, token_name  # noqa: E402
-from segmentation.networks.facexformer.model import FaceXFormer  # noqa: E402
-from segmentation.networks.facexformer.transformer import Attention  # noqa: E402
-from tests.official_checkpoint import GOLDEN, official_checkpoint  # noqa: E402
+from common.device import choose_device
+from common.image.picture import read_picture
+from segmentation.labelling.teachers import WEIGHTS, facexformer, load_facexformer, resize_as_published
+from segmentation.networks.facexformer.decoder import CLASSES, TOKENS, FaceDecoder, token_name
+from segmentation.networks.facexformer.model import FaceXFormer
+from segmentation.networks.facexformer.transformer import Attention
+from tests.official_checkpoint import GOLDEN, official_checkpoint
 
 PUBLISHED = "as published, float32"
 

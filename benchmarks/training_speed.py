@@ -14,20 +14,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from benchmarks.markdown import markdown  # noqa: E402
-from benchmarks.published_student import PublishedStudent  # noqa: E402
-from common.device import choose_device, keep_freed_memory  # noqa: E402
-from segmentation.networks.cost import statistics_of, time_in_turn  # noqa: E402
-from segmentation.networks.effisegnet import EffiSegNet  # noqa: E402
-from segmentation.networks.resize import INPUT_SIZE  # noqa: E402
-from segmentation.training.loop import keep_depthwise_in_float32  # noqa: E402
-from segmentation.training.losses import make_loss  # noqa: E402
-from segmentation.training.recipe import Recipe  # noqa: E402
-from segmentation.training.schedule import make_optimizer  # noqa: E402
-from segmentation.training.validate import logits_of  # noqa: E402
+from benchmarks.markdown import markdown
+from benchmarks.published_student import PublishedStudent
+from common.device import choose_device, keep_freed_memory
+from segmentation.networks.cost import statistics_of, time_in_turn
+from segmentation.networks.effisegnet import EffiSegNet
+from segmentation.networks.resize import INPUT_SIZE
+from segmentation.training.loop import keep_depthwise_in_float32
+from segmentation.training.losses import make_loss
+from segmentation.training.recipe import Recipe
+from segmentation.training.schedule import make_optimizer
+from segmentation.training.validate import logits_of
 
 
 def main() -> None:

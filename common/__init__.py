@@ -1,0 +1,1 @@
+"""What all stages stand on: files, pictures, batches, the command line."""

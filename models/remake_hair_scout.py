@@ -17,25 +17,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import cv2  # noqa: E402
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+import cv2
+import torch
+from torch import Tensor
+from tqdm import tqdm
 
-from common.cli import carry_out  # noqa: E402
-from common.device import choose_device, fast_precision, keep_freed_memory  # noqa: E402
-from common.image.picture import write_mask  # noqa: E402
-from common.weights import load_state_dict, load_strict  # noqa: E402
-from models.remaking import demand_same, write_labels  # noqa: E402
-from segmentation.dataset.pairs import Pair, find_pairs, read_pair  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.networks.effisegnet import load_student, save_weights  # noqa: E402
-from segmentation.networks.resize import SCOUT_SIZE  # noqa: E402
-from segmentation.networks.scout import Scout, start_from_student  # noqa: E402
+from common.cli import carry_out
+from common.device import choose_device, fast_precision, keep_freed_memory
+from common.image.picture import write_mask
+from common.weights import load_state_dict, load_strict
+from models.remaking import demand_same, write_labels
+from segmentation.dataset.pairs import Pair, find_pairs, read_pair
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
+from segmentation.networks.effisegnet import load_student, save_weights
+from segmentation.networks.resize import SCOUT_SIZE
+from segmentation.networks.scout import Scout, start_from_student
 from segmentation.training.loop import train
-from segmentation.training.recipe import STRONG  # noqa: E402
-from segmentation.training.runtime import Runtime  # noqa: E402
-from segmentation.training.state import STATE, averaged, held  # noqa: E402
+from segmentation.training.recipe import STRONG
+from segmentation.training.runtime import Runtime
+from segmentation.training.state import STATE, averaged, held
 
 RECIPE = replace(
     STRONG, size=SCOUT_SIZE, learning_rate=1.5e-3, batch_size=8, ema=0.998, composed=0.5, epochs=5

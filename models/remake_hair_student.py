@@ -19,21 +19,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
 
-from common.cli import carry_out  # noqa: E402
-from common.image.picture import write_mask  # noqa: E402
-from models.remaking import demand_same, write_labels  # noqa: E402
-from segmentation.dataset.pairs import Pair, find_pairs, read_pair  # noqa: E402
-from segmentation.dataset.scenes import is_scene  # noqa: E402
-from segmentation.finding.crops import HAIR, Part, boxes_of_hair, in_pixels, joined, square_around  # noqa: E402
-from segmentation.finding.hair_finder import HairFinder  # noqa: E402
-from segmentation.networks.effisegnet import load_student, save_weights  # noqa: E402
-from segmentation.networks.resize import resize, squash, to_mask  # noqa: E402
-from segmentation.run_seg_model_ohlora_v4 import main as student  # noqa: E402
-from segmentation.training.state import STATE, averaged  # noqa: E402
+from common.cli import carry_out
+from common.image.picture import write_mask
+from models.remaking import demand_same, write_labels
+from segmentation.dataset.pairs import Pair, find_pairs, read_pair
+from segmentation.dataset.scenes import is_scene
+from segmentation.finding.crops import HAIR, Part, boxes_of_hair, in_pixels, joined, square_around
+from segmentation.finding.hair_finder import HairFinder
+from segmentation.networks.effisegnet import load_student, save_weights
+from segmentation.networks.resize import resize, squash, to_mask
+from segmentation.run_seg_model_ohlora_v4 import main as student
+from segmentation.training.state import STATE, averaged
 
 SETTINGS = "--preset strong --upsampling bilinear --learning-rate 7e-4 --ema 0.998 --batch-size 8 --composed 0.25"
 EPOCHS = 7

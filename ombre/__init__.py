@@ -1,0 +1,1 @@
+"""Dyeing hair in pictures and clips."""

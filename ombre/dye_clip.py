@@ -96,6 +96,7 @@ def opened(path: Path, max_pixels: int) -> Clip | MovingPicture:
 
 
 def copy(path: Path, target: Path) -> None:
+    """The clip unchanged, whole or not at all."""
     with replacing(target) as part:
         shutil.copyfile(path, part)
 
@@ -120,6 +121,7 @@ def drawn_masks(folder: Path | None) -> Callable[[Frame], np.ndarray | None]:
 
 
 def mask_name(number: int) -> str:
+    """Of the frame of this number, from 1 on."""
     return f"{number:06}.png"
 
 

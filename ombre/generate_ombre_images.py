@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.cli import (  # noqa: E402
+from common.cli import (
     add_batch,
     add_cluster,
     add_weights,
@@ -28,17 +28,17 @@ from common.cli import (  # noqa: E402
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
-from common.batch.table import BatchError  # noqa: E402
-from common.device import own_cores  # noqa: E402
-from common.image.opening import SUFFIXES  # noqa: E402
-from common.progress import say  # noqa: E402
-from common.weights import short_hash  # noqa: E402
-from ombre.colour.shades import list_of_shades, parse_color  # noqa: E402
-from ombre.contact_sheet import write_contact_sheets  # noqa: E402
-from ombre.media.mask_files import Masks  # noqa: E402
-from ombre.stage import TABLE, dye_pictures  # noqa: E402
-from ombre.style import DYED, LITTLE, NO_HAIR, Style, read_styles  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from common.batch.table import BatchError
+from common.device import own_cores
+from common.image.opening import SUFFIXES
+from common.progress import say
+from common.weights import short_hash
+from ombre.colour.shades import list_of_shades, parse_color
+from ombre.contact_sheet import write_contact_sheets
+from ombre.media.mask_files import Masks
+from ombre.stage import TABLE, dye_pictures
+from ombre.style import DYED, LITTLE, NO_HAIR, Style, read_styles
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"
@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=list_of_shades(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -128,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def dye(options: argparse.Namespace) -> int:
+    """Dye as the command line asks; the exit code."""
     demand_one_process()
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
@@ -205,6 +207,7 @@ def percent(text: str) -> int:
 
 
 def within(text: str, low: float, high: float) -> float:
+    """A number in a range. Raises ArgumentTypeError: it is none, or outside."""
     try:
         number = float(text)
     except ValueError:

@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory, gettempdir
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.cli import add_device_and_limit, add_weights, carry_out, positive  # noqa: E402
-from common.device import own_cores  # noqa: E402
-from common.errors import UserError  # noqa: E402
-from common.image.opening import SUFFIXES  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
+from common.cli import add_device_and_limit, add_weights, carry_out, positive
+from common.device import own_cores
+from common.errors import UserError
+from common.image.opening import SUFFIXES
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 SAMPLES = ROOT / "data" / "samples"
 HOST = "127.0.0.1"
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=port, default=7860, metavar="N", help="0: any that is free (%(default)s)")
     parser.add_argument("--no-browser", action="store_true", help="say the address only, and open no browser")

@@ -1,0 +1,1 @@
+"""Finding hair: the networks, their training, and the search for heads."""

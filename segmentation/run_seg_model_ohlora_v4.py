@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.cli import (  # noqa: E402
+from common.cli import (
     add_batch,
     add_device,
     add_output,
@@ -30,14 +30,14 @@ from common.cli import (  # noqa: E402
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from common.device import choose_device, fast_precision, keep_freed_memory, own_cores, rank_and_size  # noqa: E402
-from common.progress import say  # noqa: E402
-from common.weights import short_hash  # noqa: E402
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder  # noqa: E402
-from segmentation.training.options import add_train  # noqa: E402
-from segmentation.training.recipe import IN_WORDS, PRESETS, settings  # noqa: E402
+from common.device import choose_device, fast_precision, keep_freed_memory, own_cores, rank_and_size
+from common.progress import say
+from common.weights import short_hash
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
+from segmentation.training.options import add_train
+from segmentation.training.recipe import IN_WORDS, PRESETS, settings
 
 LABELS = ROOT / "data" / "hair_labels"
 RUNS = ROOT / "data" / "runs"
@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(metavar="{train,evaluate,check,export,predict,summary}")
     train = commands.add_parser(
@@ -232,7 +233,7 @@ def predict_masks(options: argparse.Namespace) -> int:
 
 def summarize(options: argparse.Namespace) -> int:
     """summary: what the student costs, and the teacher beside it."""
-    from segmentation.networks.summary import print_summary
+    from segmentation.finding.summary import print_summary
 
     print_summary(options.weights, choose_device(options.device), options.runs)
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.cli import (  # noqa: E402
+from common.cli import (
     add_batch,
     add_cluster,
     add_weights,
@@ -24,11 +24,11 @@ from common.cli import (  # noqa: E402
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
-from common.batch.table import BatchError  # noqa: E402
-from common.progress import say  # noqa: E402
-from segmentation.labelling.face_crop import face_finder  # noqa: E402
-from segmentation.labelling.stage import TABLE, label_on_cluster, label_pictures  # noqa: E402
-from segmentation.labelling.teachers import PRECISIONS, WEIGHTS, facexformer, student  # noqa: E402
+from common.batch.table import BatchError
+from common.progress import say
+from segmentation.labelling.face_crop import face_finder
+from segmentation.labelling.stage import TABLE, label_on_cluster, label_pictures
+from segmentation.labelling.teachers import PRECISIONS, WEIGHTS, facexformer, student
 
 FACES = ROOT / "data" / "faces"
 LABELS = ROOT / "data" / "hair_labels"
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_batch(parser, FACES, LABELS, "labels and labels.csv")
     parser.add_argument(
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def label(options: argparse.Namespace) -> int:
+    """Label as the command line asks; the exit code."""
     demand_one_process()
     given = options.pictures or [FACES]
     if not options.pictures and not FACES.is_dir():

@@ -76,6 +76,7 @@ class Orders:
         self.looks = len(stage.plan("any.jpg"))
 
     def __call__(self, _: dict) -> Iterator[dict[str, list[str]]]:
+        """One row an order, as JSON."""
         for order in self.all(ray.get(self.done)):
             yield {"order": [order]}
 
@@ -181,6 +182,7 @@ class Worker:
         self.pool = ThreadPoolExecutor(threads)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[str]]:
+        """Carry out the one order of a batch; what there is to say of it."""
         order = json.loads(batch["order"][0])
         with tempfile.TemporaryDirectory() as here:
             rows = [row for rows in self.pool.map(partial(self.do, here), order["pictures"]) for row in rows]

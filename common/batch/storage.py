@@ -42,6 +42,7 @@ class Place:
             self.files = fs.PyFileSystem(fs.FSSpecHandler(files))
 
     def path(self, name: str) -> str:
+        """The address of the file of this name."""
         return f"{self.root}/{name}" if name else self.root
 
     def names(self, folder: str) -> tuple[list[fs.FileInfo], list[str]]:

@@ -1,0 +1,1 @@
+"""One picture: from its file to pixels and back, with its metadata and colour space."""

@@ -59,17 +59,21 @@ class ProfiledSpace(Space):
         self.bend = self._fit_bend()
 
     def grey(self, rgb: np.ndarray) -> np.ndarray:
+        """As Space.grey."""
         return cv2.transform(rgb, self._weights)
 
     def lightness_of_greys(self, count: int) -> np.ndarray:
+        """As Space.lightness_of_greys."""
         return np.float32(np.interp(np.linspace(0, 255, count), np.arange(256), self._lightness))
 
     def from_srgb(self, rgb: np.ndarray) -> np.ndarray:
+        """As Space.from_srgb."""
         coarse = np.uint8(np.rint(255 * rgb))
         # the difference is smooth, so what rounding to 8 bits did to it can be smoothed away
         return rgb + _smooth((_apply(self._from_srgb, coarse) - np.float64(coarse)) / 255, 4)
 
     def to_srgb8(self, rgb: np.ndarray) -> np.ndarray:
+        """As Space.to_srgb8."""
         return _apply(self._to_srgb, rgb)
 
     def _fit_weights(self) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Colours: shades and their names, and what a colour does to each lightness."""

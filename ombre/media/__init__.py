@@ -1,0 +1,1 @@
+"""Clips, moving pictures and mask files: in and out."""

@@ -135,6 +135,7 @@ class Writer:
         self._delays.append(round(frame.delay))
 
     def save(self, path: Path, loop: int | None, quality: int, kept: dict[str, bytes]) -> None:
+        """Write the frames that were added; `loop` as in Pillow, None: the format's own; `kept`: profile and EXIF."""
         frames, settings = self._frames, dict(save_all=True, duration=self._delays, **kept)
         if loop is not None:
             settings["loop"] = loop

@@ -72,6 +72,7 @@ def in_format(raw: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
 
 
 def is_full(raw: av.VideoFrame) -> bool:
+    """Whether the planes use all values, not the television range."""
     return raw.color_range == ColorRange.JPEG or raw.format.name.startswith("yuvj") or raw.format.is_rgb
 
 

@@ -37,6 +37,7 @@ def strip(name: str, label: str, items: list[dict] = ()) -> gr.HTML:
 
 
 def sample_items(samples: list[Path]) -> list[dict]:
+    """The strip's entries of the sample pictures, with small JPEGs in them."""
     items = []
     for number, path in enumerate(samples):
         rgb = in_srgb8(read_picture(path))

@@ -37,6 +37,7 @@ class Shown:
 
     @property
     def name(self) -> str:
+        """What the visitor's file was called."""
         return self.file.name
 
     def view(self, small: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +51,7 @@ class Shown:
         return paint(found, strokes)
 
     def remove(self) -> None:
+        """Remove all that was kept of it."""
         shutil.rmtree(self.file.parent.parent, ignore_errors=True)
 
 

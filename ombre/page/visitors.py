@@ -35,6 +35,7 @@ class Step:
     strokes: tuple[tuple[int, tuple[Stroke, ...]], ...] = ()
 
     def painted(self, number: int) -> tuple[Stroke, ...]:
+        """The strokes on the picture of this number."""
         return dict(self.strokes).get(number, ())
 
     def paint(self, strokes: tuple[Stroke, ...]) -> "Step":
@@ -62,10 +63,12 @@ class Visitor:
 
     @property
     def step(self) -> Step:
+        """The settings as they are now."""
         return self._steps[-1]
 
     @property
     def shown(self) -> Shown | None:
+        """The picture that is seen, if there is one."""
         return self.pictures.get(self.step.number)
 
     def add(self, source: Path, name: str, mask_of: MaskOf, max_pixels: int) -> Shown:
@@ -124,6 +127,7 @@ class Visitor:
                 self._last = ("", 0.0)
 
     def undo(self) -> None:
+        """Take back the last change, and show the picture that it was made on."""
         with self.lock:
             if len(self._steps) > 1:
                 undone = self._steps.pop()
@@ -174,6 +178,7 @@ class Visitors:
             return self._by_session[session]
 
     def by_token(self, token: str) -> Visitor | None:
+        """Whoever has this token; None where nobody has."""
         return self._by_token.get(token)
 
     def add(self, visitor: Visitor, source: Path, uploaded: bool) -> Shown:

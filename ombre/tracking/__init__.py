@@ -1,0 +1,1 @@
+"""A clip's hair from frame to frame."""

@@ -44,9 +44,11 @@ class Frame(Protocol):
 
     seconds: float
 
-    def rgb8(self) -> np.ndarray: ...
+    def rgb8(self) -> np.ndarray:
+        """(H, W, 3) uint8, upright."""
 
-    def grey8(self) -> np.ndarray: ...
+    def grey8(self) -> np.ndarray:
+        """(H, W) uint8, upright."""
 
 
 class Motion(NamedTuple):
@@ -145,6 +147,7 @@ def masked(looked: Iterable[Step]) -> Generator[tuple[Frame, np.ndarray, Motion]
 
 
 def given_out(steps: list[Step], count: int) -> Iterator[tuple[Frame, np.ndarray, Motion]]:
+    """The first `count` frames, with mask and motion from the frame before."""
     return ((step.frame, mask, step.to_before) for step, mask in zip(steps[:count], masks_of(steps)))
 
 

@@ -1,0 +1,1 @@
+"""Pictures with hair masks to train on."""

@@ -71,6 +71,7 @@ class HeldOut(PairDataset):
     """Pairs to measure on: never changed, and each of them is there or the run ends."""
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The pair as it is."""
         return read_pair(self.pairs[index])
 
 

@@ -36,6 +36,7 @@ class Part(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array by."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     @property
@@ -45,6 +46,7 @@ class Part(NamedTuple):
 
     @property
     def area(self) -> int:
+        """In pixels."""
         return (self.bottom - self.top) * (self.right - self.left)
 
     def scaled(self, down: float, across: float) -> "Part":

@@ -85,6 +85,7 @@ class LazyEngine:
         self.make, self.lock, self.engine = make, threading.Lock(), None
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        """As the engine's, which is made on the first call."""
         with self.lock:
             self.engine = self.engine or self.make()
         return self.engine(rgb)

@@ -1,0 +1,1 @@
+"""Pictures labelled by the teacher."""

@@ -32,6 +32,7 @@ class ConvOfParts(nn.Conv2d):
     upsampling = "nearest"
 
     def forward(self, *parts: Tensor) -> Tensor:
+        """Features (N, C_i, h_i, w_i), coarse to fine -> (N, C, H, W) of the finest."""
         shares = self.weight.split([part.shape[1] for part in parts], dim=1)
         return coarse_to_fine((F.conv2d(part, share) for part, share in zip(parts, shares)), self.upsampling)
 
@@ -128,6 +129,7 @@ class HairProbability(nn.Module):
         self.student = student
 
     def forward(self, rgb: Tensor) -> Tensor:
+        """RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W)."""
         x = (rgb.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
         return self.student(x).sigmoid()[:, 0]
 

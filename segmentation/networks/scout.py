@@ -50,6 +50,7 @@ class Scout(nn.Module):
         return [self.encoder._conv_stem, self.encoder._bn0, *self.encoder._blocks[:KEPT]]
 
     def train(self, mode: bool = True) -> "Scout":
+        """As Module's, but what stays the student's stays as it is."""
         super().train(mode)
         for layer in self.kept():
             layer.eval()

@@ -74,6 +74,7 @@ def commit() -> str:
 
 
 def version_of(package: str) -> str:
+    """Of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:

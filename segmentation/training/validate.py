@@ -58,6 +58,7 @@ class Validation:
         return x, labels, self.logits(x).sigmoid().cpu()
 
     def logits(self, x: Tensor) -> Tensor:
+        """Input (N, 3, H, W) -> logits (N, 1, H, W) float32, as the network is now."""
         return logits_of(self.model.eval(), x.to(self.runtime.device, non_blocking=True), self.runtime.dtype)
 
 

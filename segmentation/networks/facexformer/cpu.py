@@ -25,6 +25,7 @@ def float32_by_onednn() -> Iterator[None]:
 
 @cache
 def onednn_is_exact() -> bool:
+    """Whether float32 products keep their digits in oneDNN's bfloat16 mode on this processor."""
     rows, inner, columns = PROBE
     random = torch.Generator().manual_seed(0)
     x, weight = (torch.randn(n, inner, generator=random) for n in (rows, columns))
@@ -35,6 +36,7 @@ def onednn_is_exact() -> bool:
 
 @contextmanager
 def onednn(on: bool) -> Iterator[None]:
+    """Matrix products in oneDNN's bfloat16 mode meanwhile, if `on`."""
     setting = torch.backends.mkldnn.matmul
     before = setting.fp32_precision
     if on:

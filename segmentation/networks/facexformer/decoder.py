@@ -24,6 +24,7 @@ class MLP(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., C_in) -> (..., C_out)."""
         first, second, last = self.layers
         return last(F.relu(second(F.relu(first(x)))))
 
@@ -70,6 +71,7 @@ class FaceDecoder(nn.Module):
 
 
 def token_name(name: str) -> str:
+    """A task's token's name in the checkpoint."""
     return "mask_tokens" if name == "mask" else f"{name}_token"
 
 

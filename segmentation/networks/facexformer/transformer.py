@@ -45,6 +45,7 @@ class TokenMLP(nn.Module):
         self.lin2 = nn.Linear(width, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, P, C) -> the same shape."""
         return self.lin2(F.relu(self.lin1(x)))
 
 
