@@ -226,7 +226,8 @@ def predict_masks(options: argparse.Namespace) -> int:
     if len(empty) >= FEW and 2 * sum(empty) > len(empty):
         say(
             f"in {sum(empty)} of {len(empty)} pictures there is no hair by {options.weights.name}; where they have "
-            "some, the student has not learnt enough, or other pictures than these: `evaluate` measures it on drawn masks"
+            "some, the student has not learnt enough, or other pictures than these: `evaluate` measures it on drawn "
+            "masks"
         )
     return code
 
