@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.clip_truth import comings, cuts, truth
 from benchmarks.markdown import markdown
 from benchmarks.whole_script import run_script
-from ombre.media.animation import MovingPicture, is_clip, is_moving_picture
+from ombre.media.source import FrameSource, is_clip, opened
 from ombre.media.video import Clip
 from ombre.render.recolour import Hair, prepare
 from ombre.tracking.heads import SteadyHeads
@@ -79,8 +79,8 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def clip_of(path: Path) -> Clip | MovingPicture:
-    return (MovingPicture if is_moving_picture(path) else Clip)(path, MOST_PIXELS)
+def clip_of(path: Path) -> FrameSource:
+    return opened(path, MOST_PIXELS)
 
 
 def steadiness(path: Path, finder: HairFinder) -> dict:

@@ -16,10 +16,8 @@ from common.batch.table import Row
 from common.files import replacing
 from common.image.picture import PictureError, read_mask, write_mask
 from common.progress import progress
-from ombre.media.animation import MovingPicture, is_moving_picture
 from ombre.media.mask_files import Masks
-from ombre.media.video import Clip
-from ombre.media.video_frame import Frame
+from ombre.media.source import Frame, opened
 from ombre.render.recolour import Hair, dye_hair, prepare
 from ombre.style import NO_HAIR, Style
 from ombre.tracking.heads import SteadyHeads
@@ -55,7 +53,7 @@ def dye_clip(
         with ExitStack() as stack:
             writers = [stack.enter_context(clip.writer(output / str(row["output"]), quality)) for row in rows]
             advance = stack.enter_context(progress(clip.expected))
-            for frame, mask, motion in steady_masks(clip.frames(), finder, drawn):
+            for frame, mask, motion in steady_masks(clip.frames(), finder, drawn, clip.frame_bytes):
                 rgb, own = frame.rgb(), drawn(frame)
                 mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
                 hair = prepare(rgb, mask, refine=own is None or masks.refined, space=clip.space)
@@ -88,11 +86,6 @@ def dye_clip(
             own = dict(note="; ".join(notes + writer.notes), result_bytes=target.stat().st_size)
             results.append(row | common | own)
         return results
-
-
-def opened(path: Path, max_pixels: int) -> Clip | MovingPicture:
-    """A clip of any kind, to be read. Raises PictureError."""
-    return (MovingPicture if is_moving_picture(path) else Clip)(path, max_pixels)
 
 
 def copy(path: Path, target: Path) -> None:

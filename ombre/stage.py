@@ -20,8 +20,8 @@ from common.files import replacing
 from common.image.icc import colour_ready, in_srgb8
 from common.image.opening import DEFAULT_MAX_PIXELS
 from common.image.picture import Picture, read_picture, write_picture
-from ombre.media.animation import is_clip
 from ombre.media.mask_files import Masks
+from ombre.media.source import is_clip, opened
 from ombre.render.recolour import dye_hair, prepare
 from ombre.render.visibility import shows_little
 from ombre.style import DYED, LITTLE, NO_HAIR, Style, styles_of
@@ -139,8 +139,6 @@ def read_result(path: str) -> object:
     """A picture, or a clip whose first frame can be decoded. Raises PictureError: it is broken."""
     if not is_clip(path):
         return read_picture(path)
-    from ombre.dye_clip import opened
-
     return opened(Path(path), DEFAULT_MAX_PIXELS)
 
 

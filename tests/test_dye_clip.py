@@ -1,6 +1,7 @@
 """Clips dyed by the script, beside pictures."""
 
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -15,8 +16,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.icc import rgb_profile
-from ombre.media.animation import MovingPicture, is_clip, is_moving_picture
+from common.image.picture import PictureError
+from ombre.media import animation, animation_writer
+from ombre.media.animation import MovingPicture, is_moving_picture
+from ombre.media.animation_writer import Frame, Kept, Writer
 from ombre.media.mask_files import Masks
+from ombre.media.source import is_clip
 from ombre.media.video import Clip
 from ombre.stage import dye_pictures
 from ombre.style import Style
@@ -158,6 +163,59 @@ def test_moving_pictures_keep_delays_loops_and_transparency(suffix, tmp_path):
         assert np.array_equal(old.rgba[..., 3], new.rgba[..., 3])
         seen = old.rgba[..., 3] > 0
         assert np.abs(old.rgb()[seen].astype(int) - new.rgb()[seen]).mean() < 4
+
+
+def gif(screen: tuple[int, int], *frames: tuple[int, int]) -> bytes:
+    """A GIF of this screen whose frames, each of one colour, have these sizes, which need not fit."""
+    data = b"GIF89a" + struct.pack("<HHBBB", *screen, 0xF7, 0, 0) + bytes(range(256)) * 3
+    for number, size in enumerate(frames):
+        small = Image.new("P", size if size[0] < 1000 else (8, 8), 40 * number)
+        data += b"," + struct.pack("<HHHHB", 0, 0, *size, 0) + animation_writer.gif_data(small)
+    return data + b";"
+
+
+def test_frames_that_jut_out_are_cut_to_the_screen(tmp_path):
+    (tmp_path / "a.gif").write_bytes(gif((60, 40), (60, 40), (90, 70), (60, 40)))
+    assert {frame.rgba.shape for frame in MovingPicture(tmp_path / "a.gif", 10**6).frames()} == {(40, 60, 4)}
+    rows = dyed(tmp_path / "a.gif", tmp_path / "out")
+    assert rows.status["a_lilac.gif"] == "ok" and rows.frames["a_lilac.gif"] == 3
+    assert Image.open(tmp_path / "out" / "a_lilac.gif").size == (60, 40)
+
+
+@pytest.mark.parametrize("data", [gif((60, 40), (60, 40), (65000, 65000)), gif((14000, 14000), (8, 8), (8, 8))])
+def test_a_moving_picture_that_needs_all_memory_is_refused(data, tmp_path):
+    (tmp_path / "a.gif").write_bytes(data)
+    rows = dyed(tmp_path / "a.gif", tmp_path / "out", max_pixels=10**9)
+    assert rows.status["a_lilac.gif"] == "failed" and "over the limit of 9.44 megapixels" in rows.error["a_lilac.gif"]
+
+
+def test_frames_times_pixels_have_a_limit(tmp_path, monkeypatch):
+    (tmp_path / "a.gif").write_bytes(gif((60, 40), *[(60, 40)] * 5))
+    assert MovingPicture(tmp_path / "a.gif", 10**6).expected == 5
+    monkeypatch.setattr(animation, "MOST_IN_ALL", 4 * 60 * 40)
+    with pytest.raises(PictureError, match="5 frames of 60 x 40 pixels are over the limit"):
+        MovingPicture(tmp_path / "a.gif", 10**6)
+
+
+@pytest.mark.parametrize("kind", [".gif", ".webp", ".png"])
+def test_a_moving_picture_is_on_disk_before_its_last_frame_comes(kind, tmp_path):
+    """And others than Pillow read it."""
+    pictures = [np.dstack([scene(number), np.full(scene(0).shape[:2], 255, np.uint8)]) for number in range(6)]
+    sizes = []
+    with open(tmp_path / f"a{kind}", "w+b") as file:
+        writer = Writer(kind, file, (128, 96), Kept(0), False, 90, [])
+        for number, rgba in enumerate(pictures):
+            writer.write(Frame(number + 1, number / 10, 100, rgba), rgba[..., :3], rgba[..., :3], None)
+            sizes.append(file.tell())
+        writer.close()
+    assert sizes[4] > 0.6 * (tmp_path / f"a{kind}").stat().st_size and sizes == sorted(set(sizes))
+    if kind == ".webp":
+        frames = [frame[..., ::-1] for frame in cv2.imreadmulti(str(tmp_path / "a.webp"), flags=cv2.IMREAD_COLOR)[1]]
+    else:
+        frames = frames_of(tmp_path / f"a{kind}")
+    assert len(frames) == 6
+    for frame, rgba in zip(frames, pictures):
+        assert np.abs(frame.astype(int) - rgba[..., :3]).mean() < 8
 
 
 @pytest.mark.parametrize(("clips", "pictures", "at_once"), [(2, 0, 1), (1, 3, 3), (0, 1, 1), (0, 9, 4)])

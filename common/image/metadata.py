@@ -103,15 +103,15 @@ def _photoshop_segment(iptc: bytes) -> bytes:
 
 def into_png(data: bytes, kept: Metadata, icc: bytes | None) -> bytes:
     """A PNG with what goes along put behind its head."""
-    chunks = [_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
+    chunks = [png_profile(icc)] if icc else []
     if kept.dpi:
-        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", *(round(dpi / INCH) for dpi in kept.dpi), 1)))
+        chunks.append(png_chunk(b"pHYs", struct.pack(">IIB", *(round(dpi / INCH) for dpi in kept.dpi), 1)))
     if kept.exif:
-        chunks.append(_chunk(b"eXIf", kept.exif.removeprefix(EXIF_PREFIX)))
+        chunks.append(png_chunk(b"eXIf", kept.exif.removeprefix(EXIF_PREFIX)))
     texts = kept.texts | ({PNG_XMP: kept.xmp.decode("utf-8", "replace")} if kept.xmp else {})
     for name, text in texts.items():
         key = name.encode("latin-1", "replace")[:79]
-        chunks.append(_chunk(b"iTXt", key + b"\0\0\0\0\0" + text.encode()))
+        chunks.append(png_chunk(b"iTXt", key + b"\0\0\0\0\0" + text.encode()))
     return b"".join((data[:PNG_HEAD], *chunks, data[PNG_HEAD:]))
 
 
@@ -122,5 +122,11 @@ def into_bmp(data: bytes, kept: Metadata) -> bytes:
     return data[:38] + struct.pack("<ii", *(round(dpi / INCH) for dpi in kept.dpi)) + data[46:]
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def png_profile(icc: bytes) -> bytes:
+    """A PNG's chunk of a colour profile."""
+    return png_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

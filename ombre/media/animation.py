@@ -1,30 +1,26 @@
-"""Moving GIF, WebP and PNG in and out, by Pillow: delays, loops and transparency stay."""
+"""Moving GIF, WebP and PNG in and out, a frame at a time, by Pillow: delays, loops and transparency stay."""
 
-import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from common.batch.discover import is_named_clip
 from common.files import replacing
 from common.image.icc import colour_ready
+from common.image.metadata import PNG_XMP
 from common.image.picture import Picture, PictureError
+from ombre.media.animation_writer import Frame, Kept, Writer
 
 SUFFIXES = frozenset((".gif", ".webp", ".png", ".apng"))
 FORMATS = ("GIF", "WEBP", "PNG")
-KEPT = ("icc_profile", "exif", "xmp")  # of what a file says of itself, in Pillow's words
 SLOW = 100  # milliseconds that viewers show a frame that names no time
-COLORS = 255  # of a GIF's frame, besides the one that is clear
-
-
-def is_clip(path: str | os.PathLike) -> bool:
-    """Whether a file is a clip: by its name or, where that may be a picture's too, by its content."""
-    return is_named_clip(os.fspath(path)) or is_moving_picture(Path(path))
+MOST_PIXELS = 4096 * 2304  # of a frame: several wait in memory, with four bytes a pixel
+MOST_IN_ALL = 10_000_000_000  # pixels of all frames: what takes hours to dye
 
 
 def is_moving_picture(path: Path) -> bool:
@@ -38,51 +34,48 @@ def is_moving_picture(path: Path) -> bool:
         return is_named_clip(path.name)
 
 
-@dataclass
-class Frame:
-    """A frame as it is seen. `number` from 1 on; `seconds` when it is shown, `delay` (milliseconds) how long."""
-
-    number: int
-    seconds: float
-    delay: float
-    rgba: np.ndarray
-
-    def rgb(self) -> np.ndarray:
-        """(H, W, 3) uint8."""
-        return np.ascontiguousarray(self.rgba[..., :3])
-
-    rgb8 = rgb
-
-    def grey8(self) -> np.ndarray:
-        """(H, W) uint8."""
-        return cv2.cvtColor(self.rgba, cv2.COLOR_RGBA2GRAY)
-
-
 class MovingPicture:
-    """A moving picture to read, frame by frame, as `clips.Clip`. Raises PictureError: broken, or too large."""
+    """A moving picture to read, frame by frame (a `source.FrameSource`). Raises PictureError: broken, or too large."""
 
     def __init__(self, path: Path, max_pixels: int) -> None:
         self.path, self.damaged = path, 0
         with self._opened() as image:
-            if image.width * image.height > max_pixels:
+            extent, self.size = image.size, image.size
+            if image.format == "GIF":
+                extent, self.size = gif_extent(path)
+            self._demand_small("frames", extent, min(max_pixels, MOST_PIXELS))
+            self.expected = image.n_frames
+            if self.expected * extent[0] * extent[1] > MOST_IN_ALL:
                 raise PictureError(
-                    f"{path}: frames of {image.width} x {image.height} pixels are too large; scale it down"
+                    f"{path}: {self.expected} frames of {extent[0]} x {extent[1]} pixels are over the limit of "
+                    f"{MOST_IN_ALL // 10**6} megapixels in all; cut it, or scale it down"
                 )
-            self.expected, self.loop = image.n_frames, image.info.get("loop")
-            kept = {name: image.info.get(name) for name in KEPT} if image.format != "GIF" else {}
-            self.kept = {name: value for name, value in kept.items() if value}
-        ready, self.space, self.note = colour_ready(Picture(np.zeros((1, 1, 3), np.uint8), icc=kept.get("icc_profile")))
+            own = {} if image.format == "GIF" else image.info
+            xmp = own.get("xmp") or own.get(PNG_XMP) or None
+            xmp = xmp.encode() if isinstance(xmp, str) else xmp
+            self.kept = Kept(image.info.get("loop"), own.get("icc_profile") or None, own.get("exif") or None, xmp)
+            self.clear = image.has_transparency_data
+        self.frame_bytes = 4 * extent[0] * extent[1]
+        ready, self.space, self.note = colour_ready(Picture(np.zeros((1, 1, 3), np.uint8), icc=self.kept.icc))
         if ready.icc is None:  # none, or one for greys
-            self.kept.pop("icc_profile", None)
+            self.kept = self.kept._replace(icc=None)
+
+    def _demand_small(self, what: str, extent: tuple[int, int], most: int) -> None:
+        if extent[0] * extent[1] > most:
+            raise PictureError(
+                f"{self.path}: {what} of {extent[0]} x {extent[1]} pixels are over the limit of {most / 1e6:.3g} "
+                "megapixels for a moving picture; scale it down, or save it as a clip (.mp4)"
+            )
 
     def frames(self) -> Iterator[Frame]:
         """All frames; one that is broken ends them, and is counted."""
-        seconds = 0.0
+        seconds, (width, height) = 0.0, self.size
         with self._opened() as image:
             for number in range(self.expected):
                 try:
                     image.seek(number)
-                    rgba = np.asarray(image.convert("RGBA"))
+                    # Pillow's canvas grows with a frame that juts out; viewers cut it
+                    rgba = np.asarray(image.convert("RGBA"))[:height, :width]
                 except Exception as error:  # as decoders do
                     if number == 0:
                         raise PictureError(
@@ -91,20 +84,19 @@ class MovingPicture:
                     self.damaged += self.expected - number
                     return
                 delay = float(image.info.get("duration") or SLOW)
-                yield Frame(number + 1, seconds, delay, rgba)
+                yield Frame(number + 1, seconds, delay, np.ascontiguousarray(rgba))
                 seconds += delay / 1000
 
     @contextmanager
-    def writer(self, path: Path, quality: int) -> Iterator["Writer"]:
+    def writer(self, path: Path, quality: int) -> Iterator[Writer]:
         """What writes the same in other colours, whole or not at all, `quality` 0 to 100 where it is a WebP."""
-        writer = Writer(path.suffix.lower(), [self.note] if self.note else [])
-        with replacing(path) as part:
-            yield writer
+        notes = [self.note] if self.note else []
+        with replacing(path) as part, open(part, "w+b") as file:
             try:
-                writer.save(part, self.loop, quality, self.kept)
-            except (OSError, ValueError) as error:
-                if getattr(error, "errno", None):
-                    raise
+                writer = Writer(path.suffix.lower(), file, self.size, self.kept, self.clear, quality, notes)
+                yield writer
+                writer.close()
+            except ValueError as error:
                 raise PictureError(f"{path}: cannot be written: {error}") from error
 
     @contextmanager
@@ -118,39 +110,28 @@ class MovingPicture:
             raise PictureError(f"{self.path}: is no picture that can be read; convert it") from error
 
 
-class Writer:
-    """Keeps a moving picture's frames until all are there, a GIF's as bytes. `notes`: what could not be kept."""
-
-    def __init__(self, kind: str, notes: list[str]) -> None:
-        self.kind, self.notes = kind, notes
-        self._frames: list[Image.Image] = []
-        self._delays: list[int] = []
-        self._clear = False  # whether something can be seen through
-
-    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
-        """A frame whose `rgb()` was `before` and shall be `after`."""
-        image = Image.fromarray(np.dstack([after, frame.rgba[..., 3]]))
-        self._clear |= image.getextrema()[3][0] < 255
-        self._frames.append(indexed(image) if self.kind == ".gif" else image)
-        self._delays.append(round(frame.delay))
-
-    def save(self, path: Path, loop: int | None, quality: int, kept: dict[str, bytes]) -> None:
-        """Write the frames that were added; `loop` as in Pillow, None: the format's own; `kept`: profile and EXIF."""
-        frames, settings = self._frames, dict(save_all=True, duration=self._delays, **kept)
-        if loop is not None:
-            settings["loop"] = loop
-        if self.kind == ".gif":
-            settings |= dict(optimize=False, disposal=2 if self._clear else 1)
-            settings |= dict(transparency=COLORS) if self._clear else {}
-        elif not self._clear:
-            frames = [image.convert("RGB") for image in frames]
-        if self.kind == ".webp":
-            settings |= dict(quality=quality, method=4)
-        frames[0].save(path, "PNG" if self.kind == ".apng" else None, append_images=frames[1:], **settings)
+def gif_extent(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Width and height that hold all frames of a GIF, and those of its screen, to which viewers cut them."""
+    with open(path, "rb") as file:
+        head = file.read(13)
+        width, height = screen = struct.unpack("<HH", head[6:10])
+        _skip_colours(file, head[10])
+        while (kind := file.read(1)) in (b"!", b","):
+            if kind == b"!":
+                file.read(1)
+            elif len(block := file.read(9)) == 9:
+                left, top, across, down = struct.unpack("<HHHH", block[:8])
+                width, height = max(width, left + across), max(height, top + down)
+                if 0 in screen:  # some have none: the first frame's
+                    screen = left + across, top + down
+                _skip_colours(file, block[8])
+                file.read(1)
+            while length := file.read(1):
+                if length == b"\0":
+                    break
+                file.seek(length[0], 1)
+    return (width, height), screen
 
 
-def indexed(image: Image.Image) -> Image.Image:
-    """An RGBA picture in COLORS colours, and one more for what is clear."""
-    picture = image.convert("RGB").quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    picture.paste(COLORS, mask=image.getchannel("A").point(lambda alpha: 255 * (alpha < 128)))
-    return picture
+def _skip_colours(file: BinaryIO, flags: int) -> None:
+    file.seek(3 << (flags & 7) + 1 if flags & 0x80 else 0, 1)

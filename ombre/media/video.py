@@ -43,6 +43,7 @@ class Clip:
             self.rate = rate_of(stream)
             self.expected = stream.frames or round((container.duration or 0) / av.time_base * self.rate)
         self._demand_sane(max_pixels)
+        self.frame_bytes = sum(plane.buffer_size for plane in self.first.planes)
 
     def frames(self) -> Iterator[Frame]:
         """All frames in the order in which they are shown. What is not video goes to the writers meanwhile."""

@@ -30,6 +30,7 @@ CHANGED = 40  # grey levels by which a carried place may differ
 CUT = 0.4  # share of the frame; where less of it is known from the frame before, it is another scene
 LASTING = 0.45  # seconds after which a look counts only a third as much
 AHEAD, MOST_AHEAD = 1.0, 16  # seconds, and frames, that are seen at once
+AHEAD_BYTES = 200_000_000  # of frames that wait for those after them
 DRAWN = 1e9  # looks that a drawn mask counts for: it lasts some six seconds where the motion can be followed
 LOOK, WHOLE = 0.1, 0.3  # seconds from look to look; from one look at the whole frame to the next
 WIDER = 0.5  # of a head's look: what one in the mirror sees more on each side
@@ -109,7 +110,10 @@ class Step:
 
 
 def steady_masks(
-    frames: Iterable[Frame], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None] = lambda frame: None
+    frames: Iterable[Frame],
+    finder: HairFinder,
+    drawn: Callable[[Frame], np.ndarray | None] = lambda frame: None,
+    frame_bytes: int = 0,
 ) -> Iterator[tuple[Frame, np.ndarray, Motion]]:
     """Each frame with its mask and its motion in the frame before; a mask is (h, w) uint8, probability of hair x 255,
     SIDE cells on the longer side at most.
@@ -117,8 +121,10 @@ def steady_masks(
     Args:
         drawn: gives the masks (H, W) uint8 of those frames that a person has drawn one for; the network does not look
             there, and the frames around follow along the motion.
+        frame_bytes: of memory that a frame takes: of large ones fewer are seen at once.
     """
-    return ahead(masked(looked_at(ahead(moving(frames), READY[0]), finder, drawn)), READY[1])
+    most = min(max(AHEAD_BYTES // max(frame_bytes, 1), 2), MOST_AHEAD)
+    return ahead(masked(looked_at(ahead(moving(frames), READY[0]), finder, drawn), most), READY[1])
 
 
 def ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, None, None]:
@@ -134,12 +140,12 @@ def ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, Non
         items.close()
 
 
-def masked(looked: Iterable[Step]) -> Generator[tuple[Frame, np.ndarray, Motion], None, None]:
-    """What `steady_masks` gives, of frames with what is seen in them."""
+def masked(looked: Iterable[Step], most: int = MOST_AHEAD) -> Generator[tuple[Frame, np.ndarray, Motion], None, None]:
+    """What `steady_masks` gives, of frames with what is seen in them, at most so many at once."""
     steps: list[Step] = []
     for step in looked:
         steps.append(step)
-        if step.frame.seconds - steps[0].frame.seconds >= AHEAD or len(steps) == MOST_AHEAD:
+        if step.frame.seconds - steps[0].frame.seconds >= AHEAD or len(steps) == most:
             half = (len(steps) + 1) // 2
             yield from given_out(steps, half)
             del steps[:half]
