@@ -80,7 +80,7 @@ def label_scenes(pairs: list[Pair], folder: Path) -> None:
     for pair in tqdm(pairs, "labels of scenes"):
         rgb, drawn = read_pair(pair)
         write_mask(folder / f"{pair.name}.png", cv2.max(drawn, finder.mask(rgb)))
-        rows.append((pair.image.resolve(), f"{pair.name}.png"))
+        rows.append((pair.image.resolve(), f"{pair.name}.png", ""))
     write_labels(folder, rows)
 
 

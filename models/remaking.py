@@ -29,8 +29,8 @@ def demand_same(output: Path, masks: Path, parts: list[str], *weights: Path) -> 
         raise UserError(f"{output}: was begun with other weights or pictures; name another --output")
 
 
-def write_labels(folder: Path, rows: list[tuple[Path, str]]) -> None:
-    """Write `labels.csv`, once all labels are there: picture and label's name of each."""
+def write_labels(folder: Path, rows: list[tuple[Path, str, Path | str]]) -> None:
+    """Write `labels.csv`, once all labels are there: picture, label's name and face of each."""
     with replacing(folder / "labels.csv") as path:
-        table = pd.DataFrame(rows, columns=["image", "label"]).assign(status="ok")
+        table = pd.DataFrame(rows, columns=["image", "label", "face"]).assign(status="ok")
         table.to_csv(path, index=False)

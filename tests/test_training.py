@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,11 +19,11 @@ import torch
 from safetensors.torch import load_file
 
 from segmentation import run_seg_model_ohlora_v4 as script
-from segmentation.dataset.augment import far_away, warp
-from segmentation.dataset.loader import PairDataset, epoch_batches
+from segmentation.dataset.augment import cover, far_away, warp
+from segmentation.dataset.loader import Changes, PairDataset, epoch_batches
 from segmentation.dataset.pairs import DataError, find_pairs, gather, parts_of, split
 from segmentation.networks.effisegnet import EffiSegNet
-from segmentation.training.losses import make_loss
+from segmentation.training.losses import guide_loss, make_loss
 from segmentation.training.recipe import Recipe
 from segmentation.training.runtime import Runtime
 from segmentation.training.state import held
@@ -125,7 +126,7 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
 
 def test_labels_follow_the_pictures_through_every_change_of_place():
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-    rgb, label = warp(np.dstack([noise] * 3), noise, 64, np.random.default_rng(1))
+    rgb, label = warp(np.dstack([noise] * 3), noise, 64, np.random.default_rng(1), 0.2)
     assert (rgb[..., 0] == label).all() and (label != noise).any()
 
 
@@ -137,8 +138,46 @@ def test_a_picture_that_goes_far_away_takes_its_hair_along():
     assert far[found == 255].max() < 43 and np.median(far[found == 0]) > 60  # the hair is the dark part
 
 
+def test_a_turned_picture_says_where_its_heads_have_their_top(pairs_folder):
+    pairs = [replace(pair, face=pair.label) for pair in gather([pairs_folder])]
+    data = PairDataset(pairs, 64, Changes(seed=1, turned=1.0), guide=True)
+    ups = []
+    for index in range(8):
+        label = data[0, index][1]
+        assert label.shape == (5, 64, 64) and torch.equal(label[0], label[1]) and (label[2] == 1).all()
+        up = label[3:, 0, 0]
+        assert torch.equal(label[3:], up[:, None, None].expand(2, 64, 64)) and abs(up.norm() - 1) < 1e-5
+        ups.append(up[1])
+    assert max(ups) > -0.6, "none is upright, by a turn of 12 degrees more or less"
+    assert PairDataset(gather([pairs_folder]), 64, Changes(1), guide=True)[0, 0][1][2].max() == 0, "no face is known"
+
+
+def test_a_cloth_over_the_hair_is_no_hair():
+    rgb, label = np.full((128, 128, 3), 90, np.uint8), np.zeros((128, 128, 3), np.uint8)
+    label[20:100, 30:100, 0] = 255
+    cloth = np.full((40, 40, 3), (200, 30, 30), np.uint8)
+    shares = []
+    for seed in range(12):
+        covered, left = cover(rgb, label, cloth, np.random.default_rng(seed))
+        assert (left[..., 0] <= label[..., 0]).all() and not left[..., 1:].any()
+        hidden = (label[..., 0] == 255) & (left[..., 0] == 0)
+        assert covered[hidden][:, 0].mean() > 150 and (covered[:5] == 90).all()
+        shares.append(left[..., 0].sum() / label[..., 0].sum())
+    assert min(shares) == 0 and 0.3 < max(shares) < 0.95, "scarves hide all of it, hats the upper part"
+
+
+def test_a_guide_is_learnt_only_where_it_is_known():
+    labels = torch.zeros(1, 5, 8, 8)
+    labels[:, 0, :4], labels[:, 1, 4:], labels[:, 3] = 1, 1, 1  # hair above, a face below, heads lie to the right
+    good = torch.zeros(1, 3, 8, 8)
+    good[:, 0], good[:, 1] = torch.where(labels[:, 1] > 0, 9.0, -9.0), 1
+    assert guide_loss(good, labels) == guide_loss(-good, labels) - 4, "no face is known: the vector alone counts"
+    labels[:, 2] = 1
+    assert guide_loss(good, labels) < 0.01 < 9 < guide_loss(-good, labels)
+
+
 def test_each_epoch_varies_the_pictures_and_a_repeated_one_does_not(pairs_folder):
-    data = PairDataset(gather([pairs_folder]), 64, seed=1)
+    data = PairDataset(gather([pairs_folder]), 64, Changes(seed=1))
     first, again, other = [np.stack([data[epoch, index][0] for index in range(8)]) for epoch in (0, 0, 1)]
     assert (first == again).all() and (first != other).any()
 

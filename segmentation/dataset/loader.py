@@ -1,6 +1,7 @@
 """Pairs as tensors to train on, and which of them make a batch."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,9 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.image.picture import PictureError
 from common.progress import say
-from segmentation.dataset.augment import augment
+from segmentation.dataset import scenes
+from segmentation.dataset.augment import augment, draw_angle
+from segmentation.dataset.pair import read_with_face
 from segmentation.dataset.pairs import DataError, Pair, read_pair
-from segmentation.networks.resize import INPUT_SIZE, squash
+from segmentation.networks.resize import INPUT_SIZE, resize, squash
 
 Key = tuple[int, int]  # epoch, and which of the pairs
 
@@ -22,8 +25,19 @@ def to_input(rgb: np.ndarray, size: int = INPUT_SIZE) -> Tensor:
     return torch.tensor(squash(rgb, size)).permute(2, 0, 1).float().div_(127.5).sub_(1)
 
 
+@dataclass(frozen=True)
+class Changes:
+    """How pairs are augmented: the seed of it, and the shares of the pictures that are changed so."""
+
+    seed: int
+    composed: float = 0.0  # several put together, heads in a scene
+    turned: float = 0.0  # by a quarter or a half
+    covered: float = 0.0  # of portraits: a cloth over the hair
+
+
 class PairDataset(Dataset):
-    """Pairs as tensors: input (3, size, size) float32 in -1..1, label (1, size, size) float32 in 0..1.
+    """Pairs as tensors: input (3, size, size) float32 in -1..1, label (1, size, size) float32 in 0..1, with a guide
+    (5, size, size), whose channels `losses.guide_loss` says.
 
     A picture to train on that has become unreadable since it was looked through is named, and the next one takes its
     place: a training of days does not end by it. A picture to measure on is not replaced.
@@ -31,12 +45,13 @@ class PairDataset(Dataset):
     Args:
         pairs: what to read.
         size: side of the square in pixels.
-        seed: with it the pairs are augmented, each differently in every epoch, the same for the same seed and epoch.
-        composed: share of the augmented samples that are several pictures put together, heads in a scene.
+        changes: with them the pairs are augmented, each differently in every epoch, the same for the same seed and
+            epoch.
+        guide: whether the labels say what a student with a guide learns beside hair.
     """
 
-    def __init__(self, pairs: Sequence[Pair], size: int, seed: int | None = None, composed: float = 0.0):
-        self.pairs, self.size, self.seed, self.composed = pairs, size, seed, composed
+    def __init__(self, pairs: Sequence[Pair], size: int, changes: Changes | None = None, guide: bool = False):
+        self.pairs, self.size, self.changes, self.guide = pairs, size, changes, guide
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -44,27 +59,44 @@ class PairDataset(Dataset):
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         epoch, index = key
         rgb, label = self.read(index)
-        if self.seed is None:
+        angle = 0.0
+        if self.changes is None:
             label = squash(label, self.size)
         else:
-            rng = np.random.default_rng([self.seed, epoch, index])
-            rgb, label = augment(rgb, label, self.size, rng, self.others(rng))
-        return to_input(rgb, self.size), torch.tensor(label)[None].float().div_(255)
+            rng = np.random.default_rng([self.changes.seed, epoch, index])
+            angle = draw_angle(self.changes.turned, rng)
+            rgb, label = augment(rgb, label, self.size, rng, self.others(rng), angle, self.cloth(rng))
+        return to_input(rgb, self.size), self.to_label(label, angle)
+
+    def to_label(self, label: np.ndarray, angle: float) -> Tensor:
+        """A label (size, size[, 3]) uint8 as a tensor; heads were turned by `angle`, radians clockwise."""
+        label = torch.tensor(label.reshape(*label.shape[:2], -1)).permute(2, 0, 1).float().div_(255)
+        if not self.guide:
+            return label
+        up = torch.tensor([np.sin(angle), -np.cos(angle)]).float()
+        return torch.cat([label, up[:, None, None].expand(2, *label.shape[1:])])
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The pair's picture and label, or those of the next one that can be read. Raises DataError: none can."""
         for place in range(index, index + len(self)):
             try:
-                return read_pair(self.pairs[place % len(self)])
+                return (read_with_face if self.guide else read_pair)(self.pairs[place % len(self)])
             except PictureError as error:
                 say(f"{error}; the next picture is trained on in its place")
         raise DataError("not one of the pictures can be read any more; look after the data folder")
 
     def others(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """Now and then one to six pictures at random with their labels, to be put together with another."""
-        if rng.random() >= self.composed:
+        if rng.random() >= self.changes.composed:
             return []
         return [self.read(index) for index in rng.integers(len(self.pairs), size=rng.integers(1, 7))]
+
+    def cloth(self, rng: np.random.Generator) -> np.ndarray | None:
+        """Now and then a part (h, w, 3) of another picture, most likely one without hair, to cover hair with."""
+        if rng.random() >= self.changes.covered:
+            return None
+        rgb, label = self.read(rng.integers(len(self.pairs)))
+        return rgb[scenes.somewhere(resize(label, *rgb.shape[:2]), rng)]
 
 
 class HeldOut(PairDataset):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from common.image.picture import read_mask, read_picture
+from segmentation.networks.resize import resize
 
 
 @dataclass(frozen=True)
@@ -13,15 +14,25 @@ class Pair:
     """A picture and its hair label.
 
     `name` is the picture's path inside its data folder, without suffix; `hair_value` the class that is hair in a mask
-    of classes, None where the label is a share of hair x 255.
+    of classes, None where the label is a share of hair x 255; `face` a mask of the face's skin, where there is one.
     """
 
     name: str
     image: Path
     label: Path
     hair_value: int | None = None
+    face: Path | None = None
 
 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """rgb (H, W, 3) uint8 and label (h, w) uint8, share of hair x 255. Raises PictureError."""
     return read_picture(pair.image).rgb8, read_mask(pair.label, pair.hair_value)
+
+
+def read_with_face(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """rgb (H, W, 3) uint8 and label (h, w, 3) uint8: hair, the face's skin, and 255 where the skin is known. Raises
+    PictureError."""
+    rgb, hair = read_pair(pair)
+    known = np.full_like(hair, 255 if pair.face else 0)
+    face = resize(read_mask(pair.face), *hair.shape) if pair.face else known
+    return rgb, np.dstack([hair, face, known])

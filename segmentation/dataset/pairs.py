@@ -95,7 +95,8 @@ def pairs_of_rows(folder: Path, rows: Iterable[Row]) -> tuple[list[Pair], list[s
             problems.append(f"{row['image']}: left out, its label has the status '{row['status']}'")
             continue
         name = Path(row["label"]).with_suffix("").as_posix()
-        pair = Pair(name, folder / row["image"], folder / row["label"])
+        face = folder / row["face"] if row.get("face") else None
+        pair = Pair(name, folder / row["image"], folder / row["label"], face=face)
         if missing := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
             problems.append(f"{missing}: left out, there is no such file")
             continue

@@ -13,12 +13,19 @@ CLOSE = (0.75, 1.6)  # half a side of the square round a head, in sizes of its h
 OFF_CENTRE = 0.15  # of the square's side
 SMALLEST = 15  # pixels, height of a head's picture that is laid into another
 Cut = tuple[slice, slice]
-Sample = tuple[np.ndarray, np.ndarray]  # rgb (H, W, 3) uint8, label (H, W) uint8: probability of hair x 255
+# rgb (H, W, 3) uint8, label (H, W) uint8: probability of hair x 255; or label (H, W, 3): that of hair, that of a face's
+# skin, and 255 where the skin is known
+Sample = tuple[np.ndarray, np.ndarray]
+
+
+def hair_of(label: np.ndarray) -> np.ndarray:
+    """The hair (H, W) uint8 of a label, as a view."""
+    return label if label.ndim == 2 else label[..., 0]
 
 
 def is_scene(label: np.ndarray) -> bool:
     """Whether the hair of a label (H, W) uint8 is small in it, or there is none."""
-    _, _, width, height = cv2.boundingRect(np.uint8(label > 127))
+    _, _, width, height = cv2.boundingRect(np.uint8(hair_of(label) > 127))
     return max(width / label.shape[1], height / label.shape[0]) < SMALL
 
 
@@ -27,7 +34,7 @@ def cut_scene(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> S
     draw = rng.random()
     if draw < 0.35:
         return rgb, label
-    if draw < 0.8 and label.max() > 127:
+    if draw < 0.8 and hair_of(label).max() > 127:
         nearest, farthest = CLOSE if rng.random() < 0.6 else (CLOSE[1], 8.0)
         part = around_head(label, np.exp(rng.uniform(np.log(nearest), np.log(farthest))), rng)
     else:
@@ -39,7 +46,7 @@ def head_of(picture: Sample, rng: np.random.Generator) -> Sample:
     """A portrait as it is, of a scene the part round a head."""
     rgb, label = picture
     label = resize(label, *rgb.shape[:2])
-    if not is_scene(label) or label.max() <= 127:
+    if not is_scene(label) or hair_of(label).max() <= 127:
         return rgb, label
     part = around_head(label, rng.uniform(*CLOSE), rng)
     return rgb[part], label[part]
@@ -47,7 +54,7 @@ def head_of(picture: Sample, rng: np.random.Generator) -> Sample:
 
 def around_head(label: np.ndarray, reach: float, rng: np.random.Generator) -> Cut:
     """A square round one piece of the hair, `reach` of its sizes from the middle, off centre, as far as there is."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(label > 127))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(hair_of(label) > 127))
     areas = stats[1:, cv2.CC_STAT_AREA].astype(float)
     left, top, width, height = stats[1 + rng.choice(len(areas), p=areas / areas.sum())][:4]
     half = max(8.0, reach * max(width, height))
@@ -65,7 +72,7 @@ def somewhere(label: np.ndarray, rng: np.random.Generator) -> Cut:
         extent = [max(8, round(share * size)) for share, size in zip(shares, label.shape)]
         starts = [rng.integers(0, size - length + 1) for size, length in zip(label.shape, extent)]
         part = tuple(slice(start, start + length) for start, length in zip(starts, extent))
-        if label[part].max() < NO_HAIR:
+        if hair_of(label[part]).max() < NO_HAIR:
             break
     return part
 
@@ -93,7 +100,7 @@ def in_rows(heads: Sequence[Sample], side: int, rng: np.random.Generator) -> Sam
     across = rng.integers(1, len(heads) + 1)
     down = -(-len(heads) // across)
     rows, columns = (np.linspace(0, side, count + 1).astype(int) for count in (down, across))
-    rgb, label = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), np.uint8)
+    rgb, label = (np.zeros((side, side, *image.shape[2:]), np.uint8) for image in heads[0])
     for place in range(down * across):
         row, column = divmod(place, across)
         cell = np.s_[rows[row] : rows[row + 1], columns[column] : columns[column + 1]]
@@ -116,7 +123,7 @@ def lay_in(rgb: np.ndarray, label: np.ndarray, head: Sample, rng: np.random.Gene
 def blend(into: Sample, head: Sample, top: int, left: int, fade: float | None) -> None:
     """Lay a head's picture and label into others, in place; its corners fade away over `fade` of half its size, if
     one is given."""
-    height, width = head[1].shape
+    height, width = head[1].shape[:2]
     box = np.s_[top : top + height, left : left + width]
     weight = np.ones((height, width), np.float32)
     if fade:

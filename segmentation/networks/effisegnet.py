@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
 from efficientnet_pytorch import EfficientNet
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from segmentation.networks.resize import INPUT_SIZE
 
 CHANNELS = 64  # decoder width
 UPSAMPLING = ("nearest", "bilinear")
+GUIDE = "face, up"  # what the second output tells, as weights files name it
 
 # The published encoder carries its classifier's head, which a segmentation never runs.
 UNUSED_HEAD = ("encoder._conv_head.", "encoder._bn1.")
@@ -62,11 +64,12 @@ class EffiSegNet(nn.Module):
         encoder: name of the `efficientnet-pytorch` encoder, "efficientnet-b0" to "efficientnet-b7".
         upsampling: of the decoder's branches: "nearest", as published, or "bilinear", whose masks show no grid of
             16 pixels. The tensors are the same; weights serve the one that they were trained with.
+        guide: whether it also tells, coarsely, where faces are and where each head's top lies.
     """
 
     side = INPUT_SIZE  # of the pictures that it sees
 
-    def __init__(self, encoder: str = "efficientnet-b0", upsampling: str = "nearest"):
+    def __init__(self, encoder: str = "efficientnet-b0", upsampling: str = "nearest", guide: bool = False):
         super().__init__()
         self.encoder = headless_efficientnet(encoder)
         for level, channels in enumerate(tap_channels(self.encoder), start=1):
@@ -76,6 +79,7 @@ class EffiSegNet(nn.Module):
         self.ghost1 = GhostModule(CHANNELS)
         self.ghost2 = GhostModule(CHANNELS)
         self.conv6 = ConvOfParts(CHANNELS, 1, 1, bias=False)
+        self.guide = guide_head(CHANNELS) if guide else None
         self.upsampling = upsampling
         for layer in self.modules():
             if isinstance(layer, ConvOfParts):
@@ -84,14 +88,16 @@ class EffiSegNet(nn.Module):
     @property
     def metadata(self) -> dict[str, str]:
         """What its weights file says of it."""
-        return {"upsampling": self.upsampling}
+        return {"upsampling": self.upsampling} | ({"guide": GUIDE} if self.guide else {})
 
     def forward(self, x: Tensor) -> Tensor:
-        """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W)."""
-        return self.decode(encode(self.encoder, x))
+        """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W); with a
+        guide (N, 4, H, W), logits of a face's skin and the head's up, x and y, behind them."""
+        hair, guide = self.decode(encode(self.encoder, x))
+        return hair if guide is None else torch.cat([hair, F.interpolate(guide, hair.shape[-2:], mode="bilinear")], 1)
 
-    def decode(self, taps: list[Tensor]) -> Tensor:
-        """Taps of strides 2, 4, 8, 16, 32 -> logits (N, 1, H, W).
+    def decode(self, taps: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Taps of strides 2, 4, 8, 16, 32 -> logits of hair (N, 1, H, W), and the guide (N, 3, H / 4, W / 4) or None.
 
         The published decoder upsamples every branch to (H, W) at once. Nearest upsampling commutes with all that works
         on one pixel at a time, so here each thing is done at the lowest resolution that gives the same result. The
@@ -101,13 +107,19 @@ class EffiSegNet(nn.Module):
             getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
             for level, tap in enumerate(taps, start=1)
         ]
-        primary = self.ghost1.primary_conv(
-            self.bn6(coarse_to_fine(reversed(branches), self.upsampling))
-        )  # (N, 32, H/2, W/2)
+        features = self.bn6(coarse_to_fine(reversed(branches), self.upsampling))  # (N, 64, H/2, W/2)
+        primary = self.ghost1.primary_conv(features)  # (N, 32, H/2, W/2)
         ghost = self.ghost1.cheap_operation(
             F.interpolate(primary, scale_factor=2, mode=self.upsampling)
         )  # (N, 32, H, W)
-        return self.conv6(*self.ghost2(primary, ghost))
+        hair = self.conv6(*self.ghost2(primary, ghost))
+        return hair, None if self.guide is None else self.guide(features)
+
+
+def guide_head(channels: int) -> nn.Sequential:
+    """Features (N, C, H/2, W/2) -> (N, 3, H/4, W/4): the logit of a face's skin, and where hair is a vector towards
+    its head's top, x and y in the picture's directions, of length 1 where the network is sure."""
+    return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, 32, 1), nn.ReLU(), nn.Conv2d(32, 3, 1))
 
 
 def coarse_to_fine(parts: Iterable[Tensor], upsampling: str) -> Tensor:
@@ -131,7 +143,7 @@ class HairProbability(nn.Module):
     def forward(self, rgb: Tensor) -> Tensor:
         """RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W)."""
         x = (rgb.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
-        return self.student(x).sigmoid()[:, 0]
+        return self.student(x)[:, 0].sigmoid()
 
 
 def headless_efficientnet(name: str) -> EfficientNet:
@@ -183,7 +195,7 @@ def load_student(path: Path) -> EffiSegNet:
     upsampling = safetensors_metadata(path).get("upsampling", "nearest")
     if upsampling not in UPSAMPLING:
         raise WeightsError(f"{path}: needs an upsampling '{upsampling}' that this version does not know; update it")
-    model = EffiSegNet(upsampling=upsampling)
+    model = EffiSegNet(upsampling=upsampling, guide=safetensors_metadata(path).get("guide") == GUIDE)
     load_strict(model, state, path)
     return model.eval()
 

@@ -18,11 +18,11 @@ from tqdm import tqdm
 from common.device import rank_and_size
 from common.files import replacing
 from common.progress import say
-from segmentation.dataset.loader import Batches, PairDataset, epoch_batches, load
+from segmentation.dataset.loader import Batches, Changes, PairDataset, epoch_batches, load
 from segmentation.dataset.pairs import Pair
 from segmentation.networks.effisegnet import save_weights
 from segmentation.training import ranks
-from segmentation.training.losses import make_loss
+from segmentation.training.losses import make_loss, with_guide
 from segmentation.training.recipe import Recipe
 from segmentation.training.report import Board, Pace, plot
 from segmentation.training.runtime import Runtime
@@ -119,9 +119,10 @@ class Steps:
         self.pictures = len(pairs)
         self.count = len(epoch_batches(self.pictures, recipe.batch_size, recipe.seed, 0))
         self.batches = Batches()
-        data = PairDataset(pairs, recipe.size, recipe.seed if recipe.augmented else None, recipe.composed)
+        changes = Changes(recipe.seed, recipe.composed, recipe.turned, recipe.covered) if recipe.augmented else None
+        data = PairDataset(pairs, recipe.size, changes, recipe.guide)
         self.loader = load(data, self.batches, runtime.workers)
-        self.loss_of = make_loss(recipe.loss, recipe.dice_weight)
+        self.loss_of = with_guide(make_loss(recipe.loss, recipe.dice_weight))
         self.network = DistributedDataParallel(learner.model) if rank_and_size()[1] > 1 else learner.model
         self.norms = norms_from_nothing(learner.model, recipe.warm_start)
         self.pace = Pace(recipe.epochs, self.count, recipe.batch_size)

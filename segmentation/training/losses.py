@@ -10,6 +10,7 @@ from segmentation_models_pytorch.losses import DiceLoss, SoftBCEWithLogitsLoss
 from torch import Tensor
 from torch.nn import functional as F
 
+GUIDE_WEIGHT = 0.2  # of the guide's loss beside that of hair, which is what counts
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -38,6 +39,32 @@ LOSSES: dict[str, Loss] = {
     "kl": kl_full,
     "kl-one-sided": kl_one_sided,
 }
+
+
+def guide_loss(guide: Tensor, labels: Tensor) -> Tensor:
+    """Of what a student tells beside hair, at a quarter of the resolution.
+
+    Args:
+        guide: (N, 3, H, W): logit of a face's skin, the head's up, x and y.
+        labels: (N, 5, H, W): hair and face's skin in 0..1, 1 where that is known, the head's up, x and y.
+
+    Returns:
+        Binary cross-entropy of the skin where it is known, and the squared error of the vector where hair is.
+    """
+    guide, (hair, face, known, x, y) = F.avg_pool2d(guide, 4), F.avg_pool2d(labels, 4).unbind(1)
+    skin = F.binary_cross_entropy_with_logits(guide[:, 0], face, reduction="none")
+    far = (guide[:, 1] - x).square() + (guide[:, 2] - y).square()
+    return (skin * known).sum() / known.sum().clamp(min=1) + (far * hair).sum() / hair.sum().clamp(min=1)
+
+
+def with_guide(hair_loss: Loss) -> Loss:
+    """A loss of hair that counts the guide too, where the network has one: logits (N, 4, H, W), labels (N, 5, H, W)."""
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        hair = hair_loss(logits[:, :1], labels[:, :1])
+        return hair if logits.shape[1] == 1 else hair + GUIDE_WEIGHT * guide_loss(logits[:, 1:], labels)
+
+    return loss
 
 
 def make_loss(name: str, dice_weight: float = 0.0) -> Loss:

@@ -27,6 +27,9 @@ class Recipe:
     size: int = setting(INPUT_SIZE, "side of the training pictures in pixels, a multiple of 32", (32, 2048))
     augmented: bool = setting(False, "change geometry, colours and quality of the pictures at random")
     composed: float = setting(0.0, "share of the augmented pictures that several are put together in", (0.0, 1.0))
+    turned: float = setting(0.0, "share of the augmented pictures that a quarter turn or a half is given", (0.0, 1.0))
+    covered: float = setting(0.0, "share of the augmented portraits whose hair a cloth covers", (0.0, 1.0))
+    guide: bool = setting(False, "learn where faces are and where heads have their top, beside hair")
     warm_start: str = setting(
         "none", "none, lite0, imagenet (encoders trained on ImageNet) or a student's weights file"
     )

@@ -59,11 +59,11 @@ class Validation:
 
     def logits(self, x: Tensor) -> Tensor:
         """Input (N, 3, H, W) -> logits (N, 1, H, W) float32, as the network is now."""
-        return logits_of(self.model.eval(), x.to(self.runtime.device, non_blocking=True), self.runtime.dtype)
+        return logits_of(self.model.eval(), x.to(self.runtime.device, non_blocking=True), self.runtime.dtype)[:, :1]
 
 
 def logits_of(model: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Input (N, 3, H, W) -> logits (N, 1, H, W) float32, computed in `dtype` where that is safe."""
+    """Input (N, 3, H, W) -> logits (N, C, H, W) float32, computed in `dtype` where that is safe."""
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
         return model(x).float()

@@ -19,9 +19,10 @@ def start(recipe: Recipe) -> EffiSegNet:
     torch.manual_seed(recipe.seed)
     before = None if recipe.warm_start in ("none", "lite0", "imagenet") else load_student(Path(recipe.warm_start))
     own = before.upsampling if before else "nearest"
-    model = EffiSegNet(upsampling=own if recipe.upsampling == "auto" else recipe.upsampling)
+    guide = recipe.guide or before is not None and before.guide is not None
+    model = EffiSegNet(upsampling=own if recipe.upsampling == "auto" else recipe.upsampling, guide=guide)
     if before:
-        model.load_state_dict(before.state_dict())
+        model.load_state_dict(model.state_dict() | before.state_dict())  # a new guide begins from nothing
     elif recipe.warm_start == "lite0":
         start_from_lite0(model.encoder)
     elif recipe.warm_start == "imagenet":
