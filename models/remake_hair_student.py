@@ -6,9 +6,9 @@
 HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`, `train/` also
 `skin/`, masks of the faces of some; NEGATIVES holds `images/` without anybody's hair and `sources.csv`. START is the
 weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
-they see in the training pictures: the labels are the mean of that and of the drawn masks. Parts of scenes in which
-START sees hair where nobody is are trained on too, and pictures without hair in which it does twice as often as others.
-A seventh of those is set aside by name, to be measured on. Interrupted, it goes on where it was. The result is
+they see in the training pictures: the labels are the mean of that and of the drawn masks. Pictures without hair in
+which START sees some are trained on twice as often as the others; a seventh of them all is set aside by name, to be
+measured on. Interrupted, it goes on where it was. The result is
 `DIR/hair_student.safetensors`, the mean of START and of the last epoch's weights; it does not replace the shipped
 weights by itself.
 """
@@ -16,7 +16,7 @@ weights by itself.
 import argparse
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from common.batch.table import read_csv
@@ -44,12 +43,9 @@ SETTINGS = (
     "--preset strong --upsampling bilinear --learning-rate 1e-3 --ema 0.998 --batch-size 16 --composed 0.25 "
     "--turned 0.25 --covered 0.08 --guide --workers 1 --checkpoint-every 100"
 )
-EPOCHS = 5
+EPOCHS = 4
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
-LOWER = 0.45  # share of a scene's height, from below, in which there is nobody where no hair is drawn
-TRIES = 16  # parts of it that are looked at
-SMALLEST = 60  # pixels, of their sides
 WITH_FACES = ("person_nohair", "statue_doll")  # kinds of pictures without hair in which there may be faces
 SEEN = 0.003  # share of a part that is seen as hair, from which the part is trained on
 
@@ -65,13 +61,12 @@ def main() -> int:
     options = parser.parse_args()
     demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits)
     looks = [HairFinder(path) for path in (options.start, options.portraits)]
-    labels = {part: options.output / "labels" / part for part in ("train", "scenes_train", "nobody", "negatives")}
+    labels = {part: options.output / "labels" / part for part in ("train", "scenes_train", "negatives")}
     for part in ("train", "scenes_train"):
         soften(with_faces(find_pairs(options.masks / part)[0]), looks, labels[part])
-    collect_mistaken(find_pairs(options.masks / "scenes_train")[0], looks[0], labels["nobody"])
     label_negatives(options.negatives, looks[0], labels["negatives"])
     scenes = str(labels["scenes_train"])  # seen twice an epoch, each time cut in another way
-    data = [str(labels["train"]), scenes, scenes, str(labels["nobody"]), str(labels["negatives"])]
+    data = [str(labels["train"]), scenes, scenes, str(labels["negatives"])]
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
     run = options.output / "run"
     where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
@@ -159,40 +154,6 @@ def seen(rgb: np.ndarray, students: Sequence[HairFinder]) -> np.ndarray:
     both = np.stack([small, small[:, ::-1]])
     plain, mirrored = sum(student.engine(both) for student in students) / len(students)
     return to_mask((plain + mirrored[:, ::-1]) / 2, *rgb.shape[:2])
-
-
-def collect_mistaken(pairs: list[Pair], student: HairFinder, folder: Path) -> None:
-    """Write the parts of scenes in which the student sees hair where nobody is, at any size, with labels without hair,
-    and `labels.csv`."""
-    if (folder / "labels.csv").is_file():
-        return
-    rng, rows = np.random.default_rng(0), []
-    for pair in tqdm(pairs, "hair where nobody is"):
-        rgb, drawn = read_pair(pair)
-        top = round(len(rgb) * (1 - LOWER))
-        if drawn[top:].max() > 0:
-            continue
-        for part in parts_of(rgb[top:], rng):
-            if (student.probability(part) > HAIR).mean() > SEEN:
-                name = f"{pair.name}_{len(rows)}.png"
-                image = folder / "images" / name
-                image.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(part).save(image)
-                write_mask(folder / name, np.zeros(part.shape[:2], np.uint8))
-                rows.append((image.resolve(), name, ""))
-    write_labels(folder, rows)
-    print(f"{folder}: {len(rows)} parts", flush=True)
-
-
-def parts_of(rgb: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Parts (h, w, 3) of a picture at any place, from small ones to all of its height."""
-    height, width = rgb.shape[:2]
-    for _ in range(TRIES):
-        side = np.exp(rng.uniform(np.log(SMALLEST), np.log(min(height, width))))
-        aspect = np.exp(rng.uniform(-0.3, 0.3))
-        down, across = min(height, round(side * aspect)), min(width, round(side / aspect))
-        top, left = rng.integers(0, height - down + 1), rng.integers(0, width - across + 1)
-        yield rgb[top : top + down, left : left + across]
 
 
 def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
