@@ -40,10 +40,11 @@ from segmentation.run_seg_model_ohlora_v4 import main as student
 from segmentation.training.state import STATE, averaged
 
 SETTINGS = (
-    "--preset strong --upsampling bilinear --learning-rate 1e-3 --ema 0.998 --batch-size 16 --composed 0.25 "
-    "--turned 0.25 --covered 0.08 --guide --workers 1 --checkpoint-every 100"
+    "--preset strong --upsampling bilinear --learning-rate 7e-4 --ema 0.995 --batch-size 16 --composed 0.25 "
+    "--turned 0.25 --covered 0.08 --guide --frozen 3 --workers 1 --checkpoint-every 100"
 )
-EPOCHS = 4
+EPOCHS = 2
+PARTS = "train", "scenes_train", "negatives", "hard"  # folders of labels; the hard ones are among the negatives
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
 WITH_FACES = ("person_nohair", "statue_doll")  # kinds of pictures without hair in which there may be faces
@@ -61,12 +62,11 @@ def main() -> int:
     options = parser.parse_args()
     demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits)
     looks = [HairFinder(path) for path in (options.start, options.portraits)]
-    labels = {part: options.output / "labels" / part for part in ("train", "scenes_train", "negatives")}
+    labels = {part: options.output / "labels" / part for part in PARTS}
     for part in ("train", "scenes_train"):
         soften(with_faces(find_pairs(options.masks / part)[0]), looks, labels[part])
-    label_negatives(options.negatives, looks[0], labels["negatives"])
-    scenes = str(labels["scenes_train"])  # seen twice an epoch, each time cut in another way
-    data = [str(labels["train"]), scenes, scenes, str(labels["negatives"])]
+    label_negatives(options.negatives, looks[0], labels["negatives"], labels["hard"])
+    data = [str(labels[part]) for part in PARTS]
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
     run = options.output / "run"
     where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
@@ -101,24 +101,26 @@ def with_faces(pairs: list[Pair]) -> list[Pair]:
     return [replace(pair, face=face if face.is_file() else None) for pair, face in zip(pairs, faces)]
 
 
-def label_negatives(negatives: Path, student: HairFinder, folder: Path) -> None:
-    """Write labels without hair, and `labels.csv`, those that the student is wrong about twice. That there is no face
-    either is known of those that show no people."""
-    if (folder / "labels.csv").is_file():
+def label_negatives(negatives: Path, student: HairFinder, folder: Path, hard: Path) -> None:
+    """Write labels without hair, and a `labels.csv` in both folders: of all, and of those that the student is wrong
+    about. That there is no face either is known of those that show no people."""
+    if (hard / "labels.csv").is_file():
         return
-    rows = []
+    rows, mistaken = [], []
     for source in tqdm(read_csv(negatives / "sources.csv"), "pictures of nobody"):
         if is_set_aside(source["image"]):
             continue
         image = (negatives / "images" / source["image"]).resolve()
         rgb = read_picture(image).rgb8
         wrong = (student.probability(rgb) > HAIR).mean() > SEEN
-        label = folder / f"{image.stem}.png"
-        write_mask(label, np.zeros(rgb.shape[:2], np.uint8))
-        face = "" if source["kind"] in WITH_FACES else label.name
-        rows += [(image, label.name, face)] * (1 + wrong)
+        name = f"{image.stem}.png"
+        face = "" if source["kind"] in WITH_FACES else name
+        for place, found in ((folder, rows), (hard, mistaken))[: 1 + wrong]:
+            write_mask(place / name, np.zeros(rgb.shape[:2], np.uint8))
+            found.append((image, name, face))
     write_labels(folder, rows)
-    print(f"{folder}: {len(rows)} labels", flush=True)
+    write_labels(hard, mistaken)
+    print(f"{folder}: {len(rows)} labels, {len(mistaken)} of them hard", flush=True)
 
 
 def is_set_aside(name: str) -> bool:

@@ -80,10 +80,24 @@ class EffiSegNet(nn.Module):
         self.ghost2 = GhostModule(CHANNELS)
         self.conv6 = ConvOfParts(CHANNELS, 1, 1, bias=False)
         self.guide = guide_head(CHANNELS) if guide else None
+        self.frozen: list[nn.Module] = []
         self.upsampling = upsampling
         for layer in self.modules():
             if isinstance(layer, ConvOfParts):
                 layer.upsampling = upsampling
+
+    def freeze(self, blocks: int) -> None:
+        """Keep the encoder's stem and so many of its first blocks as they are: what follows alone is trained."""
+        self.frozen = [self.encoder._conv_stem, self.encoder._bn0, *self.encoder._blocks[:blocks]] if blocks else []
+        for layer in self.frozen:
+            layer.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "EffiSegNet":
+        """As of any module; what is frozen keeps its running statistics too."""
+        super().train(mode)
+        for layer in self.frozen:
+            layer.eval()
+        return self
 
     @property
     def metadata(self) -> dict[str, str]:

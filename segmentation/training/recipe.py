@@ -30,6 +30,7 @@ class Recipe:
     turned: float = setting(0.0, "share of the augmented pictures that a quarter turn or a half is given", (0.0, 1.0))
     covered: float = setting(0.0, "share of the augmented portraits whose hair a cloth covers", (0.0, 1.0))
     guide: bool = setting(False, "learn where faces are and where heads have their top, beside hair")
+    frozen: int = setting(0, "first blocks of the encoder that stay as they are, with the stem before them", (0, 16))
     warm_start: str = setting(
         "none", "none, lite0, imagenet (encoders trained on ImageNet) or a student's weights file"
     )

@@ -27,6 +27,7 @@ def start(recipe: Recipe) -> EffiSegNet:
         start_from_lite0(model.encoder)
     elif recipe.warm_start == "imagenet":
         start_from_imagenet(model.encoder)
+    model.freeze(recipe.frozen)
     return model
 
 
