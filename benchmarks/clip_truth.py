@@ -7,11 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.made_clips import KINDS, RATE, STAY, Made, coming_and_going, made_clip
+from benchmarks.made_clips import KINDS, RATE, STAY, coming_and_going, made_clip
 from ombre.tracking.steady import steady_masks
 from segmentation.dataset.pairs import Pair, read_pair
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.training.metrics import measure
+from tests.tools.made_frame import Made
 
 THERE, GONE = 0.9, 0.05  # of what is found of a person at rest: enough to be dyed, so little that nobody is
 

@@ -16,9 +16,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.nodes import SETTINGS, cluster, wait_until
-from benchmarks.processes import kill
-from benchmarks.same_results import files_of, rows_of
+from tests.tools.nodes import SETTINGS, cluster, wait_until
+from tests.tools.processes import kill
+from tests.tools.same_results import files_of, rows_of
 
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 SAMPLES = sorted((ROOT / "data" / "samples").glob("*.jpg"))

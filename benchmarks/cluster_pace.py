@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown
-from benchmarks.processes import below
+from tests.tools.processes import below
 
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 SAMPLES = sorted((ROOT / "data" / "samples").glob("*.jpg"))

@@ -1,7 +1,6 @@
 """Clips with known masks: photographs seen through a window that moves, with what disturbs filmed ones."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from itertools import islice
@@ -13,26 +12,12 @@ import numpy as np
 
 from benchmarks import made_pictures
 from segmentation.dataset.pairs import find_pairs
+from tests.tools.made_frame import Made
 
 RATE = 30  # frames a second
 WINDOW = 0.75  # of the photograph's sides
 EMPTY, WALK, STAY = 8, 6, 12  # frames: of nobody, of walking in or out, of standing
 BITS = 0.12  # a pixel: about what telephones write
-
-
-@dataclass
-class Made:
-    """A frame, (h, w, 3) uint8, and its hair, (h, w) uint8."""
-
-    seconds: float
-    rgb: np.ndarray
-    hair: np.ndarray
-
-    def rgb8(self) -> np.ndarray:
-        return self.rgb
-
-    def grey8(self) -> np.ndarray:
-        return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
 
 
 Place = Callable[[int], tuple[float, float, float]]  # frame -> way across (window widths), degrees, size

@@ -20,7 +20,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.ciede2000 import ciede2000
+from skimage.color import deltaE_ciede2000
+
 from benchmarks.markdown import markdown
 from benchmarks.ombre_quality import fully_dyed, lab, measure, read_drawn
 from ombre.colour.ramps import rgb_of
@@ -41,7 +42,7 @@ def measure_shade(shade: Shade, pictures: list, height: float, grad: float) -> n
         before, colours = lab(rgb)[part], lab(after)[part]
         moved = before[:, 0] - before[:, 0].mean() + asked[0]
         allowed = ((moved > ALLOWED[0]) & (moved < ALLOWED[1])).mean() > 0.9
-        away = ciede2000(colours.mean(axis=0), asked)
+        away = deltaE_ciede2000(colours.mean(axis=0), asked)
         *_, detail, contrast, clipped = measure(rgb, after, part, 0.0)
         rows.append([before[:, 0].mean(), colours[:, 0].mean(), allowed, away, detail, contrast, clipped])
     return np.array(rows)

@@ -25,7 +25,6 @@ import numpy as np
 import torch
 
 from benchmarks.markdown import markdown
-from benchmarks.published_student import as_published
 from benchmarks.teacher_speed import Published as PublishedTeacher
 from common.image.picture import read_picture
 from segmentation.finding.engines import Engine, openvino_engine
@@ -35,6 +34,7 @@ from segmentation.networks.cost import statistics_of, time_in_turn
 from segmentation.networks.effisegnet import HairProbability, load_student
 from segmentation.networks.facexformer.model import FaceXFormer
 from segmentation.networks.resize import squash, to_mask
+from tests.tools.published_student import as_published
 
 SAMPLES = sorted((Path(__file__).resolve().parents[1] / "data" / "samples").glob("*.jpg"))
 PACKAGES = ("openvino", "torch", "onnxruntime", "opencv-python")

@@ -29,7 +29,7 @@ from segmentation.labelling.teachers import WEIGHTS, facexformer, load_facexform
 from segmentation.networks.facexformer.decoder import CLASSES, TOKENS, FaceDecoder, token_name
 from segmentation.networks.facexformer.model import FaceXFormer
 from segmentation.networks.facexformer.transformer import Attention
-from tests.official_checkpoint import GOLDEN, official_checkpoint
+from tests.tools.official_checkpoint import GOLDEN, official_checkpoint
 
 PUBLISHED = "as published, float32"
 

@@ -18,7 +18,6 @@ import torch
 from torch import nn
 
 from benchmarks.markdown import markdown
-from benchmarks.published_student import PublishedStudent
 from common.device import choose_device, keep_freed_memory
 from segmentation.networks.cost import statistics_of, time_in_turn
 from segmentation.networks.effisegnet import EffiSegNet
@@ -28,6 +27,7 @@ from segmentation.training.losses import make_loss
 from segmentation.training.recipe import Recipe
 from segmentation.training.schedule import make_optimizer
 from segmentation.training.validate import logits_of
+from tests.tools.published_student import PublishedStudent
 
 
 def main() -> None:

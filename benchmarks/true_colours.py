@@ -19,13 +19,14 @@ from PIL import Image, ImageCms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.ciede2000 import ciede2000
-from benchmarks.icc import SPACES, converted, rgb_profile
+from skimage.color import deltaE_ciede2000
+
 from benchmarks.markdown import markdown
 from benchmarks.ombre_quality import lab, read_drawn
 from common.image.icc import SRGB, Space, space_of
 from common.image.pixels import to8
 from ombre.render.recolour import ombre
+from tests.tools.icc import SPACES, converted, rgb_profile
 
 COLORS = ["0.36", "platinum", "copper", "burgundy", "turquoise", "lilac"]
 LOOK = dict(ombre_height=0.8, ombre_grad_height=0.3, refine=False)
@@ -47,8 +48,8 @@ def apart(rgb: np.ndarray, mask: np.ndarray, color: str, name: str, space: Space
     part = (here != fair).any(axis=-1) & (mask == 255)
     most = np.iinfo(rgb.dtype).max
     first, second = (lab(255 / most * picture)[part] for picture in (here, in_space(there, name, "sRGB")))
-    away = ciede2000(first, second)
-    return [away.mean(), np.percentile(away, 95), float(ciede2000(first.mean(axis=0), second.mean(axis=0)))]
+    away = deltaE_ciede2000(first, second)
+    return [away.mean(), np.percentile(away, 95), float(deltaE_ciede2000(first.mean(axis=0), second.mean(axis=0)))]
 
 
 def milliseconds(rgb: np.ndarray, mask: np.ndarray, space: Space) -> float:

@@ -11,7 +11,7 @@ import pytest
 from common.image.picture import PictureError
 from ombre.media.video import Clip
 from ombre.media.video_frame import changed, matrix_of
-from tests.made_clips import SIZE, make_clip
+from tests.tools.clips import SIZE, make_clip
 
 BOX = np.s_[20:61, 31:90]
 LARGE = 10**8

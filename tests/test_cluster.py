@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.nodes import SETTINGS, cluster
-from benchmarks.processes import kill
-from benchmarks.same_results import files_of, rows_of
-from tests.made_clips import make_clip, scene
+from tests.tools.clips import make_clip, scene
+from tests.tools.nodes import SETTINGS, cluster
+from tests.tools.processes import kill
+from tests.tools.same_results import files_of, rows_of
 
 pytest.importorskip("ray", reason="--cluster needs requirements-cluster.txt")
 

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.icc import rgb_profile
 from common.image.picture import PictureError
 from ombre.media import animation, animation_writer
 from ombre.media.animation import MovingPicture, is_moving_picture
@@ -26,7 +25,8 @@ from ombre.media.video import Clip
 from ombre.stage import dye_pictures
 from ombre.style import Style
 from segmentation.finding.crops import Part
-from tests.made_clips import make_clip, scene
+from tests.tools.clips import make_clip, scene
+from tests.tools.icc import rgb_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data" / "samples" / "learn.mkv"

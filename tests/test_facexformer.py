@@ -10,7 +10,7 @@ from common.weights import WeightsError
 from segmentation.labelling import teachers
 from segmentation.networks.facexformer import cpu
 from segmentation.networks.facexformer.model import HAIR, MEAN, OTHER_HEADS, STD, FaceXFormer
-from tests.official_checkpoint import GOLDEN, names, official_checkpoint, official_state
+from tests.tools.official_checkpoint import GOLDEN, names, official_checkpoint, official_state
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from segmentation import run_segmentation
 from segmentation.labelling import face_crop, teachers
 from segmentation.labelling.stage import Batches, label_pictures
 from segmentation.labelling.teachers import Teacher, resize_as_published
-from tests.official_checkpoint import GOLDEN, official_checkpoint
+from tests.tools.official_checkpoint import GOLDEN, official_checkpoint
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_segmentation.py"
 # one thread a process leaves the others some of the machine

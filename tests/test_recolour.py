@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+from skimage.color import deltaE_ciede2000
 
-from benchmarks.ciede2000 import ciede2000
 from ombre.colour import ramps
 from ombre.colour.shades import parse_color
 from ombre.render.recolour import dye_hair, ombre, prepare
@@ -111,7 +111,7 @@ def test_hair_takes_the_mean_colour_of_the_shade_and_keeps_its_strands(shade, li
     dyed = ombre(rgb, mask, shade, 1.0, 0.0)
     before, after = (cv2.cvtColor(np.float32(picture) / 255, cv2.COLOR_RGB2LAB) for picture in (rgb, dyed))
     asked = cv2.cvtColor(np.float32(ramps.rgb_of(parse_color(shade)[1][0]))[None, None], cv2.COLOR_RGB2LAB)[0, 0]
-    assert ciede2000(after[mask > 0].mean(axis=0), asked) < 6
+    assert deltaE_ciede2000(after[mask > 0].mean(axis=0), asked) < 6
     inside = cv2.erode(mask, np.ones((21, 21))) > 0
     strands = [(light[..., 0] - cv2.GaussianBlur(light[..., 0], (0, 0), 3))[inside] for light in (before, after)]
     assert np.corrcoef(strands)[0, 1] > 0.95 and 0.85 < strands[1].std() / strands[0].std() < 1.15

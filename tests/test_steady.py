@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.made_clips import Made
 from ombre.hair.people import Head, People
 from ombre.render.recolour import prepare
 from ombre.tracking.heads import SteadyHeads
 from ombre.tracking.steady import Evidence, Motion, motions, moved, moving, places, seen, small_grey, steady_masks
 from segmentation.finding.crops import Part
-from tests.made_clips import scene
+from tests.tools.clips import scene
+from tests.tools.made_frame import Made
 
 SIZE = 320, 240
 

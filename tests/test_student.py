@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.published_student import as_published
 from common.weights import WeightsError
 from segmentation.finding.engines import torch_engine
 from segmentation.finding.export import exported, sums
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.effisegnet import EffiSegNet, HairProbability, load_student, tap_channels
 from tests.golden.fill import fill
+from tests.tools.published_student import as_published
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import kill
+from tests.tools.processes import kill
 
 SETTINGS = {  # of these clusters: only this job knows their token; their workers are no less than other programs
     "RAY_AUTH_MODE": "token",

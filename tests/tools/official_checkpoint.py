@@ -9,7 +9,7 @@ from torchvision.models import swin_b
 
 from tests.golden.fill import fill
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @cache
