@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Hair in any photograph: scenes, nobody there, several people, heads far away, and the masks' grid of 16 pixels.
+"""Hair in any photograph: scenes, nobody there, several people, crowds, heads far away, turned and in little light.
 
     python benchmarks/any_photograph.py HAIR_MASKS [--weights FILE] [--one-look]
 
-HAIR_MASKS holds `val/`, `scenes_val/` and `lfw/`. Masks are those of the ombre stage, or with --one-look those of a
-single look at the whole picture; threshold 0.5.
+HAIR_MASKS holds `val/` and `scenes_val/`; beside it may lie `negatives/`, pictures without anybody's hair with their
+`sources.csv`, and `everyday/`, pictures with their people's boxes in `people.csv`. Masks are those of the ombre stage,
+or with --one-look those of a single look at the whole picture; threshold 0.5.
 """
 
 import argparse
@@ -20,6 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import made_pictures as made
+from common.batch.table import read_csv
+from common.image.picture import read_picture
+from models.remaking import is_set_aside
+from segmentation.dataset.augment import relit
 from segmentation.dataset.pairs import find_pairs, read_pair
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 from segmentation.networks.resize import to_mask
@@ -27,6 +32,7 @@ from segmentation.training.metrics import measure
 
 FOUND = 0.5  # IoU from which a head counts as found
 DYED = 0.001  # share of the pixels over one half from which a picture counts as dyed
+UPPER = 0.02  # share of the upper third of a person's box over one half, from which the person counts as found
 GRID = 16  # pixels of the student's 224: the step of its deepest layers but one
 
 MaskOf = Callable[[np.ndarray], np.ndarray]
@@ -52,6 +58,12 @@ def table(masks: Path, finder: HairFinder, mask_of: MaskOf) -> pd.DataFrame:
     rows.append(heads_found("corners of wide scenes: heads found", made.corners(masks), mask_of))
     rows.append(mean_iou("heads far away: mean IoU", made.far_heads(masks), mask_of))
     rows.append(iou_of_heads("scenes with exact masks: mean IoU of the heads", made.rendered_scenes(masks), mask_of))
+    rows.append(heads_found("class photographs: heads found", made.class_photographs(masks), mask_of))
+    rows += changed(masks, mask_of)
+    if (masks.parent / "negatives").is_dir():
+        rows += negatives(masks.parent / "negatives", mask_of)
+    if (masks.parent / "everyday").is_dir():
+        rows += everyday(masks.parent / "everyday", mask_of)
     rows.append(grid(masks, finder))
     return pd.DataFrame(rows, columns=["what", "pictures", "value"])
 
@@ -77,6 +89,63 @@ def nobody(masks: Path, mask_of: MaskOf, larger: int = 1) -> tuple:
     dyed = [(mask_of(rgb) > 127).mean() > DYED for rgb in pictures]
     size = f", {larger} times as large" if larger > 1 else ""
     return f"nobody there{size}: share of pictures dyed", len(dyed), np.mean(dyed)
+
+
+def negatives(folder: Path, mask_of: MaskOf) -> list[tuple]:
+    """The share of pictures dyed of those that are set aside by their names: all, covered heads, animals with fur."""
+    kinds: dict[str, list[bool]] = {}
+    for source in read_csv(folder / "sources.csv"):
+        if is_set_aside(source["image"]):
+            dyed = (mask_of(read_picture(folder / "images" / source["image"]).rgb8) > 127).mean() > DYED
+            kinds.setdefault(source["kind"], []).append(dyed)
+    every = sum(kinds.values(), [])
+    shown = {"": every, ": covered heads": kinds["person_nohair"], ": furry animals": kinds["furry_animal"]}
+    return [(f"negatives{name}: share dyed", len(dyed), np.mean(dyed)) for name, dyed in shown.items()]
+
+
+def everyday(folder: Path, mask_of: MaskOf) -> list[tuple]:
+    """The share of pictures without people that are dyed, and of people whose hair is to be seen those with dye in the
+    upper third of their box."""
+    rows = pd.read_csv(folder / "people.csv")
+    dyed, found = [], []
+    for name, people in rows.groupby("image"):
+        hair = mask_of(read_picture(folder / "images" / str(name)).rgb8) > 127
+        if people["left"].isna().all():
+            dyed.append(hair.mean() > DYED)
+        for person in people[people["hair"] == 1].itertuples():
+            top, bottom = int(person.top), int(person.bottom)
+            upper = hair[top : top + max((bottom - top) // 3, 1), int(person.left) : int(person.right)]
+            found.append(upper.mean() > UPPER)
+    return [
+        ("everyday, nobody there: share dyed", len(dyed), np.mean(dyed)),
+        ("everyday: people found", len(found), np.mean(found)),
+    ]
+
+
+def changed(masks: Path, mask_of: MaskOf) -> list[tuple]:
+    """Mean IoU of a picture of `val` and `scenes_val` as it is, turned, in a third of the light, and in sepia: every
+    third one."""
+    changes = {"as they are": lambda image: image} | {
+        f"turned by {90 * turns} degrees": lambda image, turns=turns: np.ascontiguousarray(np.rot90(image, turns))
+        for turns in (1, 2, 3)
+    }
+    lights = {"in a third of the light": lambda rgb: relit(rgb, np.full(3, 1 / 3)), "in sepia": sepia}
+    rows = []
+    for part in ("val", "scenes_val"):
+        pairs = [read_pair(pair) for pair in find_pairs(masks / part)[0][::3]]
+        for name, change in changes.items():
+            ious = [measure(mask_of(change(rgb)), change(drawn))["iou"] for rgb, drawn in pairs]
+            rows.append((f"{part}, {name}: mean IoU", len(ious), np.mean(ious)))
+        for name, change in lights.items() if part == "val" else ():
+            ious = [measure(mask_of(change(rgb)), drawn)["iou"] for rgb, drawn in pairs]
+            rows.append((f"{part}, {name}: mean IoU", len(ious), np.mean(ious)))
+    return rows
+
+
+def sepia(rgb: np.ndarray) -> np.ndarray:
+    """A picture in browns, by the matrix that photo editors use."""
+    browns = np.float32([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
+    return cv2.transform(rgb, browns)
 
 
 def heads_found(name: str, pictures: Iterable[made.Made], mask_of: MaskOf) -> tuple:

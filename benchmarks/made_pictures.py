@@ -3,7 +3,7 @@
 All are drawn by a generator with a fixed seed, so that two runs measure the same pictures.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,11 +62,10 @@ def corners(masks: Path) -> Iterator[Made]:
 
 
 def far_heads(masks: Path) -> Iterator[Made]:
-    """Each of `val`'s portraits somewhere in a part without hair of one of `lfw`'s pictures, enlarged."""
-    rng = np.random.default_rng(0)
-    portraits, others = (find_pairs(masks / part)[0] for part in ("val", "lfw"))
-    for pair in portraits:
-        ground = bare_part(others, rng)
+    """Each of `val`'s portraits somewhere in a part without hair of one of `scenes_val`'s pictures, enlarged."""
+    rng, grounds = np.random.default_rng(0), bare_scenes(masks)
+    for pair in find_pairs(masks / "val")[0]:
+        ground = next(grounds)[:, :SIDE].copy()
         rgb, drawn = read_pair(pair)
         scale = SIDE * rng.uniform(*FAR) / max(drawn.shape)
         height, width = (round(scale * size) for size in drawn.shape)
@@ -96,6 +95,25 @@ def rendered_scenes(masks: Path, count: int = 100) -> Iterator[Made]:
         yield made
 
 
+def class_photographs(masks: Path, count: int = 10) -> Iterator[Made]:
+    """30 to 100 of `val`'s portraits of faces in rows, each row before the one above it, heads of 20 to 60 pixels."""
+    rng, grounds = np.random.default_rng(8), bare_scenes(masks)
+    portraits = [pair for pair in find_pairs(masks / "val")[0] if pair.name.startswith("celeba")]
+    for number in range(count):
+        people = round(30 + 70 * number / max(count - 1, 1))
+        deep = round(np.sqrt(people / 3))
+        across = -(-people // deep)
+        size = min(2 * WIDTH / (across + 1), 110)  # of a portrait's picture, of which a head is half
+        made = Made(next(grounds), np.zeros((HEIGHT, WIDTH), np.uint8), [])
+        left, top = (WIDTH - size * (across + 1) / 2) / 2, (HEIGHT - size * 0.5 * (deep + 1)) / 2
+        for place, index in enumerate(rng.choice(len(portraits), people, replace=people > len(portraits))):
+            row, column = divmod(place, across)
+            head = with_height(portraits[index], round(size * rng.uniform(0.9, 1.1)))
+            x = left + size / 2 * (column + 0.5 * (row % 2)) + rng.uniform(-3, 3)
+            lay(made, head, round(top + 0.5 * size * row), min(round(x), WIDTH - head[1].shape[1]), fading=True)
+        yield made
+
+
 def with_height(pair: Pair, height: int) -> tuple[np.ndarray, np.ndarray]:
     """A pair's picture and mask, scaled."""
     rgb, hair = read_pair(pair)
@@ -109,17 +127,6 @@ def bare_scenes(masks: Path) -> Iterator[np.ndarray]:
         for made in nobody(masks):
             scale = max(HEIGHT / made.rgb.shape[0], WIDTH / made.rgb.shape[1])
             yield cv2.resize(made.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)[:HEIGHT, :WIDTH].copy()
-
-
-def bare_part(pairs: Sequence[Pair], rng: np.random.Generator) -> np.ndarray:
-    """(SIDE, SIDE, 3) uint8, a part without hair of a picture of 250 x 250, enlarged."""
-    while True:
-        rgb, hair = read_pair(pairs[rng.integers(len(pairs))])
-        height, width = rng.integers(60, 140, 2)
-        top, left = rng.integers(0, rgb.shape[0] - height), rng.integers(0, rgb.shape[1] - width)
-        box = np.s_[top : top + height, left : left + width]
-        if hair[box].max() == 0:
-            return cv2.resize(rgb[box], (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
 
 
 def lay(made: Made, head: tuple[np.ndarray, np.ndarray], top: int, left: int, fading: bool = False) -> None:

@@ -67,11 +67,6 @@ The same in PyTorch, float32, portraits and scenes:
 
 {reference_scenes}
 
-On 2,000 faces of a third kind, LFW's, whose masks are coarse super-pixels and count beards as hair: to compare students by,
-not to be reached. Students before this one were trained on some of these pictures, with labels of their own:
-
-{other}
-
 ## Any photograph
 
 `python benchmarks/any_photograph.py HAIR_MASKS`: pictures made of the sets above, always the same ones; the docstrings of
@@ -123,20 +118,19 @@ def main() -> None:
     """Measure everything, write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "masks", type=Path, metavar="HAIR_MASKS", help="folder with val/, scenes_val/, lfw/, each images/ and masks/"
+        "masks", type=Path, metavar="HAIR_MASKS", help="folder with val/ and scenes_val/, each images/ and masks/"
     )
     options = parser.parse_args()
     network, finder, exact = load_student(SHIPPED_WEIGHTS), HairFinder(streams=2), in_float32()
     pairs = gather([options.masks / "val"])
     output = ROOT / "data" / "runs" / "report"
-    scenes, faces = gather([options.masks / "scenes_val"]), gather([options.masks / "lfw"])
+    scenes = gather([options.masks / "scenes_val"])
     figures = dict(
         portraits=evaluate(pairs, finder.mask, output / "portraits"),
         scenes=evaluate(scenes, finder.mask, output / "scenes"),
         plain=evaluate(pairs, lambda rgb: one_look(finder, rgb), output / "plain", overlays=0),
         reference=evaluate(pairs, exact.mask, output / "float32", overlays=0),
         reference_scenes=evaluate(scenes, exact.mask, output / "float32_scenes", overlays=0),
-        other=evaluate(faces, finder.mask, output / "lfw", overlays=0),
     )
     anywhere = any_photograph.table(options.masks, finder, finder.mask).set_index("what")
     x = torch.randn(1, 3, INPUT_SIZE, INPUT_SIZE)
@@ -160,7 +154,7 @@ def one_look(finder: HairFinder, rgb: np.ndarray) -> np.ndarray:
 def in_float32() -> HairFinder:
     """The finder with the networks in PyTorch, float32: the reference."""
     finder = HairFinder()
-    finder.engine, finder.scout = torch_engine(SHIPPED_WEIGHTS, "cpu"), torch_engine(SCOUT, "cpu")
+    finder.student.engine, finder.search.scout.engine = (torch_engine(path, "cpu") for path in (SHIPPED_WEIGHTS, SCOUT))
     return finder
 
 

@@ -27,7 +27,7 @@ import torch
 from benchmarks.markdown import markdown
 from benchmarks.teacher_speed import Published as PublishedTeacher
 from common.image.picture import read_picture
-from segmentation.finding.engines import Engine, openvino_engine
+from segmentation.finding.engines import Answers, Engine, openvino_engine
 from segmentation.finding.export import exported
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 from segmentation.networks.cost import statistics_of, time_in_turn
@@ -125,11 +125,11 @@ def looks(paths: list[Path], runs: int) -> list[dict]:
     used, exact = HairFinder(), HairFinder(precision="float32")
     rows = []
     for path in paths:
-        rgb, counted, engines = read_picture(path).rgb8, Counter(), (used.engine, used.scout)
-        used.engine = counting(used.engine, counted, "looks")
-        used.scout = counting(used.scout, counted, "of the scout")
+        rgb, counted, engines = read_picture(path).rgb8, Counter(), (used.student.engine, used.search.scout.engine)
+        used.student.engine = counting(engines[0], counted, "looks")
+        used.search.scout.engine = counting(engines[1], counted, "of the scout")
         used.mask(rgb)
-        used.engine, used.scout = engines
+        used.student.engine, used.search.scout.engine = engines
         calls = {
             "ms": lambda: used.mask(rgb),  # noqa: B023
             "ms in float32": lambda: exact.mask(rgb),  # noqa: B023
@@ -143,7 +143,7 @@ def looks(paths: list[Path], runs: int) -> list[dict]:
 def counting(engine: Engine, counted: Counter, name: str) -> Engine:
     """The engine, which counts what it is asked."""
 
-    def run(rgb: np.ndarray) -> np.ndarray:
+    def run(rgb: np.ndarray) -> Answers:
         counted[name] += len(rgb)
         return engine(rgb)
 
@@ -151,7 +151,7 @@ def counting(engine: Engine, counted: Counter, name: str) -> Engine:
 
 
 def hair_of(engine: Engine, rgb: np.ndarray) -> np.ndarray:
-    return np.concatenate([engine(np.ascontiguousarray(one[None])) for one in rgb])
+    return np.concatenate([engine(np.ascontiguousarray(one[None])).hair for one in rgb])
 
 
 def megabytes(package: str) -> float:

@@ -15,7 +15,6 @@ weights by itself.
 
 import argparse
 import sys
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,10 +28,11 @@ from tqdm import tqdm
 from common.batch.table import read_csv
 from common.cli import carry_out
 from common.image.picture import read_picture, write_mask
-from models.remaking import demand_same, write_labels
+from models.remaking import demand_same, is_set_aside, write_labels
 from segmentation.dataset.pairs import Pair, find_pairs, read_pair
 from segmentation.dataset.scenes import is_scene
-from segmentation.finding.crops import HAIR, Part, boxes_of_hair, in_pixels, joined, square_around
+from segmentation.finding.box import Part, square_around
+from segmentation.finding.crops import HAIR, ROOM, boxes_of_hair, in_pixels, joined
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.effisegnet import load_student, save_weights
 from segmentation.networks.resize import resize, squash, to_mask
@@ -123,17 +123,12 @@ def label_negatives(negatives: Path, student: HairFinder, folder: Path, hard: Pa
     print(f"{folder}: {len(rows)} labels, {len(mistaken)} of them hard", flush=True)
 
 
-def is_set_aside(name: str) -> bool:
-    """Whether a picture of nobody is one to measure on: a seventh is, by its file's name."""
-    return zlib.crc32(name.encode()) % 7 == 0
-
-
 def of_scene(rgb: np.ndarray, drawn: np.ndarray, student: HairFinder) -> np.ndarray | None:
     """The label (H, W) uint8 of a scene, None where its mask is taken for wrong."""
     height, width = drawn.shape
     label, overlaps = drawn.copy(), []
     for head in joined([in_pixels(box, (1.0, 1.0)) for box in boxes_of_hair(drawn / np.float32(255))]):
-        near, far = square_around(head, height, width), square_around(head, height, width, room=0.9)
+        near, far = square_around(head, height, width, ROOM), square_around(head, height, width, 0.9)
         sights = [seen(rgb[part.slices], [student]) for part in (near, far)]
         sights[1] = sights[1][inside(near, far).slices]
         found = mean(*sights)
@@ -154,7 +149,7 @@ def seen(rgb: np.ndarray, students: Sequence[HairFinder]) -> np.ndarray:
     """What students see in a picture (H, W, 3) and in its mirror image, the mean: (H, W) uint8."""
     small = squash(rgb)
     both = np.stack([small, small[:, ::-1]])
-    plain, mirrored = sum(student.engine(both) for student in students) / len(students)
+    plain, mirrored = sum(student.student.engine(both).hair for student in students) / len(students)
     return to_mask((plain + mirrored[:, ::-1]) / 2, *rgb.shape[:2])
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -24,7 +25,7 @@ from ombre.media.source import is_clip
 from ombre.media.video import Clip
 from ombre.stage import dye_pictures
 from ombre.style import Style
-from segmentation.finding.crops import Part
+from segmentation.finding.box import Part
 from tests.tools.clips import make_clip, scene
 from tests.tools.icc import rgb_profile
 
@@ -91,6 +92,11 @@ def test_a_drawn_mask_is_dyed_by(short, tmp_path):
         assert (np.abs(after[number] - before[number])[380:415, 460:590].max(axis=2) > 20).mean() > 0.8
 
 
+def found(mask: np.ndarray, parts: list[Part]) -> SimpleNamespace:
+    """What a finder finds: a mask, and the parts that it was seen in."""
+    return SimpleNamespace(mask=lambda: mask, guide=lambda: None, crops=[SimpleNamespace(part=part) for part in parts])
+
+
 class Circle:
     """Finds a round head in the middle of whatever it is shown."""
 
@@ -100,10 +106,10 @@ class Circle:
         down, across = np.indices(rgb.shape[:2])
         return np.uint8(255 * (np.hypot(down - rgb.shape[0] / 2, across - rgb.shape[1] / 2) < rgb.shape[0] / 4))
 
-    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
-        return self.mask(rgb), [Part(0, 0, *rgb.shape[:2])]
+    def find(self, rgb: np.ndarray) -> SimpleNamespace:
+        return found(self.mask(rgb), [Part(0, 0, *rgb.shape[:2])])
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> Part:
+    def predict_into(self, mask: np.ndarray, rgb: np.ndarray, part: Part, mirrored: bool) -> Part:
         mask[:] = cv2.resize(self.mask(rgb), mask.shape[::-1])
         return Part(0, 0, *mask.shape)
 

@@ -19,6 +19,8 @@ from PIL import Image
 from common.batch.table import BatchError
 from common.weights import WeightsError, sha256
 from segmentation import run_segmentation
+from segmentation.finding.engines import Answers
+from segmentation.finding.predictor import Predictor
 from segmentation.labelling import face_crop, teachers
 from segmentation.labelling.stage import Batches, label_pictures
 from segmentation.labelling.teachers import Teacher, resize_as_published
@@ -435,7 +437,7 @@ def test_the_golden_label_from_another_directory(tmp_path, tmp_path_factory):
 def test_the_student_in_its_place_is_said_loudly(tmp_path, monkeypatch, capfd):
     class Finder:
         def __init__(self, weights, device):
-            self.engine = lambda rgb: np.full(rgb.shape[:3], 0.5, np.float32)
+            self.student = Predictor(lambda rgb: Answers(np.full(rgb.shape[:3], 0.5, np.float32)))
 
     monkeypatch.setattr("segmentation.finding.hair_finder.HairFinder", Finder)
     picture(tmp_path / "a.png")

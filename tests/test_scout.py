@@ -49,8 +49,8 @@ def test_its_weights_are_told_from_a_students(started, tmp_path):
 
 def test_the_processors_engine_agrees_with_pytorch():
     rgb = np.random.default_rng(0).integers(0, 256, (1, SCOUT_SIZE, SCOUT_SIZE, 3), dtype=np.uint8)
-    found = HairFinder(device="cpu", precision="float32").scout(rgb)
-    assert np.abs(found - torch_engine(SCOUT, "cpu")(rgb)).max() < 1e-4
+    found = HairFinder(device="cpu", precision="float32").search.scout.engine(rgb).hair
+    assert np.abs(found - torch_engine(SCOUT, "cpu")(rgb).hair).max() < 1e-4
 
 
 def test_a_scene_takes_few_looks_with_it_and_many_without(scene_of_a_head):
@@ -60,8 +60,8 @@ def test_a_scene_takes_few_looks_with_it_and_many_without(scene_of_a_head):
 def looks_at(rgb: np.ndarray, scout: Path | None) -> int:
     """How often the student looks."""
     finder, looks = HairFinder(device="cpu", scout=scout), []
-    engine = finder.engine
-    finder.engine = lambda pictures: (looks.extend(pictures), engine(pictures))[1]
+    engine = finder.student.engine
+    finder.student.engine = lambda pictures: (looks.extend(pictures), engine(pictures))[1]
     finder.mask(rgb)
     return len(looks)
 

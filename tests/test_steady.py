@@ -1,6 +1,7 @@
 """Masks that do not flicker, on made frames with a finder that errs."""
 
 from functools import reduce
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,11 +11,16 @@ from ombre.hair.people import Head, People
 from ombre.render.recolour import prepare
 from ombre.tracking.heads import SteadyHeads
 from ombre.tracking.steady import Evidence, Motion, motions, moved, moving, places, seen, small_grey, steady_masks
-from segmentation.finding.crops import Part
+from segmentation.finding.box import Part
 from tests.tools.clips import scene
 from tests.tools.made_frame import Made
 
 SIZE = 320, 240
+
+
+def found(mask: np.ndarray, parts: list[Part]) -> SimpleNamespace:
+    """What a finder finds: a mask, and the parts that it was seen in."""
+    return SimpleNamespace(mask=lambda: mask, guide=lambda: None, crops=[SimpleNamespace(part=part) for part in parts])
 
 
 class ErringFinder:
@@ -29,10 +35,10 @@ class ErringFinder:
         noise = cv2.resize(self.rng.uniform(-100, 100, (6, 8)), hair.shape[::-1])
         return np.uint8(np.clip(hair * 0.8 + noise, 0, 255))
 
-    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
-        return self.mask(rgb), [Part(0, 0, *rgb.shape[:2])]
+    def find(self, rgb: np.ndarray) -> SimpleNamespace:
+        return found(self.mask(rgb), [Part(0, 0, *rgb.shape[:2])])
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> Part:
+    def predict_into(self, mask: np.ndarray, rgb: np.ndarray, part: Part, mirrored: bool) -> Part:
         mask[part.slices] = self.mask(rgb)[part.slices]
         return part
 
@@ -40,13 +46,13 @@ class ErringFinder:
 class OnlyWithRoom(ErringFinder):
     """Finds what is drawn by a look that has the head in its middle, with room around: more of it in the mirror."""
 
-    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+    def find(self, rgb: np.ndarray) -> SimpleNamespace:
         self.looks += 1
         frame = next(frame for frame in self.frames if frame.rgb is rgb)
         left, top, width, height = cv2.boundingRect(frame.hair)
-        return frame.hair, [Part(top - 30, left - 30, top + height + 30, left + width + 30)]
+        return found(frame.hair, [Part(top - 30, left - 30, top + height + 30, left + width + 30)])
 
-    def look(self, rgb: np.ndarray, part: Part, mask: np.ndarray, mirrored: bool) -> Part:
+    def predict_into(self, mask: np.ndarray, rgb: np.ndarray, part: Part, mirrored: bool) -> Part:
         hair = next(frame.hair for frame in self.frames if frame.rgb is rgb)
         left, top, width, height = cv2.boundingRect(hair)
         around = top - part.top, left - part.left, part.bottom - top - height, part.right - left - width
@@ -58,9 +64,9 @@ class OnlyWithRoom(ErringFinder):
 class OftenMissing(OnlyWithRoom):
     """Sees the head at every other look at the whole alone."""
 
-    def mask_and_looks(self, rgb: np.ndarray) -> tuple[np.ndarray, list[Part]]:
-        mask, looks = super().mask_and_looks(rgb)
-        return (mask, looks) if self.looks % 2 else (np.zeros_like(mask), [])
+    def find(self, rgb: np.ndarray) -> SimpleNamespace:
+        seen = super().find(rgb)
+        return seen if self.looks % 2 else found(np.zeros_like(seen.mask()), [])
 
 
 def walking(count: int, seed: int = 0, start: int = 0) -> list[Made]:

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import cv2
 import numpy as np
 
-from segmentation.finding.crops import Part
+from segmentation.finding.box import Part
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.resize import reduced
 
@@ -202,7 +202,8 @@ def looked_at(
         elif frame.seconds >= min(next_look, next_whole):
             rgb, next_look = frame.rgb8(), frame.seconds + LOOK - 0.01
             if frame.seconds >= next_whole or not any(found):
-                mask, heads = finder.mask_and_looks(rgb)
+                looked = finder.find(rgb)
+                mask, heads = looked.mask(), [crop.part for crop in looked.crops]
                 step.looked, size, next_whole = seen(mask, 1), mask.shape, frame.seconds + WHOLE - 0.01
                 found.append(heads)
             else:
@@ -220,7 +221,7 @@ def seen_of(heads: list[Part], finder: HairFinder, rgb: np.ndarray, known: np.nd
     rest the mask `known` (h, w) tells."""
     mask, count = known.copy(), np.zeros(known.shape, np.float32)
     for head in [wider(head, *rgb.shape[:2]) for head in heads] if mirrored else heads:
-        count[finder.look(rgb, head, mask, mirrored).slices] = 1
+        count[finder.predict_into(mask, rgb, head, mirrored).slices] = 1
     return Evidence(squared(mask), count)
 
 

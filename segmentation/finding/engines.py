@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +15,17 @@ from common.device import own_cores
 
 CONVERTER = "openvino.tools.ovc"
 
-# (N, side, side, 3) uint8 RGB of the network's side -> probability of hair, float32: the student's (N, side, side), a
-# scout's (N, side / 4, side / 4)
-Engine = Callable[[np.ndarray], np.ndarray]
+
+class Answers(NamedTuple):
+    """Of a batch: `hair` float32, probability, a student's (N, side, side), a scout's (N, side / 4, side / 4); `guide`
+    (N, 3, side / 4, side / 4) float32 of a student that has one: probability of a face's skin, the head's up, x and
+    y."""
+
+    hair: np.ndarray
+    guide: np.ndarray | None = None
+
+
+Engine = Callable[[np.ndarray], Answers]  # (N, side, side, 3) uint8 RGB of the network's side
 
 
 @contextmanager
@@ -68,10 +77,14 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
     compiled = core.compile_model(model, "CPU", settings)
     own = threading.local()  # an infer request serves one thread at a time
 
-    def run(rgb: np.ndarray) -> np.ndarray:
+    def run(rgb: np.ndarray) -> Answers:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        return np.concatenate([own.request.infer([one[None]])[0].copy() for one in rgb])
+        answers = []
+        for one in rgb:
+            answer = own.request.infer([one[None]])
+            answers.append([answer[output].copy() for output in compiled.outputs])
+        return Answers(*(np.concatenate(parts) for parts in zip(*answers)))
 
     # Where two threads are the first to ask at once, OpenVINO can deadlock: it readies itself for numpy only then.
     run(np.zeros(compiled.inputs[0].shape, np.uint8))
@@ -84,7 +97,7 @@ class LazyEngine:
     def __init__(self, make: Callable[[], Engine]) -> None:
         self.make, self.lock, self.engine = make, threading.Lock(), None
 
-    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+    def __call__(self, rgb: np.ndarray) -> Answers:
         """As the engine's, which is made on the first call."""
         with self.lock:
             self.engine = self.engine or self.make()
@@ -109,10 +122,11 @@ def torch_engine(weights: Path, device: str) -> Engine:
     from segmentation.networks.effisegnet import HairProbability
     from segmentation.networks.scout import load_network
 
-    network = HairProbability(load_network(weights)).to(device).eval()
+    network = HairProbability(load_network(weights), guided=True).to(device).eval()
 
     @torch.inference_mode()
-    def run(rgb: np.ndarray) -> np.ndarray:
-        return network(torch.from_numpy(np.ascontiguousarray(rgb)).to(device)).cpu().numpy()
+    def run(rgb: np.ndarray) -> Answers:
+        answers = network(torch.from_numpy(np.ascontiguousarray(rgb)).to(device))
+        return Answers(*(part.cpu().numpy() for part in (answers if isinstance(answers, tuple) else (answers,))))
 
     return run

@@ -72,7 +72,7 @@ def export(weights: Path, folder: Path) -> None:
     with warnings.catch_warnings(), without_telemetry():
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
         model = convert_model(
-            HairProbability(network).eval(), example_input=example, input=[ov.PartialShape(example.shape)]
+            HairProbability(network, guided=True).eval(), example_input=example, input=[ov.PartialShape(example.shape)]
         )
     folder.mkdir()
     ov.save_model(model, folder / MODEL, compress_to_fp16=False)

@@ -122,7 +122,8 @@ def ready_student(weights: Path, device: str) -> FindHair:
     """A student on its device, ready to be asked. Raises WeightsError, ValueError."""
     from segmentation.finding.hair_finder import HairFinder
 
-    return HairFinder(weights, device).engine
+    engine = HairFinder(weights, device).student.engine
+    return lambda rgb: engine(rgb).hair
 
 
 def resize_as_published(rgb: np.ndarray) -> np.ndarray:

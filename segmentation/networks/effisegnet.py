@@ -148,16 +148,25 @@ def coarse_to_fine(parts: Iterable[Tensor], upsampling: str) -> Tensor:
 
 class HairProbability(nn.Module):
     """A network between bytes and probabilities: RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W) float32,
-    of a scout (N, H / 4, W / 4)."""
+    of a scout (N, H / 4, W / 4).
 
-    def __init__(self, student: nn.Module):
+    Args:
+        student: a student or a scout.
+        guided: give what its guide tells too, where it has one: (N, 3, H / 4, W / 4), the probability of a face's skin,
+            and the head's up, x and y.
+    """
+
+    def __init__(self, student: nn.Module, guided: bool = False):
         super().__init__()
-        self.student = student
+        self.student, self.guided = student, guided and getattr(student, "guide", None) is not None
 
-    def forward(self, rgb: Tensor) -> Tensor:
+    def forward(self, rgb: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W)."""
         x = (rgb.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
-        return self.student(x)[:, 0].sigmoid()
+        if not self.guided:
+            return self.student(x)[:, 0].sigmoid()
+        hair, guide = self.student.decode(encode(self.student.encoder, x))
+        return hair[:, 0].sigmoid(), torch.cat([guide[:, :1].sigmoid(), guide[:, 1:]], 1)
 
 
 def headless_efficientnet(name: str) -> EfficientNet:

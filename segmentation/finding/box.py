@@ -1,0 +1,78 @@
+"""Rectangles of a picture."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Part(NamedTuple):
+    """A rectangle of a picture in pixels; bottom and right are the first ones outside."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array with."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.right - self.left
+
+    @property
+    def size(self) -> int:
+        """The longer side."""
+        return max(self.height, self.width)
+
+    @property
+    def area(self) -> int:
+        """Pixels in it."""
+        return self.height * self.width
+
+    def scaled(self, down: float, across: float) -> "Part":
+        """The same part of the picture at another resolution, so many times as fine."""
+        return Part(*(round(side * scale) for side, scale in zip(self, (down, across) * 2)))
+
+    def moved(self, down: int, across: int) -> "Part":
+        """So many pixels farther down and to the right."""
+        return Part(self.top + down, self.left + across, self.bottom + down, self.right + across)
+
+
+def around(parts: list[Part]) -> Part:
+    """The rectangle round parts, at least one."""
+    corners = np.array(parts)
+    return Part(*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
+
+
+def gap(one: Part, other: Part) -> int:
+    """Pixels between two parts, along the axis where they lie farther apart; 0 where they overlap."""
+    down = max(one.top - other.bottom, other.top - one.bottom)
+    return max(down, one.left - other.right, other.left - one.right, 0)
+
+
+def is_in(part: Part, other: Part) -> bool:
+    """Whether the middle of a part lies in another."""
+    down, across = (part.top + part.bottom) / 2, (part.left + part.right) / 2
+    return other.top <= down < other.bottom and other.left <= across < other.right
+
+
+def square_around(head: Part, height: int, width: int, room: float) -> Part:
+    """A head with `room` around, a share of its longer side: a square, as portraits are, as far as a picture (height,
+    width) goes."""
+    reach = (0.5 + room) * head.size
+    down, across = (head.top + head.bottom) / 2, (head.left + head.right) / 2
+    return Part(
+        max(0, round(down - reach)),
+        max(0, round(across - reach)),
+        min(height, round(down + reach)),
+        min(width, round(across + reach)),
+    )

@@ -1,0 +1,141 @@
+"""Heads in a picture: which crops show one from near enough, by which pass each was found, and what it shows.
+
+A picture is seen whole first. Where a head fills it, that is all. Else the scout searches it for small heads, and each
+place that it may have seen one gets a crop, until the crops show their heads large.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from segmentation.finding.box import Part, is_in
+from segmentation.finding.crops import HAIR, MOST, crops_of, is_far_away, nearer_crops, pieces, tiles
+from segmentation.finding.predictor import Prediction, Predictor
+
+FINE = 896  # cells on a side of what a search finds
+THINNEST = 8  # pixels: a picture's or a crop's shorter side that can show a head
+OWN = 0.5  # of the size of a crop that it lies in, from which a crop is of the same head
+FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
+CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
+TILES = 3  # along the shorter side, in which a crowd is searched again
+SURE = 0.6  # mean probability of what a crop takes for hair, from which it shows a head
+
+
+class Reason(Enum):
+    """Why a crop was taken."""
+
+    WHOLE = "the whole picture"
+    PIECE = "a piece of a long picture"
+    CLOSER = "a head that the whole picture shows small"
+    SCOUT = "a place where the scout sees a head"
+    FAINT = "a place where the scout sees a head faintly"
+    NEARER = "a head that another crop shows small"
+
+
+class Crop(NamedTuple):
+    """A crop that shows hair: where, why it was taken, and what the student sees in it."""
+
+    part: Part
+    reason: Reason
+    seen: Prediction
+
+
+class HeadSearch:
+    """Finds the crops of a picture that its mask is made of.
+
+    Args:
+        student: tells hair in a crop.
+        scout: tells coarsely where hair may be in a whole scene; None: the student does, in tiles.
+    """
+
+    def __init__(self, student: Predictor, scout: Predictor | None):
+        self.student, self.scout = student, scout
+
+    def __call__(self, rgb: np.ndarray) -> list[Crop]:
+        """A picture (H, W, 3) uint8 -> its crops, in the order in which they are laid over each other."""
+        height, width = rgb.shape[:2]
+        if min(height, width) < THINNEST:
+            return []
+        windows = pieces(Part(0, 0, height, width))
+        if len(windows) > 1:
+            return self.in_scene(rgb, self.seen(rgb, windows[:MOST], Reason.PIECE))
+        (whole,) = self.seen(rgb, windows, Reason.WHOLE)
+        if is_far_away(whole.seen.hair):
+            return self.in_scene(rgb, [whole])
+        closer = self.seen(rgb, crops_of(whole.seen.hair, height, width), Reason.CLOSER)
+        return [whole, *(crop for crop in closer if shows_head(crop.seen))]
+
+    def in_scene(self, rgb: np.ndarray, first: list[Crop]) -> list[Crop]:
+        """The crops of the heads in a picture in which they are small, of which some are seen in the `first` crops."""
+        height, width = rgb.shape[:2]
+        seen = in_cells(first, height, width)
+        heads = self.heads(rgb, crops_of(seen, height, width, below=1), Reason.CLOSER)
+        found = self.search(rgb)
+        for least, reason in ((HAIR, Reason.SCOUT), (FAINT, Reason.FAINT)):
+            places = crops_of(found, height, width, below=1, least=least)
+            new = [part for part in places if not any(is_same(part, head.part) for head in heads)]
+            heads += self.heads(rgb, new[: MOST - len(heads)], reason)
+        return sorted(heads, key=lambda head: -head.part.area)
+
+    def search(self, rgb: np.ndarray) -> np.ndarray:
+        """A picture (H, W, 3) uint8 -> probability of hair (FINE, FINE) float32, coarse, in which small heads are to be
+        seen; a crowd's is searched again from nearer."""
+        height, width = rgb.shape[:2]
+        searcher = self.scout or self.student
+        found = self.tiled(rgb, searcher, 1 if self.scout else 2)
+        heads = crops_of(found, height, width, below=1, least=FAINT)
+        small = [head for head in heads if head.size < CROWD * min(height, width)]
+        if len(small) >= FEW:
+            found = cv2.max(found, self.tiled(rgb, searcher, TILES))
+        return found
+
+    def tiled(self, rgb: np.ndarray, searcher: Predictor, count: int) -> np.ndarray:
+        """Probability of hair (FINE, FINE) float32 by tiles, `count` along the shorter side; where they overlap, the
+        most that one of them sees."""
+        height, width = rgb.shape[:2]
+        parts = tiles(height, width, count)
+        seen = searcher.batch([rgb[part.slices] for part in parts])
+        return in_cells([Crop(part, Reason.SCOUT, each) for part, each in zip(parts, seen)], height, width)
+
+    def heads(self, rgb: np.ndarray, parts: Sequence[Part], reason: Reason) -> list[Crop]:
+        """Those crops of a picture that show a head, and nearer ones of heads that they show small."""
+        shown: list[Crop] = []
+        todo = self.seen(rgb, parts, reason)
+        while todo:
+            shown += [crop for crop in todo if shows_head(crop.seen)]
+            nearer = [part for crop in todo for part in nearer_crops(crop.part, crop.seen.hair)]
+            todo = self.seen(rgb, nearer[: MOST - len(shown)], Reason.NEARER)
+        return shown
+
+    def seen(self, rgb: np.ndarray, parts: Iterable[Part], reason: Reason) -> list[Crop]:
+        """What the student sees in parts of a picture, but for those that are too thin to show a head."""
+        parts = [part for part in parts if min(part.height, part.width) >= THINNEST]
+        seen = self.student.batch([rgb[part.slices] for part in parts])
+        return [Crop(part, reason, each) for part, each in zip(parts, seen)]
+
+
+def shows_head(seen: Prediction) -> bool:
+    """Whether what a crop shows is the hair of a head: most other things are taken for it with more doubt."""
+    hair = seen.hair > 0.5
+    return bool(hair.any() and seen.hair[hair].mean() >= SURE)
+
+
+def is_same(part: Part, other: Part) -> bool:
+    """Whether two crops are of the same head: one lies in the middle of the other, and is not much smaller."""
+    return (is_in(part, other) and part.size > OWN * other.size) or (
+        is_in(other, part) and other.size > OWN * part.size
+    )
+
+
+def in_cells(crops: Iterable[Crop], height: int, width: int) -> np.ndarray:
+    """What crops of a picture (height, width) show, (FINE, FINE) float32; where they overlap, the most."""
+    cells = np.zeros((FINE, FINE), np.float32)
+    for part, _, seen in crops:
+        place = part.scaled(FINE / height, FINE / width)
+        if place.area:
+            own = cv2.resize(seen.hair, (place.width, place.height), interpolation=cv2.INTER_LINEAR)
+            cells[place.slices] = cv2.max(cells[place.slices], own)
+    return cells
