@@ -36,6 +36,7 @@ from common.weights import short_hash
 from ombre.colour.shades import list_of_shades, parse_color
 from ombre.contact_sheet import write_contact_sheets
 from ombre.media.mask_files import Masks
+from ombre.render.fade import ALONG  # noqa: E402
 from ombre.stage import TABLE, dye_pictures
 from ombre.style import DYED, LITTLE, NO_HAIR, Style, read_styles
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
@@ -73,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[Style.ombre_height],
         metavar="H",
-        help="share of the hair's height that is dyed, from its lower end; each gives a picture (0.6)",
+        help="share of the hair's length that is dyed, from its ends; each gives a picture (0.6)",
     )
     parser.add_argument(
         "--ombre-grad-height",
@@ -82,7 +83,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="G",
         help="share of the dyed part, from its upper end, over which the dye fades in (%(default)s)",
     )
-    parser.add_argument("--reverse", action="store_true", help="dye from the roots, fading downwards")
+    parser.add_argument("--reverse", action="store_true", help="dye from the roots, fading towards the ends")
+    parser.add_argument(
+        "--along",
+        choices=ALONG,
+        default=Style.along,
+        help="what the fade runs along: the hair, from its roots to its ends, however it lies, or the picture's rows, "
+        "straight down (%(default)s)",
+    )
     parser.add_argument(
         "--strength", type=share, default=1.0, metavar="S", help="how much of the dye takes, 0 to 1 (%(default)s)"
     )
@@ -133,7 +141,7 @@ def dye(options: argparse.Namespace) -> int:
     demand_one_process()
     samples = not options.pictures
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
-    further = options.ombre_grad_height, options.strength, options.lightness, options.reverse
+    further = options.ombre_grad_height, options.strength, options.lightness, options.reverse, options.along
     styles = list(dict.fromkeys(Style(color, height, *further) for color in colors for height in options.ombre_height))
     started = time.perf_counter()
     how = dict(

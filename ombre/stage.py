@@ -46,7 +46,7 @@ COLUMNS = [
     "status",
     "error",
 ]
-SHOWN_BY = ("ombre_height", "ombre_grad_height", "reverse", "strength")
+SHOWN_BY = ("ombre_height", "ombre_grad_height", "along", "reverse", "strength")
 
 ShareOf = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # see Masks.of
 

@@ -11,6 +11,7 @@ from common.batch.discover import Source
 from common.batch.table import BatchError, Row
 from common.progress import say
 from ombre.colour.shades import file_name, parse_color
+from ombre.render.fade import ALONG
 
 DYED, LITTLE, NO_HAIR = "ok", "little dyed", "no hair"  # statuses of results
 
@@ -25,6 +26,7 @@ class Style:
     strength: float = 1.0  # share of the dye that takes
     lightness: float = 0.0  # -1 darker .. 1 lighter
     reverse: bool = False  # from the roots
+    along: str = "hair"  # what the fade runs along, as in fade.py
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "color", parse_color(self.color)[0])
@@ -32,6 +34,8 @@ class Style:
             low = -1 if name == "lightness" else 0
             if not low <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} is not a number from {low} to 1")
+        if self.along not in ALONG:
+            raise ValueError(f"along {self.along!r} is none of {', '.join(ALONG)}")
 
     def row(self) -> Row:
         """Its columns of the table."""
@@ -48,7 +52,7 @@ class Style:
         for field, short in (("ombre_height", "h"), ("ombre_grad_height", "g"), ("strength", "s"), ("lightness", "l")):
             if (value := getattr(self, field)) != getattr(Style, field):
                 parts.append(f"{short}{value:g}")
-        return "_".join(parts + ["roots"] * self.reverse)
+        return "_".join(parts + ["roots"] * self.reverse + ["rows"] * (self.along == "rows"))
 
 
 SETTINGS = [field.name for field in fields(Style)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ombre.hair import grid
+from ombre.hair.analysis import strand_signal
 from ombre.hair.people import HAIR, Head, find_people
 from ombre.render import fade
 
@@ -115,9 +116,9 @@ def test_at_an_edge_dye_climbs_strands_a_little_and_never_leaves_hair_below_undy
 
 
 def test_even_hair_has_no_strands():
-    even = fade.strand_signal(np.full((60, 60), 40, np.float32), np.ones((60, 60), np.float32))
+    even = strand_signal(np.full((60, 60), 40, np.float32), np.ones((60, 60), np.float32))
     assert np.abs(even).max() < 1e-3
     streaks = np.full((60, 60), 40, np.float32)
     streaks[:, ::6] += 20
-    signal = fade.strand_signal(streaks, np.ones((60, 60), np.float32))
+    signal = strand_signal(streaks, np.ones((60, 60), np.float32))
     assert signal.max() > 0.3 and signal.min() < -0.1 and np.abs(signal).max() <= 1

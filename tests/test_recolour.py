@@ -54,7 +54,7 @@ def test_height_1_dyes_all_hair_and_nothing_else():
 def test_half_the_height_half_of_it_fading():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    dyed = ombre(rgb, mask, 0.6, 0.5, 0.5)
+    dyed = ombre(rgb, mask, 0.6, 0.5, 0.5, along="rows")
     np.testing.assert_array_equal(dyed[:100], rgb[:100])
     fade, full = dyed[100:140, 30:130], dyed[140:180, 30:130]
     assert (full == full[0, 0]).all() and hue_error(full, 0.6).max() < 2
@@ -66,10 +66,10 @@ def test_half_the_height_half_of_it_fading():
 def test_grad_height_0_is_an_edge_and_1_fades_to_the_tips():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    edge = ombre(rgb, mask, 0.9, 0.5, 0.0)[:, 80]
+    edge = ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows")[:, 80]
     np.testing.assert_array_equal(edge[:100], rgb[:100, 80])
     assert (edge[100:180] == edge[179]).all() and (edge[179] != rgb[179, 80]).any()
-    soft = np.float32(ombre(rgb, mask, 0.9, 0.5, 1.0)[100:180, 80])
+    soft = np.float32(ombre(rgb, mask, 0.9, 0.5, 1.0, along="rows")[100:180, 80])
     away = np.abs(soft - rgb[150, 80]).sum(axis=1)
     assert (np.diff(away) > -6).all() and away[-1] > 5 * away[10]
 
@@ -128,10 +128,10 @@ def test_each_person_gets_the_shade_whatever_the_hair():
 def test_reverse_dyes_from_the_roots():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    dyed = ombre(rgb, mask, "red", 0.5, 0.5, reverse=True)
+    dyed = ombre(rgb, mask, "red", 0.5, 0.5, reverse=True, along="rows")
     np.testing.assert_array_equal(dyed[101:], rgb[101:])
     assert (dyed[20:60, 30:130] == dyed[30, 80]).all() and (dyed[30, 80] != rgb[30, 80]).any()
-    edge = (ombre(rgb, mask, "red", 0.5, 0.0, reverse=True) != rgb).any(axis=-1)
+    edge = (ombre(rgb, mask, "red", 0.5, 0.0, reverse=True, along="rows") != rgb).any(axis=-1)
     assert edge[20:100, 30:130].all() and not edge[100:].any()
 
 
@@ -139,10 +139,10 @@ def test_reverse_dyes_from_the_roots():
 def test_of_two_colours_the_first_is_the_upper_one(reverse):
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    dyed = ombre(rgb, mask, "red>blue", 0.5, 0.0, reverse=reverse)
+    dyed = ombre(rgb, mask, "red>blue", 0.5, 0.0, reverse=reverse, along="rows")
     upper, lower = (30, 80) if reverse else (110, 170)
     for row, color in ((upper, "red"), (lower, "blue")):
-        assert np.abs(dyed[row, 80] - ombre(rgb, mask, color, 1.0, 0.0)[row, 80].astype(int)).max() <= 3
+        assert np.abs(dyed[row, 80] - ombre(rgb, mask, color, 1.0, 0.0, along="rows")[row, 80].astype(int)).max() <= 3
     undyed = slice(101, None) if reverse else slice(0, 99)
     np.testing.assert_array_equal(dyed[undyed], rgb[undyed])
 
@@ -151,7 +151,7 @@ def test_two_people_fade_at_their_own_rows():
     rgb = np.full((240, 320, 3), (72, 60, 48), np.uint8)
     mask = np.zeros((240, 320), np.uint8)
     mask[10:110, 20:120], mask[80:220, 190:300] = 255, 255
-    changed = (ombre(rgb, mask, 0.9, 0.5, 0.0) != rgb).any(axis=-1)
+    changed = (ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows") != rgb).any(axis=-1)
     assert not changed[:60, 20:120].any() and changed[60:110, 20:120].all()
     assert not changed[80:150, 190:300].any() and changed[150:220, 190:300].all()
 
@@ -160,9 +160,9 @@ def test_specks_above_and_below_leave_the_edge_where_it_is():
     rgb = np.full((300, 200, 3), (72, 60, 48), np.uint8)
     mask = np.zeros((300, 200), np.uint8)
     mask[50:250, 50:150] = 255
-    alone = ombre(rgb, mask, 0.9, 0.5, 0.0)
+    alone = ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows")
     mask[3:5, 20:22], mask[294:296, 170:172] = 255, 255
-    with_specks = ombre(rgb, mask, 0.9, 0.5, 0.0)
+    with_specks = ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows")
     np.testing.assert_array_equal(with_specks[50:250], alone[50:250])
 
 

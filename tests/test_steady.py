@@ -190,3 +190,27 @@ def test_ends_of_hair_go_with_the_head_and_do_not_jump():
     other_scene = heads.steadied(hair_between(100, 150), Motion(still, 0 * known), 1 / 30)
     assert other_scene.people.heads == [Head(0, 50)]
     assert heads.counts == [1, 1, 1, 1] and isinstance(moved.people, People)
+
+
+def test_places_along_the_hair_go_with_the_head_and_do_not_jump():
+    heads, still = SteadyHeads(), places(120, 160)
+    known = np.ones(still.shape[:2], np.float32)
+
+    def middle(hair):
+        return float(hair.growth[len(hair.growth) // 2, hair.growth.shape[1] // 2])
+
+    first = heads.steadied(hair_between(40, 200), Motion(still, 0 * known), 0.0)
+    longer = hair_between(40, 235)
+    jumped = heads.steadied(longer, Motion(still, known), 1 / 30)
+    row = (120 - 40) // longer.step
+    assert longer.growth[row].mean() < first.growth[row].mean() - 0.05, "the same place is less far along longer hair"
+    assert jumped.growth[row].mean() == pytest.approx(first.growth[row].mean(), abs=0.01)
+    for _ in range(120):
+        jumped = heads.steadied(longer, Motion(still, known), 1 / 30)
+    np.testing.assert_allclose(jumped.growth, longer.growth, atol=0.01)
+    moved = heads.steadied(hair_between(60, 220), Motion(still - np.float32([0, 10]), known), 1 / 30)
+    assert middle(moved) == pytest.approx(middle(hair_between(60, 220)), abs=0.12)
+    other_scene = hair_between(100, 150)
+    np.testing.assert_array_equal(
+        heads.steadied(other_scene, Motion(still, 0 * known), 1 / 30).growth, other_scene.growth
+    )

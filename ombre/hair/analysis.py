@@ -11,7 +11,10 @@ import numpy as np
 
 from common.image.icc import SRGB, Space
 from ombre.hair import foreground, grid, matte
+from ombre.hair.faces import Place, find_faces, which_way_up
+from ombre.hair.growth import along_hair
 from ombre.hair.people import HAIR, People, find_people
+from segmentation.finding.guide import Guide
 
 FAINT = 4  # mask values below this are not hair at all
 BESIDE = 5  # cells across, in which the colours of hair and of what is behind it are looked for
@@ -30,6 +33,7 @@ class Hair(NamedTuple):
         alpha: (h, w) uint8, share of hair x 255.
         own: (h, w, 3) as `rgb`, what is hair's own in each pixel.
         people: who is where.
+        growth: on the grid, float32: how far along its hair a place is, from 0 at its roots to about 1 at its ends.
         support: on the grid, bool: where there may be hair at all.
         strands: on the grid, float32 in -1..1: how readily they take dye.
         light: on the grid, float32: mean L* of the area around.
@@ -45,6 +49,7 @@ class Hair(NamedTuple):
     alpha: np.ndarray
     own: np.ndarray
     people: People
+    growth: np.ndarray
     support: np.ndarray
     strands: np.ndarray
     light: np.ndarray
@@ -52,7 +57,9 @@ class Hair(NamedTuple):
     hair_mask: np.ndarray
 
 
-def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Space = SRGB) -> Hair | None:
+def prepare(
+    rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Space = SRGB, guide: Guide | None = None
+) -> Hair | None:
     """What all colours and heights of one picture share; None where there is no hair.
 
     Args:
@@ -61,6 +68,7 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Sp
         refine: make a matte of the mask that follows strands (matte.py), as a network's mask needs; False takes the
             mask as the share of hair.
         space: of the picture's numbers.
+        guide: faces and which way up heads are, where that is known.
 
     Raises:
         ValueError: arrays of other shapes or kinds.
@@ -78,9 +86,11 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Sp
     columns = grid.around(slice(left, left + width), step, rgb.shape[1])
     alpha = alpha[rows, columns]
     cells = grid.shrink(alpha, step)
-    people = find_people(alpha, cells, step)
+    place = Place(rows.start, columns.start, step, *rgb.shape[:2])
+    people = find_people(alpha, cells, step, find_faces(guide, place))
     if not people.heads:
         return None
+    growth = along_hair(cells, people, which_way_up(guide, place, cells.shape))
     seen = grid.colours(rgb[rows, columns], step)
     difference = cv2.merge(foreground.colours_beside(seen, np.float32(cells) / 255, BESIDE).difference())
     unmixed = foreground.unmix(np.uint8(np.rint(seen)), cells, difference)
@@ -95,8 +105,9 @@ def prepare(rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Sp
     for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
         place = slice(*tile[0]), slice(*tile[1])
         own[place] = foreground.unmix(own[place], alpha[place], grid.grow(difference, step, *tile))
+    support = grid.near(cells > 0)
     return Hair(
-        rgb, space, rows, columns, step, alpha, own, people, grid.near(cells > 0), strands, light, deviation, hair_mask
+        rgb, space, rows, columns, step, alpha, own, people, growth, support, strands, light, deviation, hair_mask
     )
 
 

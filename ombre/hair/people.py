@@ -4,16 +4,20 @@ Who is who is settled on a coarse grid (see grid.py); the topmost and lowest row
 that the picture's frame cuts off counts as far as it is seen.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from ombre.hair.faces import Face
 
 HAIR = 128  # a mask value from which a pixel counts as hair
 SPECK = 0.0006  # a piece below this share of the grid's area is no head of its own
 MOST_PIECES = 24  # the largest ones; every other piece goes with the nearest of them
 PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther than this (in head's sizes)
 LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
+AROUND = 2.2  # of a face's ellipse, in which the hair around it is its own
 VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
 
 
@@ -25,16 +29,32 @@ class Head(NamedTuple):
 
 
 class People(NamedTuple):
-    """`heads`, and on the grid `labels` (rows, columns) int: which of them a cell belongs to or is nearest to."""
+    """Who is where.
+
+    Attributes:
+        heads: one a person.
+        labels: on the grid, (rows, columns) int: which of them a cell belongs to or is nearest to.
+        boxes: the rows and columns of the grid with each one's hair.
+        faces: each one's face, in cells of the grid; None where none is seen.
+    """
 
     heads: list[Head]
     labels: np.ndarray
+    boxes: list[tuple[slice, slice]]
+    faces: list[Face | None]
 
 
-def find_people(mask: np.ndarray, cells: np.ndarray, step: int) -> People:
-    """The people in a soft mask (h, w) uint8 whose means over the grid's cells are `cells`; none without hair."""
+def find_people(mask: np.ndarray, cells: np.ndarray, step: int, faces: Sequence[Face] = ()) -> People:
+    """The people in a soft mask (h, w) uint8 whose means over the grid's cells are `cells`; none without hair.
+
+    Args:
+        mask: share of hair x 255.
+        cells: (rows, columns) uint8.
+        step: pixels a cell.
+        faces: those that are seen, the largest first.
+    """
     if not (mask >= HAIR).any():
-        return People([], np.zeros(cells.shape, np.intp))
+        return People([], np.zeros(cells.shape, np.intp), [], [])
     hair = (cells >= min(HAIR, cells.max())).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(hair, connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
@@ -46,8 +66,9 @@ def find_people(mask: np.ndarray, cells: np.ndarray, step: int) -> People:
     for number, group in enumerate(groups, 1):
         number_of[group] = number
     seeds = number_of[labels]
-    heads = [_rows(mask, seeds == number, step) for number in range(1, len(groups) + 1)]
-    return People(heads, _nearest(seeds) - 1)
+    own = [seeds == number for number in range(1, len(groups) + 1)]
+    heads = [_rows(mask, cells, step) for cells in own]
+    return People(heads, _nearest(seeds) - 1, [_box(cells) for cells in own], _whose(faces, seeds, len(own)))
 
 
 def _cut_touching(labels: np.ndarray, pieces: list[int], count: int) -> tuple[list[int], int]:
@@ -137,3 +158,24 @@ def _rows(mask: np.ndarray, cells: np.ndarray, step: int) -> Head:
     top = above + upper[0] if len(upper) else first
     bottom = below + lower[-1] + 1 if len(lower) else last
     return Head(int(top), int(max(bottom, top + 1)))
+
+
+def _box(cells: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of the grid with these cells."""
+    left, top, width, height = cv2.boundingRect(np.uint8(cells))
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _whose(faces: Sequence[Face], seeds: np.ndarray, count: int) -> list[Face | None]:
+    """Each person's face: the largest one around which their hair is the most."""
+    own: list[Face | None] = [None] * count
+    rows, columns = np.nonzero(seeds)
+    places, numbers = np.stack([columns, rows], 1), seeds[rows, columns]
+    for face in faces:
+        away = places - face.centre
+        near = np.einsum("ni,ij,nj->n", away, np.linalg.inv(face.spread), away) < (2 * AROUND) ** 2
+        counts = np.bincount(numbers[near], minlength=count + 1)[1:]
+        person = int(counts.argmax())
+        if counts[person] and own[person] is None:
+            own[person] = face
+    return own

@@ -1,4 +1,7 @@
-"""Where dye begins and how it fades in, for each person's hair and from strand to strand."""
+"""Where dye begins and how it fades in, for each person's hair and from strand to strand.
+
+The fade runs along the hair, from its roots to its ends, or along the picture's rows.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,13 +12,21 @@ import numpy as np
 from ombre.hair import grid
 from ombre.hair.people import People
 
+ALONG = ("hair", "rows")  # what a fade runs along
 STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
 EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
 EVERYWHERE = -1e6  # a row before any picture's first
 
 
+class Along(NamedTuple):
+    """A fade along the hair. `through`: on the grid, (rows, columns) float32, how far through it the cells are, below 0
+    before it begins and above 1 after its end."""
+
+    through: np.ndarray
+
+
 class Fade(NamedTuple):
-    """Where dye begins, on the grid, each (rows, columns) float32 or one number for the whole picture: `start` the
+    """A fade from row to row. Where dye begins, on the grid, each (rows, columns) float32 or one number for the whole picture: `start` the
     row (pixels) where the fade begins, `length` its height in pixels (at least 1), `climb` the pixels by which an edge
     may move on; `strands` (rows, columns) in -1..1 or None: how readily a strand takes dye against its neighbours.
     With `roots` the fade runs upwards, and `start` is minus that row."""
@@ -33,20 +44,40 @@ def plan_fades(
     ombre_grad_height: float,
     strands: np.ndarray | None,
     *,
+    growth: np.ndarray | None = None,
     tints: int = 1,
     reverse: bool = False,
-) -> list[Fade]:
+) -> list[Fade | Along]:
     """A fade for each of one or two tints, the one that meets the natural hair first.
 
-    The lowest `ombre_height` of each head's rows are dyed (the topmost with `reverse`), and the `ombre_grad_height` of
-    those where the dye begins fade in (both 0..1). Of two tints each has half of the dyed rows, and fades in over that
-    share of its half."""
-    if tints == 1:
-        return [_plan(people, ombre_height, ombre_grad_height, strands, reverse)]
-    return [
-        _plan(people, ombre_height, ombre_grad_height / 2, strands, reverse),
-        _plan(people, ombre_height / 2, ombre_grad_height, strands, reverse),
-    ]
+    The last `ombre_height` of each head's hair is dyed (the first with `reverse`), and the `ombre_grad_height` of
+    that where the dye begins fades in (both 0..1). Of two tints each has half of the dyed part, and fades in over that
+    share of its half. `growth` (rows, columns) says on the grid how far along the hair is; without it the rows do."""
+    heights = [(ombre_height, ombre_grad_height)]
+    if tints == 2:
+        heights = [(ombre_height, ombre_grad_height / 2), (ombre_height / 2, ombre_grad_height)]
+    if growth is None:
+        return [_plan(people, *height, strands, reverse) for height in heights]
+    longest = max(head.bottom - head.top for head in people.heads)
+    return [_along(growth, *height, strands, longest, reverse) for height in heights]
+
+
+def _along(
+    growth: np.ndarray, height: float, grad_height: float, strands: np.ndarray | None, longest: float, roots: bool
+) -> Along:
+    """A fade along the hair, of which the longest is so many pixels high."""
+    if height == 1 and grad_height == 0:
+        return Along(np.ones_like(growth))
+    length = max(grad_height * height, 1 / longest)
+    climb = 0.0 if height == 1 else min(max(EDGE_SWING - STRAND_SWING * length, 0), height / 4)
+    through = height - growth if roots else growth + np.float32(height - 1)
+    if strands is None:
+        return Along(np.float32(through / length))
+    if climb:
+        through = through + np.float32(climb) * np.maximum(strands, 0)
+    through = through * np.float32(1 / length)
+    share = np.clip(through, 0, 1)
+    return Along(np.float32(through + 4 * STRAND_SWING * share * (1 - share) * strands))
 
 
 def _plan(people: People, height: float, grad_height: float, strands: np.ndarray | None, roots: bool) -> Fade:
@@ -64,14 +95,26 @@ def _plan(people: People, height: float, grad_height: float, strands: np.ndarray
     return Fade(*smooth, strands, roots)
 
 
+def dyed_cells(fade: Fade | Along, step: int, shape: tuple[int, int]) -> np.ndarray:
+    """The grid's cells in which some of the pixels are dyed: `shape` bool."""
+    if isinstance(fade, Along):
+        return grid.near(fade.through > 0)
+    first, last = dyed_rows(fade, shape[0] * step)
+    cells = np.zeros(shape, bool)
+    cells[first // step : -(-last // step)] = True
+    return cells
+
+
 def dyed_rows(fade: Fade, count: int) -> tuple[int, int]:
     """Of `count` rows the first that is dyed, and the one after the last."""
     beginning = int(np.floor(np.min(fade.start - fade.climb))) - 1
     return (0, min(-beginning, count)) if fade.roots else (max(beginning, 0), count)
 
 
-def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+def dye_share(fade: Fade | Along, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
     """How far through the fade each pixel is: (rows, columns) float32, 0 untouched, 1 fully dyed."""
+    if isinstance(fade, Along):
+        return np.clip(grid.grow(fade.through, step, rows, columns), 0, 1)
 
     def full(value: np.ndarray | float) -> np.ndarray | float:
         return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
@@ -80,8 +123,10 @@ def dye_share(fade: Fade, step: int, rows: tuple[int, int], columns: tuple[int, 
     return _share(fade, place, columns[1] - columns[0], full)
 
 
-def dye_share_of_cells(fade: Fade, step: int, shape: tuple[int, int]) -> np.ndarray:
+def dye_share_of_cells(fade: Fade | Along, step: int, shape: tuple[int, int]) -> np.ndarray:
     """The same of the grid's cells, at their centres: `shape` float32."""
+    if isinstance(fade, Along):
+        return np.clip(fade.through, 0, 1)
     place = (np.arange(shape[0]) + 0.5) * (-step if fade.roots else step)
     return _share(fade, place, shape[1], lambda value: value)
 

@@ -15,7 +15,9 @@ LEAST_SIDE = 6.0  # L* between the middle of dyed hair and the ends of a colour'
 ROOM_BELOW, ROOM_ABOVE = (1.2, 3.0, 21.0), (2.0, 4.0, 21.0)
 
 
-def lightness_shifts(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade], lightness: float) -> list[np.ndarray]:
+def lightness_shifts(
+    hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade | fade.Along], lightness: float
+) -> list[np.ndarray]:
     """For each tint the L* to add, on the grid: black hair is bleached and blond hair toned down to where the colour
     lies, while darker and lighter parts of the hair stay so, and strands' own light and shade (not in here) stay as
     they are. Each person's hair is judged by itself, by the part that the tint dyes."""

@@ -15,6 +15,7 @@ from ombre.hair import grid
 from ombre.hair.analysis import Hair, lightness_of_greys, prepare
 from ombre.render import fade
 from ombre.render.lightness import lightness_shifts
+from segmentation.finding.guide import Guide
 
 
 def ombre(
@@ -26,13 +27,15 @@ def ombre(
     *,
     refine: bool = True,
     space: Space = SRGB,
+    guide: Guide | None = None,
+    along: str = "hair",
     reverse: bool = False,
     strength: float = 1.0,
     lightness: float = 0.0,
 ) -> np.ndarray:
     """The picture with an ombre, a new array; `prepare` and `dye_hair` say what the arguments are."""
-    hair = prepare(rgb, mask, refine=refine, space=space)
-    style = dict(reverse=reverse, strength=strength, lightness=lightness)
+    hair = prepare(rgb, mask, refine=refine, space=space, guide=guide)
+    style = dict(along=along, reverse=reverse, strength=strength, lightness=lightness)
     if hair is None:
         return rgb.copy()
     return dye_hair(hair, color, ombre_height, ombre_grad_height, **style)
@@ -44,6 +47,7 @@ def dye_hair(
     ombre_height: float,
     ombre_grad_height: float,
     *,
+    along: str = "hair",
     reverse: bool = False,
     strength: float = 1.0,
     lightness: float = 0.0,
@@ -54,6 +58,7 @@ def dye_hair(
         color: a place on the hue circle, 0..1 (0 and 1 red), or a text as in shades.py.
         ombre_height: share of each person's hair, from below, that is dyed; 0 changes nothing, 1 dyes it all.
         ombre_grad_height: share of the dyed part, from above, over which the dye fades in; 0 is an edge.
+        along: what the fade runs along: "hair", from its roots to its ends, or "rows", straight down the picture.
         reverse: dye from the roots, fading downwards; the first of two colours is the upper one still.
         strength: share of the dye that takes, 0..1.
         lightness: -1 (darker) .. 1 (lighter).
@@ -63,20 +68,23 @@ def dye_hair(
     """
     _check(ombre_height=ombre_height, ombre_grad_height=ombre_grad_height)
     _check(strength=strength, lightness=(lightness + 1) / 2)
+    if along not in fade.ALONG:
+        raise ValueError(f"along is {along!r}, but must be one of {', '.join(fade.ALONG)}")
     mixed = dye_table.mix(color, hair.rgb.dtype, reverse, hair.space)
     result = hair.rgb.copy()
     if ombre_height == 0:
         return result
     tints = len(mixed.tones)
-    fades = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, tints=tints, reverse=reverse)
+    growth = hair.growth if along == "hair" else None
+    fades = fade.plan_fades(
+        hair.people, ombre_height, ombre_grad_height, hair.strands, growth=growth, tints=tints, reverse=reverse
+    )
     steps = [
         np.int16(np.rint(shift * (mixed.table.shape[1] - 1) / 100))
         for shift in lightness_shifts(hair, mixed.tones, fades, lightness)
     ]
     part = result[hair.rows, hair.columns]
-    first, last = fade.dyed_rows(fades[0], len(part))
-    wanted = hair.support.copy()
-    wanted[: first // hair.step] = wanted[-(-last // hair.step) :] = False
+    wanted = hair.support & fade.dyed_cells(fades[0], hair.step, hair.support.shape)
     for rows, columns in grid.tiles(wanted, hair.step, *hair.alpha.shape):
         _dye_tile(hair, part, rows, columns, fades, steps, mixed.table, strength)
     return result
@@ -99,7 +107,7 @@ def _dye_tile(
     part: np.ndarray,
     rows: tuple[int, int],
     columns: tuple[int, int],
-    fades: list[fade.Fade],
+    fades: list[fade.Fade | fade.Along],
     shifts: list[np.ndarray],
     table: np.ndarray,
     strength: float,

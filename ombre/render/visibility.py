@@ -20,6 +20,7 @@ def shows_little(
     ombre_height: float,
     ombre_grad_height: float,
     *,
+    along: str = "hair",
     reverse: bool = False,
     strength: float = 1.0,
 ) -> bool:
@@ -36,7 +37,10 @@ def shows_little(
     unseen = cv2.inRange(change, (0, 0, 0), (least, least, least))  # where no channel changes more
     seen = unseen.size - cv2.countNonZero(unseen)
     cells = np.float32(cv2.LUT(grid.shrink(found[hair.rows, hair.columns], hair.step), DOUBT))
-    (plan,) = fade.plan_fades(hair.people, ombre_height, ombre_grad_height, hair.strands, reverse=reverse)
+    growth = hair.growth if along == "hair" else None
+    (plan,) = fade.plan_fades(
+        hair.people, ombre_height, ombre_grad_height, hair.strands, growth=growth, reverse=reverse
+    )
     share = fade.dye_share_of_cells(plan, hair.step, cells.shape)
     everywhere = cv2.sumElems(cv2.LUT(found[hair.rows.start % EVERY :: EVERY], DOUBT))[0] / 255
     asked = (cells * share).sum() / (cells.sum() + 1) * everywhere  # elsewhere as in the part with hair

@@ -1,16 +1,19 @@
-"""The people of a clip, from frame to frame: the ends of each one's hair go with the head, and do not jump."""
+"""The people of a clip, from frame to frame: the ends of each one's hair go with the head, and do not jump, nor does
+how far along the hair its parts are."""
 
 import cv2
 import numpy as np
 
+from ombre.hair.faces import Place
 from ombre.hair.people import HAIR, Head
 from ombre.render.recolour import Hair
 from ombre.tracking.steady import Motion
 
 SETTLING = 0.5  # seconds in which the ends of hair come two thirds nearer to where they are seen
-FASTEST = 0.008  # of the hair's height: what they move at most against the head in a frame
+FASTEST = 0.008  # of the hair's length: what they, and places along the hair, move at most against the head in a frame
 FEWEST = 6  # cells that a head's motion is judged by
 GROWTH = (0.9, 1.1)  # a head's size against the frame before
+AROUND = (7, 7)  # cells of the motion's grid, over which a correction is spread
 
 
 class SteadyHeads:
@@ -20,6 +23,7 @@ class SteadyHeads:
         self.counts: list[int] = []
         self._ends: list[np.ndarray] = []  # top and bottom of each person's hair in the frame before, in pixels
         self._owner: np.ndarray | None = None  # whose hair each cell of the motion's grid was there, -1: nobody's
+        self._growth: np.ndarray | None = None  # how far along the hair those cells were
 
     def steadied(self, hair: Hair | None, motion: Motion, seconds: float) -> Hair | None:
         """The same hair, its people's ends moved on from where they were.
@@ -30,7 +34,7 @@ class SteadyHeads:
         """
         self.counts.append(0 if hair is None else len(hair.people.heads))
         if hair is None:
-            self._ends, self._owner = [], None
+            self._ends, self._owner, self._growth = [], None, None
             return None
         labels = whose_cells(hair, motion.known.shape)
         settled = 1 - np.exp(-seconds / SETTLING)
@@ -43,9 +47,32 @@ class SteadyHeads:
                 continue
             most = FASTEST * (carried[1] - carried[0])
             ends.append(carried + np.clip(settled * (seen - carried), -most, most))
+        growth = self._steadied_growth(hair, labels >= 0, motion, settled)
         self._ends, self._owner = ends, labels
         heads = [Head(*(pair - hair.rows.start)) for pair in ends]
-        return hair._replace(people=hair.people._replace(heads=heads))
+        return hair._replace(people=hair.people._replace(heads=heads), growth=growth)
+
+    def _steadied_growth(self, hair: Hair, is_hair: np.ndarray, motion: Motion, settled: float) -> np.ndarray:
+        """How far along the hair each cell of its grid is, moved on from where it was. `is_hair` (rows, columns) bool
+        of the motion's grid; `settled`: how much of a difference goes in this frame."""
+        place = Place(hair.rows.start, hair.columns.start, hair.step, *hair.rgb.shape[:2])
+        matrix = place.of_guide(is_hair.shape)
+        now = cv2.warpAffine(hair.growth, matrix, is_hair.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+        if self._owner is None:
+            self._growth = now
+            return hair.growth
+        was_hair = np.float32(self._owner >= 0)
+        there = cv2.remap(was_hair, motion.at, None, cv2.INTER_LINEAR)
+        before = cv2.remap(self._growth * was_hair, motion.at, None, cv2.INTER_LINEAR) / np.maximum(there, 1e-3)
+        step = np.clip(settled * (now - before), -FASTEST, FASTEST)
+        weight = there * motion.known * is_hair
+        spread = cv2.blur(weight, AROUND)
+        shift = cv2.blur((before + step - now) * weight, AROUND) / np.maximum(cv2.blur(weight, AROUND), 1e-3)
+        shift *= np.minimum(4 * spread, 1)
+        self._growth = now + shift
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        back = cv2.warpAffine(shift, matrix, hair.growth.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return hair.growth + back
 
     def _carried(self, cells: np.ndarray, motion: Motion, height: int) -> np.ndarray | None:
         """Where the ends of the hair in these cells would be, had it only moved and grown; None where it is new."""
