@@ -36,7 +36,7 @@ from common.weights import short_hash
 from ombre.colour.shades import list_of_shades, parse_color
 from ombre.contact_sheet import write_contact_sheets
 from ombre.media.mask_files import Masks
-from ombre.render.fade import ALONG  # noqa: E402
+from ombre.render.fade import ALONG
 from ombre.stage import TABLE, dye_pictures
 from ombre.style import DYED, LITTLE, NO_HAIR, Style, read_styles
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder

@@ -59,7 +59,7 @@ def find_faces(guide: Guide | None, place: Place) -> list[Face]:
 
 
 def _ellipse(skin: np.ndarray, box: np.ndarray, matrix: np.ndarray) -> Face:
-    """The skin (h, w) in a box (left, top, width, height) of the guide, in cells of the grid that `matrix` leads from."""
+    """The skin (h, w) in a box (left, top, width, height) of the guide, in cells of the grid `matrix` begins at."""
     left, top, width, height = (int(value) for value in box[:4])
     moments = cv2.moments(skin[top : top + height, left : left + width], binaryImage=True)
     area = moments["m00"]

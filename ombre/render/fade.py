@@ -26,10 +26,10 @@ class Along(NamedTuple):
 
 
 class Fade(NamedTuple):
-    """A fade from row to row. Where dye begins, on the grid, each (rows, columns) float32 or one number for the whole picture: `start` the
-    row (pixels) where the fade begins, `length` its height in pixels (at least 1), `climb` the pixels by which an edge
-    may move on; `strands` (rows, columns) in -1..1 or None: how readily a strand takes dye against its neighbours.
-    With `roots` the fade runs upwards, and `start` is minus that row."""
+    """A fade from row to row: where dye begins, on the grid, each (rows, columns) float32 or one number for the whole
+    picture. `start`: the row (pixels) where the fade begins; `length`: its height in pixels (at least 1); `climb`: the
+    pixels by which an edge may move on; `strands` (rows, columns) in -1..1 or None: how readily a strand takes dye
+    against its neighbours. With `roots` the fade runs upwards, and `start` is minus that row."""
 
     start: np.ndarray | float
     length: np.ndarray | float
