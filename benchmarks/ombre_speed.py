@@ -30,8 +30,9 @@ from benchmarks import limit
 from benchmarks.markdown import markdown
 from benchmarks.ombre_quality import seed_tint
 from benchmarks.whole_script import batches, command, run_script, the_same_again
-from common.device import keep_freed_memory, own_cores
+from common.device import own_cores
 from common.image.picture import Picture, read_picture, write_picture
+from common.workarounds import keep_freed_memory
 from ombre.hair.people import HAIR
 from ombre.render.recolour import dye_hair, ombre, prepare
 from ombre.render.visibility import shows_little

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from benchmarks.markdown import markdown
-from common.device import choose_device, keep_freed_memory
+from common.device import choose_device
+from common.workarounds import keep_freed_memory
 from segmentation.networks.cost import statistics_of, time_in_turn
 from segmentation.networks.effisegnet import EffiSegNet
 from segmentation.networks.resize import INPUT_SIZE

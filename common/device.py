@@ -1,17 +1,12 @@
 """Which processor the networks run on, and how much of it."""
 
-import ctypes
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from common.errors import UserError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch takes a second to load, so it is imported where it is used
     import torch
-
-# glibc's malloc.h
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def choose_device(asked: str = "auto") -> "torch.device":
@@ -70,17 +65,3 @@ def fast_precision(device: "torch.device") -> str:
     if fast_in_bfloat16(device):
         return "bfloat16"
     return "float16" if device.type == "cuda" else "float32"
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep large arrays' memory for the next ones.
-
-    glibc gives it back to the system after each use, and gets it anew for the next one, page by page, which takes up to
-    half of a training step in PyTorch, and a tenth of the dyeing of a batch. It costs memory that lies idle in between.
-    Other C libraries are left as they are.
-    """
-    if sys.platform != "linux":
-        return
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, -1)  # never

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from common.errors import UserError
 from common.files import replacing
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch takes a second to load, so it is imported where it is used
     import torch
 
 NAMED = 5  # tensors named in a complaint; the others are counted
@@ -126,7 +126,11 @@ def fetch(url: str, path: str | os.PathLike, sha256: str | None = None, otherwis
 
 
 def _download(url: str, part: Path, name: str) -> str:
-    """The SHA-256 of what came."""
+    """The SHA-256 of what came.
+
+    By hand, since pooch brings `requests`, does not look where it is sent on to, reads the file again for its sum, and
+    draws its bar into logs.
+    """
     import urllib.request  # these two take a while to load, and are rarely needed
 
     from tqdm import tqdm

@@ -23,9 +23,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.cli import carry_out
-from common.device import choose_device, fast_precision, keep_freed_memory
+from common.device import choose_device, fast_precision
 from common.image.picture import write_mask
 from common.weights import load_state_dict, load_strict
+from common.workarounds import keep_freed_memory
 from models.remaking import demand_same, write_labels
 from segmentation.dataset.pairs import Pair, find_pairs, read_pair
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder

@@ -15,11 +15,11 @@ import numpy as np
 from common.batch.discover import Source, find_pictures, is_named_clip, result_names, suffix_of
 from common.batch.local import Tally, left_to_do, stamp, tidy, work_through
 from common.batch.table import Row, Table
-from common.device import keep_freed_memory
 from common.files import replacing
 from common.image.icc import colour_ready, in_srgb8
 from common.image.opening import DEFAULT_MAX_PIXELS
 from common.image.picture import Picture, read_picture, write_picture
+from common.workarounds import keep_freed_memory
 from ombre.media.mask_files import Masks
 from ombre.media.source import is_clip, opened
 from ombre.render.recolour import dye_hair, prepare

@@ -32,9 +32,10 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from common.device import choose_device, fast_precision, keep_freed_memory, own_cores, rank_and_size
+from common.device import choose_device, fast_precision, own_cores, rank_and_size
 from common.progress import say
 from common.weights import short_hash
+from common.workarounds import keep_freed_memory
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 from segmentation.training.options import add_train
 from segmentation.training.recipe import IN_WORDS, PRESETS, settings

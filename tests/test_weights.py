@@ -206,7 +206,7 @@ def test_devices():
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 def test_freed_memory_is_kept_when_asked():
     fresh_pages = (
-        "import resource; from common.device import keep_freed_memory; {}\n"
+        "import resource; from common.workarounds import keep_freed_memory; {}\n"
         "for _ in range(3): before = resource.getrusage(0).ru_minflt; b'x' * int(2e8)\n"
         "print(resource.getrusage(0).ru_minflt - before)"
     )

@@ -1,19 +1,15 @@
 """What runs the networks, bytes in, probability out: OpenVINO on a processor, PyTorch on a GPU."""
 
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
 from common.device import own_cores
-
-CONVERTER = "openvino.tools.ovc"
+from common.workarounds import openvino_alone
 
 
 class Answers(NamedTuple):
@@ -26,32 +22,6 @@ class Answers(NamedTuple):
 
 
 Engine = Callable[[np.ndarray], Answers]  # (N, side, side, 3) uint8 RGB of the network's side
-
-
-@contextmanager
-def without_telemetry() -> Iterator[None]:
-    """OpenVINO tells its makers whenever it is imported or converts a network, but not from tests: this looks so."""
-    before = os.environ.get("CI")
-    os.environ["CI"] = "true"
-    try:
-        yield
-    finally:
-        del os.environ["CI"]
-        if before is not None:
-            os.environ["CI"] = before
-
-
-def openvino_alone() -> ModuleType:
-    """OpenVINO without its converter, which takes longer to load than the rest of it and which few need."""
-    missing = CONVERTER not in sys.modules
-    if missing:
-        sys.modules[CONVERTER] = None
-    try:
-        import openvino
-    finally:
-        if missing:
-            del sys.modules[CONVERTER]
-    return openvino
 
 
 def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engine:

@@ -10,7 +10,7 @@ from pathlib import Path
 from common.paths import ROOT
 from common.progress import say
 from common.weights import WeightsError, sha256
-from segmentation.finding.engines import without_telemetry
+from common.workarounds import without_telemetry
 
 NETWORKS = [ROOT / "segmentation" / "networks" / name for name in ("effisegnet.py", "resize.py", "scout.py")]
 MODEL, PARTS, SUMS = "model.xml", ("model.xml", "model.bin"), "sha256"

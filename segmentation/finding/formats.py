@@ -3,13 +3,12 @@
 import os
 import warnings
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 
 from common.errors import UserError
 from common.files import replacing
-from segmentation.finding.engines import without_telemetry
+from common.workarounds import without_telemetry
 from segmentation.networks.resize import INPUT_SIZE
 
 TOLERANCE = 1e-4  # of the probabilities
@@ -46,10 +45,8 @@ def write_forms(weights: Path, folder: Path) -> dict[str, tuple[Path, float]]:
         raise ExportError("writing ONNX needs a package: pip install onnx") from None
     network = HairProbability(load_student(weights)).eval()
     example = torch.zeros(2, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8)
-    # OpenVINO's converter would tell its makers that it is used, but not from tests; tracing speaks of checks that a
-    # fixed size makes idle.
-    with warnings.catch_warnings(), patch.dict(os.environ, CI="true"), torch.inference_mode():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(), without_telemetry(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed size makes idle
         as_onnx, as_openvino = folder / f"{weights.stem}.onnx", folder / f"{weights.stem}.xml"
         with replacing(as_onnx) as part:
             torch.onnx.export(

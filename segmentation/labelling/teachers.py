@@ -15,12 +15,13 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from common.device import choose_device, keep_freed_memory
+from common.device import choose_device
 from common.paths import MODELS
 from common.progress import say
 from common.weights import WeightsError, fetch, load_state_dict, load_strict, sha256, short_hash
+from common.workarounds import keep_freed_memory
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it imports torch, which takes a second to load
     from segmentation.networks.facexformer.model import FaceXFormer
 
 WEIGHTS = MODELS / "facexformer.pt"

@@ -1,0 +1,60 @@
+"""Ways around what others' programs do: each says what it is about, and what would let it go."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+CONVERTER = "openvino.tools.ovc"
+# glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """OpenVINO tells its makers whenever it is imported or converts a network, but not from tests: this looks so.
+
+    May go when OpenVINO asks before it tells, or has a setting that keeps it quiet for one process.
+    """
+    before = os.environ.get("CI")
+    os.environ["CI"] = "true"
+    try:
+        yield
+    finally:
+        del os.environ["CI"]
+        if before is not None:
+            os.environ["CI"] = before
+
+
+def openvino_alone() -> ModuleType:
+    """OpenVINO without its converter, which takes longer to load than the rest of it and which few need.
+
+    May go when `import openvino` leaves its converter until it is asked for.
+    """
+    missing = CONVERTER not in sys.modules
+    if missing:
+        sys.modules[CONVERTER] = None  # type: ignore[assignment]  # None makes its import fail, which OpenVINO allows
+    try:
+        import openvino
+    finally:
+        if missing:
+            del sys.modules[CONVERTER]
+    return openvino
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep large arrays' memory for the next ones.
+
+    glibc gives it back to the system after each use, and gets it anew for the next one, page by page, which takes up to
+    half of a training step in PyTorch, and a tenth of the dyeing of a batch. It costs memory that lies idle in between.
+    Other C libraries are left as they are.
+
+    May go when PyTorch and OpenCV keep their large arrays' memory themselves, or take an allocator that does.
+    """
+    if sys.platform != "linux":
+        return
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)  # never
