@@ -79,7 +79,7 @@ class EffiSegNet(nn.Module):
         self.ghost1 = GhostModule(CHANNELS)
         self.ghost2 = GhostModule(CHANNELS)
         self.conv6 = ConvOfParts(CHANNELS, 1, 1, bias=False)
-        self.guide = guide_head(CHANNELS) if guide else None
+        self.guide = Guide(tap_channels(self.encoder)[2:]) if guide else None
         self.frozen: list[nn.Module] = []
         self.upsampling = upsampling
         for layer in self.modules():
@@ -107,11 +107,14 @@ class EffiSegNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W); with a
         guide (N, 4, H, W), logits of a face's skin and the head's up, x and y, behind them."""
-        hair, guide = self.decode(encode(self.encoder, x))
-        return hair if guide is None else torch.cat([hair, F.interpolate(guide, hair.shape[-2:], mode="bilinear")], 1)
+        taps = encode(self.encoder, x)
+        hair = self.decode(taps)
+        if self.guide is None:
+            return hair
+        return torch.cat([hair, F.interpolate(self.guide(taps), hair.shape[-2:], mode="bilinear")], 1)
 
-    def decode(self, taps: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Taps of strides 2, 4, 8, 16, 32 -> logits of hair (N, 1, H, W), and the guide (N, 3, H / 4, W / 4) or None.
+    def decode(self, taps: list[Tensor]) -> Tensor:
+        """Taps of strides 2, 4, 8, 16, 32 -> logits of hair (N, 1, H, W).
 
         The published decoder upsamples every branch to (H, W) at once. Nearest upsampling commutes with all that works
         on one pixel at a time, so here each thing is done at the lowest resolution that gives the same result. The
@@ -121,19 +124,33 @@ class EffiSegNet(nn.Module):
             getattr(self, f"bn{level}")(F.relu(getattr(self, f"conv{level}")(tap)))
             for level, tap in enumerate(taps, start=1)
         ]
-        features = self.bn6(coarse_to_fine(reversed(branches), self.upsampling))  # (N, 64, H/2, W/2)
-        primary = self.ghost1.primary_conv(features)  # (N, 32, H/2, W/2)
+        primary = self.ghost1.primary_conv(
+            self.bn6(coarse_to_fine(reversed(branches), self.upsampling))
+        )  # (N, 32, H/2, W/2)
         ghost = self.ghost1.cheap_operation(
             F.interpolate(primary, scale_factor=2, mode=self.upsampling)
         )  # (N, 32, H, W)
-        hair = self.conv6(*self.ghost2(primary, ghost))
-        return hair, None if self.guide is None else self.guide(features)
+        return self.conv6(*self.ghost2(primary, ghost))
 
 
-def guide_head(channels: int) -> nn.Sequential:
-    """Features (N, C, H/2, W/2) -> (N, 3, H/4, W/4): the logit of a face's skin, and where hair is a vector towards
-    its head's top, x and y in the picture's directions, of length 1 where the network is sure."""
-    return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, 32, 1), nn.ReLU(), nn.Conv2d(32, 3, 1))
+class Guide(nn.Module):
+    """What a student tells beside hair, from the encoder's coarser taps: where faces are, and which way heads point.
+
+    Args:
+        channels: of the taps of strides 8, 16 and 32.
+    """
+
+    def __init__(self, channels: list[int]):
+        super().__init__()
+        self.taps = nn.ModuleList(nn.Conv2d(count, CHANNELS, 1) for count in channels)
+        self.around = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
+        self.out = nn.Conv2d(CHANNELS, 3, 1)
+
+    def forward(self, taps: list[Tensor]) -> Tensor:
+        """Taps of strides 2, 4, 8, 16, 32 -> (N, 3, H / 8, W / 8): the logit of a face's skin, and where hair is a
+        vector towards its head's top, x and y in the picture's directions, of length 1 where the network is sure."""
+        coarse = coarse_to_fine((own(tap) for own, tap in zip(reversed(self.taps), reversed(taps))), "bilinear")
+        return self.out(F.relu(self.around(F.relu(coarse))))
 
 
 def coarse_to_fine(parts: Iterable[Tensor], upsampling: str) -> Tensor:
@@ -152,7 +169,7 @@ class HairProbability(nn.Module):
 
     Args:
         student: a student or a scout.
-        guided: give what its guide tells too, where it has one: (N, 3, H / 4, W / 4), the probability of a face's skin,
+        guided: give what its guide tells too, where it has one: (N, 3, H / 8, W / 8), the probability of a face's skin,
             and the head's up, x and y.
     """
 
@@ -165,8 +182,9 @@ class HairProbability(nn.Module):
         x = (rgb.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
         if not self.guided:
             return self.student(x)[:, 0].sigmoid()
-        hair, guide = self.student.decode(encode(self.student.encoder, x))
-        return hair[:, 0].sigmoid(), torch.cat([guide[:, :1].sigmoid(), guide[:, 1:]], 1)
+        taps = encode(self.student.encoder, x)
+        guide = self.student.guide(taps)
+        return self.student.decode(taps)[:, 0].sigmoid(), torch.cat([guide[:, :1].sigmoid(), guide[:, 1:]], 1)
 
 
 def headless_efficientnet(name: str) -> EfficientNet:

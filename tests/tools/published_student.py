@@ -10,8 +10,8 @@ from segmentation.networks.effisegnet import EffiSegNet
 class PublishedStudent(EffiSegNet):
     """The same weights, every branch at the input's size from the start, every concatenation made."""
 
-    def decode(self, taps: list[Tensor]) -> tuple[Tensor, None]:
-        """As EffiSegNet.decode, without a guide."""
+    def decode(self, taps: list[Tensor]) -> Tensor:
+        """As EffiSegNet.decode."""
         size = [2 * side for side in taps[0].shape[-2:]]
         x = self.bn6(
             sum(
@@ -21,7 +21,7 @@ class PublishedStudent(EffiSegNet):
         )
         for ghost in (self.ghost1, self.ghost2):
             x = torch.cat(ghost(x), dim=1)
-        return self.conv6(x), None
+        return self.conv6(x)
 
 
 def as_published(student: EffiSegNet) -> PublishedStudent:
