@@ -50,7 +50,7 @@ def test_a_picture_dyed_in_its_own_space_looks_as_in_srgb(name, color):
     away = deltaE_ciede2000(lab(converted(dyed, icc, srgb)), plain)[mask > 0]
     assert away.mean() < 1.5 and np.percentile(away, 95) < 2.5
     wrong = ombre(own, mask, color, 0.8, 0.3, refine=False)
-    assert deltaE_ciede2000(lab(converted(wrong, icc, srgb)), plain)[mask > 0].mean() > 1.5 * away.mean()
+    assert deltaE_ciede2000(lab(converted(wrong, icc, srgb)), plain)[mask > 0].mean() > 1.2 * away.mean()
     np.testing.assert_array_equal(dyed[mask == 0], own[mask == 0])
 
 

@@ -37,6 +37,11 @@ class Space:
         """(count,) float32 L* of the space's greys from black to white."""
         return _lightness(np.linspace(0, 1, count))
 
+    def luminance_of_greys(self, count: int) -> np.ndarray:
+        """(count,) float32 light of the space's greys, from black, 0, to white, 1."""
+        lightness = self.lightness_of_greys(count)
+        return np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness * np.float32(27 / 24389))
+
     def from_srgb(self, rgb: np.ndarray) -> np.ndarray:
         """A smooth row (n, 3) of colours of sRGB, 0..1, in numbers of this space."""
         return rgb

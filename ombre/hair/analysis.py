@@ -13,12 +13,12 @@ from common.image.icc import SRGB, Space
 from ombre.hair import foreground, grid, matte
 from ombre.hair.faces import Place, find_faces, which_way_up
 from ombre.hair.growth import along_hair
+from ombre.hair.illuminant import find_light
 from ombre.hair.people import HAIR, People, find_people
 from segmentation.finding.guide import Guide
 
 FAINT = 4  # mask values below this are not hair at all
 BESIDE = 5  # cells across, in which the colours of hair and of what is behind it are looked for
-AREA = (13, 13)  # cells: the area over which hair's own light is judged
 # Cells (across, down) of a strand and of the hair beside it; L* that moves a strand's edge most of the way.
 STRAND, STRANDS_BESIDE, STRAND_STEP = (3, 17), (41, 17), 5.0
 
@@ -36,9 +36,9 @@ class Hair(NamedTuple):
         growth: on the grid, float32: how far along its hair a place is, from 0 at its roots to about 1 at its ends.
         support: on the grid, bool: where there may be hair at all.
         strands: on the grid, float32 in -1..1: how readily they take dye.
-        light: on the grid, float32: mean L* of the area around.
-        deviation: on the grid, float32: of L* in that area.
+        greys: on the grid, uint8: how light hair's own colour is, as a grey of `space`.
         hair_mask: on the grid, float32: 1 where there is hair, else 0.
+        illuminant: (3,) float32, the light that the picture was taken in (illuminant.py).
     """
 
     rgb: np.ndarray
@@ -52,9 +52,9 @@ class Hair(NamedTuple):
     growth: np.ndarray
     support: np.ndarray
     strands: np.ndarray
-    light: np.ndarray
-    deviation: np.ndarray
+    greys: np.ndarray
     hair_mask: np.ndarray
+    illuminant: np.ndarray
 
 
 def prepare(
@@ -78,6 +78,7 @@ def prepare(
     if mask.shape != rgb.shape[:2] or mask.dtype != np.uint8:
         raise ValueError(f"the mask is {mask.shape} {mask.dtype}, but must be {rgb.shape[:2]} uint8")
     alpha = matte.refine(rgb, mask) if refine else mask
+    whole = alpha
     left, top, width, height = cv2.boundingRect(cv2.threshold(alpha, FAINT - 1, 255, cv2.THRESH_BINARY)[1])
     if width == 0:
         return None
@@ -94,26 +95,18 @@ def prepare(
     seen = grid.colours(rgb[rows, columns], step)
     difference = cv2.merge(foreground.colours_beside(seen, np.float32(cells) / 255, BESIDE).difference())
     unmixed = foreground.unmix(np.uint8(np.rint(seen)), cells, difference)
-    lightness = np.take(lightness_of_greys(unmixed.dtype, space), space.grey(unmixed))
-    weight = np.float32(cells) / 255 + 1e-4
-    weight_around = _smooth(weight)
-    light = _smooth(lightness * weight) / weight_around  # weighted, so that no background shines into the hair
-    deviation = np.sqrt(np.maximum(_smooth((lightness - light) ** 2 * weight) / weight_around, 0))
-    strands = strand_signal(lightness, weight)
+    greys = space.grey(unmixed)
+    strands = strand_signal(np.take(lightness_of_greys(greys.dtype, space), greys), np.float32(cells) / 255 + 1e-4)
     hair_mask = np.float32(cells >= min(HAIR, cells.max()))
     own = rgb[rows, columns].copy()
     for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
         place = slice(*tile[0]), slice(*tile[1])
         own[place] = foreground.unmix(own[place], alpha[place], grid.grow(difference, step, *tile))
+    illuminant = find_light(rgb, whole, space, None if guide is None else guide.face)
     support = grid.near(cells > 0)
     return Hair(
-        rgb, space, rows, columns, step, alpha, own, people, growth, support, strands, light, deviation, hair_mask
+        rgb, space, rows, columns, step, alpha, own, people, growth, support, strands, greys, hair_mask, illuminant
     )
-
-
-def _smooth(cells: np.ndarray) -> np.ndarray:
-    """Means over AREA, twice: nearly a Gaussian."""
-    return cv2.blur(cv2.blur(cells, AREA), AREA)
 
 
 @lru_cache(maxsize=16)

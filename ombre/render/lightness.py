@@ -1,54 +1,83 @@
-"""How much lighter or darker hair becomes in a colour, part by part."""
+"""Which strand takes which place among a dye's light and shade.
+
+Bleach and dye change what hair gives back of the light, so that all of its depths (dye_table.py) move by one amount:
+lit strands come out in the shade's own colour, and shadows between them stay shadows. How far hair spreads in depth
+stays its own for the most part: flat light stays flat.
+"""
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from ombre.colour.dye_table import Tone
+from ombre.colour.dye_table import DEEPEST, Tone, columns_of
 from ombre.hair.analysis import Hair
+from ombre.hair.illuminant import LUMINANCE
 from ombre.render import fade
 
-GAIN = (0.4, 1.6)  # how much the differences of hair's light may shrink or grow to fit the colour's range
+TOE = 7.0  # L* added before the depth is told: what is darker is the camera's black and noise
+SPREAD, USUAL = 0.72, 0.72  # deviation of depth in dyed hair, and in natural hair, both as seen above TOE
+GAIN = (0.75, 1.3)  # times the depths: half-way, in a logarithm, from hair's own spread to SPREAD, within these
+LIT = 0.2  # depth by which lit strands lie above the shade: their mean is then the shade's
+LIGHTER = 15.0  # L* of a lightness of 1
 FULLY = 0.98  # of the fade: hair that is as good as fully dyed
-LEAST_SIDE = 6.0  # L* between the middle of dyed hair and the ends of a colour's range
-# What is kept free at the ends of a colour's range for light and shade of strands: deviations of their L*, and L* at
-# least and at most. Below it is less, as strands in black may lie closer together than in platinum before one sees it.
-ROOM_BELOW, ROOM_ABOVE = (1.2, 3.0, 21.0), (2.0, 4.0, 21.0)
 
 
-def lightness_shifts(
-    hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade | fade.Along], lightness: float
-) -> list[np.ndarray]:
-    """For each tint the L* to add, on the grid: black hair is bleached and blond hair toned down to where the colour
-    lies, while darker and lighter parts of the hair stay so, and strands' own light and shade (not in here) stay as
-    they are. Each person's hair is judged by itself, by the part that the tint dyes."""
-    shares = [fade.dye_share_of_cells(planned, hair.step, hair.light.shape) for planned in fades]
+class Curve(NamedTuple):
+    """Columns of a dye's table: what a grey of the picture's gives, (greys,) int16, and for each tint what is added to
+    it, on the grid, int16."""
+
+    of_greys: np.ndarray
+    shifts: list[np.ndarray]
+
+
+def tone_curve(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade | fade.Along], lightness: float) -> Curve:
+    """Where the hair's strands are looked up in the table of a dye of these tones. Each person's hair is judged by
+    itself, by the part that the tint dyes; `lightness` as in recolour.py."""
+    cells = np.take(depths_of_greys(hair, 256), hair.greys)
+    shares = [fade.dye_share_of_cells(planned, hair.step, hair.hair_mask.shape) for planned in fades]
     shares.append(np.zeros_like(shares[0]))
-    below, above = (np.clip(share * hair.deviation, *ends) for share, *ends in (ROOM_BELOW, ROOM_ABOVE))
-    found = []
-    for tone, own, following in zip(tones, shares, shares[1:]):
-        dyed = hair.hair_mask * (own * (1 - following) > FULLY)
-        mean, spread = _by_person(hair, hair.light, dyed)
-        centre = (1 - tone.pull) * mean + tone.pull * tone.level + 15 * lightness
-        centre = np.clip(centre, tone.darkest + LEAST_SIDE, tone.lightest - LEAST_SIDE)
-        lightest, darkest = tone.lightest - above, tone.darkest + below
-        up, down = ((side - 10) / (2 * spread + 1e-3) for side in (tone.lightest - centre, centre - tone.darkest))
-        away = hair.light - mean
-        wanted = centre + away * np.clip(np.where(away > 0, up, down), *GAIN)
-        wanted += centre - _by_person(hair, np.clip(wanted, darkest, lightest), dyed)[0]
-        found.append(np.clip(wanted, darkest, lightest) - hair.light)
-    return found
+    parts = [hair.hair_mask * (own * (1 - following) > FULLY) for own, following in zip(shares, shares[1:])]
+    found = [_by_person(hair, cells, part) for part in parts]
+    gains = [np.clip(SPREAD / np.sqrt(np.maximum(spread, 0.05) * USUAL), *GAIN) for _, _, spread in found]
+    common = float(np.mean([np.mean(gain) for gain in gains]))
+    shifts = []
+    for tone, gain, (mean, lit, _) in zip(tones, gains, found):
+        centre = (1 - tone.pull) * _lightness(mean) + tone.pull * tone.level + LIGHTER * lightness
+        place = tone.depth(centre) + (LIT if tone.lit else 0)
+        shift = place - gain * (lit if tone.lit else mean) + (gain - common) * cells
+        shifts.append(columns_of(np.broadcast_to(shift, cells.shape), hair.rgb.dtype))
+    depths = depths_of_greys(hair, np.iinfo(hair.rgb.dtype).max + 1)
+    return Curve(columns_of(common * depths - DEEPEST, hair.rgb.dtype), shifts)
 
 
-def _by_person(hair: Hair, light: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of `light` over each person's hair so weighted, where that person is: on the grid, or of one
-    person alone two numbers."""
+def depths_of_greys(hair: Hair, count: int) -> np.ndarray:
+    """(count,) float32: the depth of greys from black to white, had the picture been taken in plain light."""
+    light = hair.space.luminance_of_greys(count) / (hair.illuminant @ LUMINANCE)
+    lightness = np.where(light > 216 / 24389, 116 * np.cbrt(light) - 16, light * (24389 / 27))
+    place = (np.minimum(lightness, 100) + TOE) / (100 + 2 * TOE)
+    return np.float32(np.log(place / (1 - place)))
+
+
+def _lightness(depth: np.ndarray | float) -> np.ndarray | float:
+    """L* of a picture's depth."""
+    return (100 + 2 * TOE) / (1 + np.exp(-depth)) - TOE
+
+
+def _by_person(hair: Hair, depth: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each person's hair so weighted, where that person is: the mean depth, that of the lit half, above the mean,
+    and the deviation: on the grid, or of one person alone three numbers."""
     weight = weight + 1e-6 * hair.hair_mask + 1e-9
-    if len(hair.people.heads) == 1:
-        mean = np.average(light, weights=weight)
-        return mean, np.sqrt(np.average((light - mean) ** 2, weights=weight))
-    labels, weight, light = hair.people.labels.ravel(), weight.ravel(), light.ravel()
+    alone = len(hair.people.heads) == 1
+    labels = np.zeros(depth.size, np.intp) if alone else hair.people.labels.ravel()
+    weight, depth = weight.ravel(), depth.ravel()
     total = np.bincount(labels, weight)
-    mean = np.bincount(labels, weight * light) / total
-    spread = np.sqrt(np.bincount(labels, weight * (light - mean[labels]) ** 2) / total)
-    values = (np.float32(value)[hair.people.labels] for value in (mean, spread))
+    mean = np.bincount(labels, weight * depth) / total
+    away = depth - mean[labels]
+    spread = np.sqrt(np.bincount(labels, weight * away**2) / total)
+    lit = weight * (away >= 0)
+    above = mean + np.bincount(labels, lit * away) / np.maximum(np.bincount(labels, lit), 1e-12)
+    if alone:
+        return mean[0], above[0], spread[0]
+    values = (np.float32(value)[hair.people.labels] for value in (mean, above, spread))
     return tuple(cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)

@@ -4,17 +4,15 @@
 the picture's size is so in one tile at a time.
 """
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 
 from common.image.icc import SRGB, Space
 from ombre.colour import dye_table
 from ombre.hair import grid
-from ombre.hair.analysis import Hair, lightness_of_greys, prepare
+from ombre.hair.analysis import Hair, prepare
 from ombre.render import fade
-from ombre.render.lightness import lightness_shifts
+from ombre.render.lightness import Curve, tone_curve
 from segmentation.finding.guide import Guide
 
 
@@ -79,14 +77,13 @@ def dye_hair(
     fades = fade.plan_fades(
         hair.people, ombre_height, ombre_grad_height, hair.strands, growth=growth, tints=tints, reverse=reverse
     )
-    steps = [
-        np.int16(np.rint(shift * (mixed.table.shape[1] - 1) / 100))
-        for shift in lightness_shifts(hair, mixed.tones, fades, lightness)
-    ]
+    curve = tone_curve(hair, mixed.tones, fades, lightness)
+    shaded = all(tone.lit for tone in mixed.tones)  # a place on the hue circle has its hue in any light
+    table = dye_table.relit(mixed.table, hair.illuminant, hair.space) if shaded else mixed.table
     part = result[hair.rows, hair.columns]
     wanted = hair.support & fade.dyed_cells(fades[0], hair.step, hair.support.shape)
     for rows, columns in grid.tiles(wanted, hair.step, *hair.alpha.shape):
-        _dye_tile(hair, part, rows, columns, fades, steps, mixed.table, strength)
+        _dye_tile(hair, part, rows, columns, fades, curve, table, strength)
     return result
 
 
@@ -96,19 +93,13 @@ def _check(**shares: float) -> None:
             raise ValueError(f"{name} is out of its range")
 
 
-@lru_cache(maxsize=16)
-def _levels_of_greys(dtype: np.dtype, space: Space) -> np.ndarray:
-    """The dye table's column for every grey of a dtype and space: int16."""
-    return np.int16(np.rint(lightness_of_greys(dtype, space) * (dye_table.LIGHTNESS_STEPS[dtype] - 1) / 100))
-
-
 def _dye_tile(
     hair: Hair,
     part: np.ndarray,
     rows: tuple[int, int],
     columns: tuple[int, int],
     fades: list[fade.Fade | fade.Along],
-    shifts: list[np.ndarray],
+    curve: Curve,
     table: np.ndarray,
     strength: float,
 ) -> None:
@@ -119,15 +110,15 @@ def _dye_tile(
     share = fade.dye_share(fades[0], hair.step, rows, columns)
     depth = cv2.CV_8U if most == 255 else cv2.CV_16U
     weight = cv2.cvtColor(cv2.multiply(alpha, share, scale=strength * most / 255, dtype=depth), cv2.COLOR_GRAY2RGB)
-    shift = grid.grow(shifts[0], hair.step, rows, columns)
+    shift = grid.grow(curve.shifts[0], hair.step, rows, columns)
     place = np.int16(cv2.convertScaleAbs(share, alpha=dye_table.FADE_STEPS - 1))
     if len(fades) > 1:
         share = fade.dye_share(fades[1], hair.step, rows, columns)
-        further = grid.grow(shifts[1], hair.step, rows, columns)
+        further = grid.grow(curve.shifts[1], hair.step, rows, columns)
         shift = cv2.add(shift, cv2.multiply(cv2.subtract(further, shift), share, dtype=cv2.CV_16S))
         place = cv2.add(place, cv2.multiply(share, dye_table.FADE_STEPS, dtype=cv2.CV_16S))
     look_up = cv2.LUT if most == 255 else lambda grey, levels: levels[grey]
-    level = cv2.add(look_up(hair.space.grey(own), _levels_of_greys(table.dtype, hair.space)), shift)
+    level = cv2.add(look_up(hair.space.grey(own), curve.of_greys), shift)
     dyed = cv2.remap(table, cv2.merge([level, place]), None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     tile[...] = _laid_in(tile, own, dyed, weight, hair.space.bend)
 

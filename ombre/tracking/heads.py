@@ -1,5 +1,5 @@
 """The people of a clip, from frame to frame: the ends of each one's hair go with the head, and do not jump, nor does
-how far along the hair its parts are."""
+how far along the hair its parts are, nor the light."""
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from ombre.tracking.steady import Motion
 
 SETTLING = 0.5  # seconds in which the ends of hair come two thirds nearer to where they are seen
 FASTEST = 0.008  # of the hair's length: what they, and places along the hair, move at most against the head in a frame
+LIGHT_SETTLING = 2.0  # the same of the light that a scene is in, so that the dye does not flicker with what passes by
 FEWEST = 6  # cells that a head's motion is judged by
 GROWTH = (0.9, 1.1)  # a head's size against the frame before
 AROUND = (7, 7)  # cells of the motion's grid, over which a correction is spread
@@ -22,6 +23,7 @@ class SteadyHeads:
     def __init__(self) -> None:
         self.counts: list[int] = []
         self._ends: list[np.ndarray] = []  # top and bottom of each person's hair in the frame before, in pixels
+        self._light: np.ndarray | None = None  # that the hair was dyed in there, a logarithm
         self._owner: np.ndarray | None = None  # whose hair each cell of the motion's grid was there, -1: nobody's
         self._growth: np.ndarray | None = None  # how far along the hair those cells were
 
@@ -34,7 +36,7 @@ class SteadyHeads:
         """
         self.counts.append(0 if hair is None else len(hair.people.heads))
         if hair is None:
-            self._ends, self._owner, self._growth = [], None, None
+            self._ends, self._owner, self._growth, self._light = [], None, None, None
             return None
         labels = whose_cells(hair, motion.known.shape)
         settled = 1 - np.exp(-seconds / SETTLING)
@@ -50,7 +52,15 @@ class SteadyHeads:
         growth = self._steadied_growth(hair, labels >= 0, motion, settled)
         self._ends, self._owner = ends, labels
         heads = [Head(*(pair - hair.rows.start)) for pair in ends]
-        return hair._replace(people=hair.people._replace(heads=heads), growth=growth)
+        light = self._steady_light(np.log(hair.illuminant), motion, seconds)
+        people = hair.people._replace(heads=heads)
+        return hair._replace(people=people, growth=growth, illuminant=np.exp(light))
+
+    def _steady_light(self, seen: np.ndarray, motion: Motion, seconds: float) -> np.ndarray:
+        """The logarithm of the light, moved on from that of the frame before; another scene has its own."""
+        before = seen if self._light is None or not motion.known.any() else self._light
+        self._light = before + (1 - np.exp(-seconds / LIGHT_SETTLING)) * (seen - before)
+        return self._light
 
     def _steadied_growth(self, hair: Hair, is_hair: np.ndarray, motion: Motion, settled: float) -> np.ndarray:
         """How far along the hair each cell of its grid is, moved on from where it was. `is_hair` (rows, columns) bool
