@@ -2,15 +2,20 @@
 
 import os
 import struct
+import sys
 import zlib
 from dataclasses import replace
 from functools import lru_cache
+from io import BytesIO
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin
 
+from common.image import jpeg, raw
+from common.image import picture as picture_module
+from common.image.gain_map import levelled
 from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
 
@@ -364,6 +369,243 @@ def test_the_thumbnail_goes_and_the_rest_of_exif_stays(tmp_path, name, order):
     assert tags[MAKE] == "Cam" and not tags.get_ifd(1)
     if name in ("a.jpg", "a.png"):
         assert data[6:28] + bytes(4) + data[32:62] in (tmp_path / name).read_bytes(), "only the link and the pixels go"
+
+
+@pytest.mark.parametrize("comment", ["\uc6b0\ub9ac".encode("cp949"), "d\xe9j\xe0".encode("latin-1"), b"\xff\x00x"])
+def test_comments_of_any_encoding_stay_byte_for_byte(tmp_path, comment):
+    segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
+    source = save(tmp_path / "a.jpg", colours(), comment=b"first", extra=segment)
+    write_picture(tmp_path / "b.jpg", read_picture(source))
+    assert sorted(read_picture(tmp_path / "b.jpg").metadata.comments) == sorted([b"first", comment])
+    write_picture(tmp_path / "b.png", read_picture(source))
+    assert "first" in read_picture(tmp_path / "b.png").metadata.texts["Comment"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
+def test_exif_that_a_jpeg_has_no_room_for_leaves_its_notes_and_not_the_picture(tmp_path, name):
+    tags = Image.Exif()
+    tags[ORIENTATION], tags[MAKE] = 6, "Camera"
+    tags[0x8769] = {EXPOSURE: 0.5, 0x927C: b"n" * 70_000, 0x9003: "2024:05:06 07:08:09"}
+    picture = Picture(
+        colours(), metadata=Metadata(b"Exif\0\0" + tags.tobytes().removeprefix(b"Exif\0\0")), orientation=6
+    )
+    notes = write_picture(tmp_path / name, picture)
+    assert tags_of(tmp_path / name) == (6, "Camera", 0.5)
+    if name == "a.jpg":
+        assert "without parts of its EXIF" in notes[0] and (tmp_path / name).stat().st_size < 65_000
+        assert read_picture(tmp_path / name).rgb.shape == (H, W, 3)
+    else:
+        assert notes == []
+
+
+def test_xmp_beyond_a_segment_stays(tmp_path):
+    large = XMP.replace(b"\xec", b"much" * 40_000 + b"\xec")
+    write_picture(tmp_path / "a.jpg", Picture(colours(), metadata=Metadata(xmp=large)))
+    first = read_picture(tmp_path / "a.jpg")
+    assert first.metadata.extended_xmp == large and b"HasExtendedXMP" in first.metadata.xmp
+    assert write_picture(tmp_path / "b.jpg", first) == []
+    assert read_picture(tmp_path / "b.jpg").metadata.extended_xmp == large
+    assert write_picture(tmp_path / "b.png", first) == ["without its extended XMP"]
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
+def test_a_png_with_large_text_is_whole(tmp_path, name):
+    path = save(tmp_path / "a.png", colours())
+    large = zlib.compress(b"history " * 400_000)
+    head = {b"zTXt": b"Notes\0\0", b"iTXt": b"Notes\0\1\0\0\0", b"iCCP": b"profile\0\0"}[name]
+    path.write_bytes(path.read_bytes()[:33] + chunk(name, head + large) + path.read_bytes()[33:])
+    picture = read_picture(path)
+    np.testing.assert_array_equal(picture.rgb, colours())
+    write_picture(tmp_path / "b.png", picture)
+    assert read_picture(tmp_path / "b.png").rgb.shape == (H, W, 3)
+
+
+# ---- what lies behind a picture ----
+
+MOTION = b'<x:xmpmeta xmlns:x=\'adobe:ns:meta/\'><rdf:Description GCamera:MotionPhoto="1" a:b="kept"/></x:xmpmeta>'
+GAIN = (
+    b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:Description hdrgm:Version=\"1.0\"><C:Directory><rdf:Seq><rdf:li>"
+    b'<C:Item I:Semantic="GainMap" I:Length="%d"/></rdf:li></rdf:Seq></C:Directory></rdf:Description></x:xmpmeta>'
+)
+
+
+def jpeg_bytes(pixels, **settings):
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", **settings)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("tail", "said"), [
+    (b"\0\0\0\x18ftypmp42" + b"clip" * 99, "the clip of a motion photo"),
+    (b"SEFH and more", "what lies behind the picture"),
+    (None, "further pictures or depths"),
+])  # fmt: skip
+def test_what_lies_behind_a_jpeg_is_said_and_no_longer_announced(tmp_path, tail, said):
+    tail = jpeg_bytes(255 - colours()) if tail is None else tail
+    (tmp_path / "a.jpg").write_bytes(jpeg_bytes(colours(), xmp=MOTION) + tail)
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.left_out == (said,) and write_picture(tmp_path / "b.jpg", picture) == [f"without {said}"]
+    again = read_picture(tmp_path / "b.jpg")
+    assert again.left_out == () and b"Motion" not in again.metadata.xmp and b'a:b="kept"' in again.metadata.xmp
+
+
+def with_gain(folder):
+    """An Ultra HDR JPEG: its map is a checkerboard, in a quarter of the size."""
+    light = np.uint8(40 + 160 * (np.indices((H // 4, W // 4)).sum(axis=0) % 2))
+    gain = jpeg_bytes(
+        light, xmp=b"<x xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/' hdrgm:Gamma='1'/>", quality=95
+    )
+    (folder / "a.jpg").write_bytes(jpeg_bytes(colours(), xmp=GAIN % len(gain)) + gain)
+    return folder / "a.jpg", gain
+
+
+def test_a_gain_map_goes_along_and_is_level_where_the_picture_has_changed(tmp_path):
+    path, gain = with_gain(tmp_path)
+    picture = read_picture(path)
+    assert picture.gain_map == gain and picture.left_out == ()
+    dyed = picture.rgb.copy()
+    dyed[:, :32] = (200, 30, 90)
+    level = levelled(gain, picture.rgb, dyed)
+    assert write_picture(tmp_path / "b.jpg", replace(picture, rgb=dyed, gain_map=level)) == []
+    data = (tmp_path / "b.jpg").read_bytes()
+    again = read_picture(tmp_path / "b.jpg")
+    assert data.endswith(level) and again.gain_map == level and b'Length="%d"' % len(level) in again.metadata.xmp
+    with MpoImagePlugin.MpoImageFile(tmp_path / "b.jpg") as image:  # the multi-picture format tells it, too
+        assert image.n_frames == 2
+        image.seek(1)
+        light = np.asarray(image.convert("L")).astype(int)
+    assert np.ptp(light[:, :6]) < 24 and np.ptp(light[:, 12:]) > 120
+    assert b"hdr-gain-map" in level, "what says how it is meant"
+
+
+def test_a_gain_map_that_another_format_has_no_room_for_is_said(tmp_path):
+    path, _ = with_gain(tmp_path)
+    assert write_picture(tmp_path / "b.png", read_picture(path)) == ["without its gain map"]
+    assert b"hdrgm" not in (tmp_path / "b.png").read_bytes()
+
+
+# ---- damage that libraries pass over ----
+
+
+@pytest.mark.parametrize("settings", [{}, {"progressive": True}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_damaged_jpeg_is_read_and_said_to_be(tmp_path, capfd, mode, settings):
+    big = np.kron(colours(), np.ones((6, 6, 1), np.uint8))
+    Image.fromarray(big).convert(mode).save(tmp_path / "a.jpg", quality=95, **settings)
+    assert read_picture(tmp_path / "a.jpg").damage == ""
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(range(200)) * 2
+    (tmp_path / "a.jpg").write_bytes(data)
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.damage and picture.rgb.shape == big.shape
+    assert capfd.readouterr().err == ""
+
+
+def test_padding_before_the_end_of_a_jpeg_is_no_damage(tmp_path, capfd):
+    data = jpeg_bytes(colours())
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + bytes(40) + data[-2:])
+    assert read_picture(tmp_path / "a.jpg").damage == "" and capfd.readouterr().err == ""
+
+
+def test_a_jpeg_of_very_many_passes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(jpeg, "MOST_SCANNED", 10**5)
+    data = jpeg_bytes(colours(), progressive=True)
+    last = data.rindex(b"\xff\xda")
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + data[last:-2] * 70 + data[-2:])
+    assert "passes over its pixels" in refusal(tmp_path / "a.jpg")
+
+
+# ---- camera raw and kinds of TIFF ----
+
+
+def tiff_of(pixels, tags, big=False):
+    file = BytesIO()
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        info[tag] = value
+    Image.fromarray(pixels).save(file, "TIFF", tiffinfo=info, big_tiff=big)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("name", "tags"), [
+    ("a.dng", {254: 1, 330: 8, 50706: b"\1\4\0\0"}), ("a.tif", {254: 1, 330: 8}), ("a.nef", {330: 8}),
+])  # fmt: skip
+def test_the_preview_of_a_raw_file_is_not_the_picture(tmp_path, name, tags):
+    (tmp_path / name).write_bytes(tiff_of(colours(), tags))
+    assert "raw file" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "head", [b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", b"II*\0\x10\0\0\0CR\2\0"]
+)
+def test_raw_files_of_other_kinds_are_told(tmp_path, head):
+    (tmp_path / "a.raw").write_bytes(head + bytes(100))
+    assert "raw file" in refusal(tmp_path / "a.raw")
+
+
+def test_a_raw_file_is_developed_at_full_size_in_16_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(raw, "develop", lambda path, max_pixels: colours(np.uint16))
+    (tmp_path / "a.dng").write_bytes(tiff_of(colours(), {50706: b"\1\4\0\0"}))
+    write_picture(tmp_path / "a.tif", read_picture(tmp_path / "a.dng"))
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif").rgb, colours(np.uint16))
+
+
+def test_a_tiff_with_reduced_copies_is_one_picture(tmp_path):
+    pages = [Image.fromarray(colours()), Image.fromarray(colours()[::2, ::2])]
+    for kind, told in ((1, True), (0, False)):
+        info = TiffImagePlugin.ImageFileDirectory_v2()
+        info[254] = kind
+        pages[1].encoderinfo = {"tiffinfo": info}
+        pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+        if told:
+            np.testing.assert_array_equal(read_picture(tmp_path / "a.tif").rgb, colours())
+        else:
+            assert "2 frames or pages" in refusal(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_bigtiff_of_16_bits(tmp_path, orientation):
+    pixels = colours(np.uint16)[..., 0].copy()
+    (tmp_path / "a.tif").write_bytes(tiff_of(pixels, {ORIENTATION: orientation}, big=True))
+    upright = pixels if orientation == 1 else np.rot90(pixels, -1)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif").rgb[..., 0], upright)
+
+
+def test_hif_is_heif(tmp_path):
+    write_picture(tmp_path / "a.hif", Picture(colours()))
+    assert (tmp_path / "a.hif").read_bytes()[4:8] == b"ftyp" and read_picture(tmp_path / "a.hif").rgb.shape == (H, W, 3)
+
+
+def test_jpeg_xl_is_read_or_names_what_it_needs(tmp_path, monkeypatch):
+    (tmp_path / "a.jxl").write_bytes(b"\xff\x0a" + bytes(50))
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    assert "pip install pillow-jxl-plugin" in refusal(tmp_path / "a.jxl")
+    monkeypatch.undo()
+    pytest.importorskip("pillow_jxl")
+    write_picture(tmp_path / "b.jxl", Picture(colours(), lossless=False))
+    assert np.abs(read_picture(tmp_path / "b.jxl").rgb.astype(int) - colours()).mean() < 6
+
+
+def test_a_heic_of_a_sparse_file_is_not_read(tmp_path):
+    write_picture(tmp_path / "a.heic", Picture(colours()))
+    os.truncate(tmp_path / "a.heic", 2_000_000_000)
+    assert "2000 MB are more than any picture" in refusal(tmp_path / "a.heic")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_large_png_is_written_in_strips(tmp_path, monkeypatch, dtype, channels):
+    monkeypatch.setattr(picture_module, "LARGE", 1000)
+    pixels = colours(dtype, max(channels, 3))
+    alpha = pixels[..., 3].copy() if channels == 4 else None
+    rgb = np.repeat(pixels[..., :1], 3, 2) if channels == 1 else pixels[..., :3].copy()
+    made = Picture(rgb, alpha, grey=channels == 1, metadata=Metadata(exif(6)), orientation=6, icc=None)
+    write_picture(tmp_path / "a.png", made)
+    again = read_picture(tmp_path / "a.png")
+    np.testing.assert_array_equal(again.rgb, rgb)
+    assert tags_of(tmp_path / "a.png")[0] == 6 and again.grey == (channels == 1)
+    assert alpha is None or (again.alpha == alpha).all()
 
 
 # ---- what telephones write ----

@@ -22,3 +22,9 @@ def named_space(path: Path) -> tuple[str, str]:
     primaries, transfer = struct.unpack_from(form, head, place)
     known = PRIMARIES.get(primaries, f"primaries {primaries}")
     return HDR.get(transfer, ""), "" if primaries in SRGB_LIKE else known
+
+
+def names_gain_map(path: Path) -> bool:
+    """Whether a HEIC or AVIF has a picture that is made of another and a gain map (ISO 21496-1)."""
+    with open(path, "rb") as file:
+        return b"tmap" in file.read(HEAD)

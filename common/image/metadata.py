@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from common.image import tiff
+from common.image import jpeg, tiff
+from common.image.pixels import png_chunk
 
 EXIF_PREFIX = b"Exif\0\0"
 IPTC_BLOCK = 0x0404  # Photoshop's number for it, in a JPEG
@@ -15,21 +16,26 @@ PNG_HEAD = 33  # bytes before the first chunk that may be another
 PNG_XMP = "XML:com.adobe.xmp"
 INCH = 0.0254  # metres
 MOST_IN_SEGMENT = 65_500  # bytes, in a JPEG
+MAKER_NOTE = 0x927C
+DATES_AND_TURN = (0x0112, 0x0132, 0x9003, 0x9004)  # tags of EXIF that go last of all
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """As far as the file has it. `texts` are comments by their names in PNG; a JPEG's one is "Comment"."""
+    """As far as the file has it. `texts` are comments by their names in PNG; a JPEG's one is "Comment", and `comments`
+    are its bytes, of whatever encoding. `extended_xmp` is what a JPEG's `xmp` had no room for, a packet of its own."""
 
     exif: bytes | None = None  # as in the file, orientation tag included, with a JPEG's prefix
     xmp: bytes | None = None
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
     texts: dict[str, str] = field(default_factory=dict)
+    comments: tuple[bytes, ...] = ()
+    extended_xmp: bytes | None = None
 
 
-def read_metadata(image: Image.Image, exif: bytes | None) -> Metadata:
-    """That of a loaded picture. `exif`: made already, of a TIFF."""
+def read_metadata(image: Image.Image, exif: bytes | None, segments: list[jpeg.Segment]) -> Metadata:
+    """That of a loaded picture. `exif`: made already, of a TIFF; `segments` of a JPEG."""
     info = image.info
     exif = exif or info.get("exif") or None
     xmp = info.get("xmp") or info.get(PNG_XMP)
@@ -38,7 +44,9 @@ def read_metadata(image: Image.Image, exif: bytes | None) -> Metadata:
     if isinstance(image, JpegImageFile):
         blocks = info.get("photoshop")
         iptc = blocks.get(IPTC_BLOCK) if isinstance(blocks, dict) else None
-        texts = {"Comment": info["comment"].decode("utf-8", "replace")} if info.get("comment") else {}
+    comments = tuple(data for marker, data in segments if marker == jpeg.COM)
+    if comments:
+        texts = {"Comment": "\n".join(map(text_of, comments))}
     if image.format == "TIFF":
         iptc = tiff.bytes_of(image, tiff.IPTC)
         xmp = tiff.bytes_of(image, tiff.XMP)
@@ -49,7 +57,39 @@ def read_metadata(image: Image.Image, exif: bytes | None) -> Metadata:
         iptc,
         tuple(map(float, dpi)) if dpi and min(dpi) > 0 else None,
         texts,
+        comments,
+        jpeg.extended_xmp(segments),
     )
+
+
+def text_of(comment: bytes) -> str:
+    """A comment in UTF-8 or, where it is none, as if each byte were a letter of Latin-1, which loses nothing."""
+    try:
+        return comment.rstrip(b"\0").decode()
+    except UnicodeDecodeError:
+        return comment.rstrip(b"\0").decode("latin-1")
+
+
+def shortened(exif: bytes, most: int) -> bytes:
+    """EXIF of so many bytes at most: a camera's notes go first, then what is largest, orientation and times last."""
+    tags = tiff.exif_tags(exif)
+    inside = dict(tags.get_ifd(ExifTags.IFD.Exif))
+    inside.pop(MAKER_NOTE, None)
+    short = Image.Exif()
+    for tag, value in tags.items():
+        if tag not in tiff.DIRECTORIES:
+            short[tag] = value
+    short[ExifTags.IFD.GPSInfo] = dict(tags.get_ifd(ExifTags.IFD.GPSInfo))
+    short[ExifTags.IFD.Exif] = inside
+    while len(data := EXIF_PREFIX + short.tobytes().removeprefix(EXIF_PREFIX)) > most:
+        places = [(own, tag) for own in (short, inside) for tag in own if tag not in DATES_AND_TURN]
+        places = [(own, tag) for own, tag in places if not isinstance(own[tag], dict)]
+        if not places:
+            return b""
+        own, tag = max(places, key=lambda place: len(str(place[0][place[1]])))
+        del own[tag]
+        short[ExifTags.IFD.Exif] = inside
+    return data
 
 
 def without_thumbnail(exif: bytes | None) -> bytes | None:
@@ -79,20 +119,31 @@ def without_thumbnail(exif: bytes | None) -> bytes | None:
     return bytes(data)
 
 
-def for_pillow(kind: str, kept: Metadata) -> dict[str, object]:
-    """The settings with which Pillow writes it to a JPEG, WebP, AVIF or HEIF."""
-    settings: dict[str, object] = {"exif": kept.exif} if kept.exif else {}
-    if kept.xmp:
-        settings["xmp"] = kept.xmp
+def for_pillow(kind: str, kept: Metadata, notes: list[str]) -> dict[str, object]:
+    """The settings with which Pillow writes it to a JPEG, WebP, AVIF or HEIF; what has no room is added to `notes`."""
     if kind == "JPEG":
-        if kept.dpi:
-            settings["dpi"] = kept.dpi
-        if "Comment" in kept.texts:
-            settings["comment"] = kept.texts["Comment"].encode()[:MOST_IN_SEGMENT]
-        if kept.iptc and len(kept.iptc) <= MOST_IN_SEGMENT:
-            settings["extra"] = _photoshop_segment(kept.iptc)
-        if kept.xmp and len(kept.xmp) > MOST_IN_SEGMENT:
-            del settings["xmp"]
+        return _for_jpeg(kept, notes)
+    return {name: data for name, data in (("exif", kept.exif), ("xmp", kept.xmp)) if data}
+
+
+def _for_jpeg(kept: Metadata, notes: list[str]) -> dict[str, object]:
+    settings: dict[str, object] = {"dpi": kept.dpi} if kept.dpi else {}
+    exif, xmp, extended = kept.exif, kept.xmp, kept.extended_xmp
+    if exif and len(exif) > MOST_IN_SEGMENT:
+        exif = shortened(exif, MOST_IN_SEGMENT)
+        notes.append("without parts of its EXIF (a camera's own notes), for which a JPEG has no room")
+    if xmp and len(xmp) > MOST_IN_SEGMENT:
+        xmp, extended = jpeg.pointer_to(xmp), xmp
+    settings |= {name: data for name, data in (("exif", exif), ("xmp", xmp)) if data}
+    further = b"".join(jpeg.segment(jpeg.COM, comment) for comment in kept.comments)
+    if not kept.comments and "Comment" in kept.texts:
+        further = jpeg.segment(jpeg.COM, kept.texts["Comment"].encode()[:MOST_IN_SEGMENT])
+    if kept.iptc and len(kept.iptc) <= MOST_IN_SEGMENT:
+        further += _photoshop_segment(kept.iptc)
+    if extended:
+        further += jpeg.extension_segments(extended)
+    if further:
+        settings["extra"] = further
     return settings
 
 
@@ -103,6 +154,11 @@ def _photoshop_segment(iptc: bytes) -> bytes:
 
 def into_png(data: bytes, kept: Metadata, icc: bytes | None) -> bytes:
     """A PNG with what goes along put behind its head."""
+    return data[:PNG_HEAD] + png_chunks(kept, icc) + data[PNG_HEAD:]
+
+
+def png_chunks(kept: Metadata, icc: bytes | None) -> bytes:
+    """What goes along, as it lies in a PNG behind its head."""
     chunks = [png_profile(icc)] if icc else []
     if kept.dpi:
         chunks.append(png_chunk(b"pHYs", struct.pack(">IIB", *(round(dpi / INCH) for dpi in kept.dpi), 1)))
@@ -112,7 +168,7 @@ def into_png(data: bytes, kept: Metadata, icc: bytes | None) -> bytes:
     for name, text in texts.items():
         key = name.encode("latin-1", "replace")[:79]
         chunks.append(png_chunk(b"iTXt", key + b"\0\0\0\0\0" + text.encode()))
-    return b"".join((data[:PNG_HEAD], *chunks, data[PNG_HEAD:]))
+    return b"".join(chunks)
 
 
 def into_bmp(data: bytes, kept: Metadata) -> bytes:
@@ -125,8 +181,3 @@ def into_bmp(data: bytes, kept: Metadata) -> bytes:
 def png_profile(icc: bytes) -> bytes:
     """A PNG's chunk of a colour profile."""
     return png_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-
-
-def png_chunk(name: bytes, data: bytes) -> bytes:
-    """A chunk of a PNG."""
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -5,12 +5,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from common.errors import UserError
-from common.image import tiff
+from common.image import raw, tiff
 from common.image.pixels import MODES, UnsupportedError, learn_heif
 
 FORMATS = {
@@ -23,16 +24,22 @@ FORMATS = {
     ".avif": "AVIF",
     ".heic": "HEIF",
     ".heif": "HEIF",
+    ".hif": "HEIF",
     ".bmp": "BMP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".jxl": "JXL",
 }
 SUFFIXES = frozenset(FORMATS)
-NAMES = "JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF"
+NAMES = "JPEG, PNG, WebP, AVIF, HEIC, JPEG XL, BMP or TIFF"
 DEFAULT_MAX_PIXELS = 200_000_000  # the largest that telephones take today
 SEVERAL = ("MPO", "HEIF")  # photographs with previews or depths behind them: the first is the picture
+PLUGGED_IN = ("AVIF", "HEIF", "JXL")  # kinds that are tried where a file begins as theirs do
+MOST_BOXED = 512_000_000  # bytes of a HEIC, AVIF or WebP, which are read as a whole
+MOST_TEXT = 1 << 24  # bytes of one text or profile of a PNG, unpacked
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}  # how a whole file ends
 
+PngImagePlugin.MAX_TEXT_CHUNK = MOST_TEXT  # Photoshop's histories and printers' profiles take more than Pillow's 1 MB
 Image.MAX_IMAGE_PIXELS = None  # `read_picture` has a limit of its own, which its caller can set
 Image.core.set_blocks_max(4)  # memory that Pillow keeps for the next picture: decoding takes a quarter less time
 warnings.filterwarnings("ignore", module=r"PIL\.")  # a picture is read or refused, in one line of ours
@@ -51,17 +58,19 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
         raise PictureError(f"{path}: {what}")
     try:
         # By name Pillow would map the file into memory, and scramble turned RGBA TIFFs.
-        with open(path, "rb") as file, Image.open(file, formats=_kinds(file)) as image:
+        with open(path, "rb") as file, Image.open(file, formats=_kinds(file, path)) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise PictureError(
                     f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
                     "megapixels; if you trust the file, raise it with --max-megapixels"
                 )
-            if image.format not in SEVERAL and getattr(image, "n_frames", 1) > 1:
-                raise PictureError(f"{path}: holds {image.n_frames} frames or pages; save the one you want by itself")
             if image.format == "TIFF":
+                if raw.is_raw(path):
+                    raise PictureError(f"{path}: {raw.REFUSED}")
                 tiff.demand_whole(image, path)
+            if image.format not in SEVERAL and getattr(image, "n_frames", 1) > 1 and not tiff.has_copies_alone(image):
+                raise PictureError(f"{path}: holds {image.n_frames} frames or pages; save the one you want by itself")
             yield image
     except PictureError:
         raise
@@ -78,13 +87,31 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
         raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
 
 
-def _kinds(file: object) -> list[str]:
-    """The formats to try, with HEIF where the file begins as such files do."""
-    boxed = file.read(12)[4:8] == b"ftyp"
+def _kinds(file: BinaryIO, path: Path) -> list[str]:
+    """The formats to try. Raises PictureError where what reads one is not installed, or the file is absurdly large."""
+    head = file.read(16)
     file.seek(0)
+    boxed, size = head[4:8] == b"ftyp", os.fstat(file.fileno()).st_size
+    if (boxed or head[:4] == b"RIFF") and size > MOST_BOXED:
+        raise PictureError(f"{path}: {size // 10**6} MB are more than any picture of its kind has; leave it out")
+    if boxed and head[8:12] == b"crx " or raw.is_raw(path):
+        raise PictureError(f"{path}: {raw.REFUSED}")
+    own = set()
     if boxed:
         learn_heif()
-    return sorted(set(FORMATS.values()) - (set() if boxed else {"AVIF", "HEIF"}))
+        own = {"AVIF", "HEIF"}
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        learn_jpeg_xl(path)
+        own = {"JXL"}
+    return sorted(own or set(FORMATS.values()) - set(PLUGGED_IN))
+
+
+def learn_jpeg_xl(path: Path) -> None:
+    """Pillow reads and writes JPEG XL from here on. Raises PictureError where what it needs is not installed."""
+    try:
+        import pillow_jxl  # noqa: F401
+    except ImportError:
+        raise PictureError(f"{path}: is JPEG XL, which needs one more package: pip install pillow-jxl-plugin") from None
 
 
 def size_seen(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int] | None:

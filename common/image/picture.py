@@ -9,27 +9,43 @@ import numpy as np
 from PIL import Image
 
 from common.files import replacing
-from common.image import tiff
-from common.image.cicp import named_space
-from common.image.metadata import Metadata, for_pillow, into_bmp, into_png, read_metadata, without_thumbnail
-from common.image.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, one_line, opened
+from common.image import jpeg, raw, tiff
+from common.image.cicp import named_space, names_gain_map
+from common.image.gain_map import FURTHER, Behind, behind, with_gain_map, xmp_without
+from common.image.metadata import (
+    Metadata,
+    for_pillow,
+    into_bmp,
+    into_png,
+    png_chunks,
+    read_metadata,
+    without_thumbnail,
+)
+from common.image.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, learn_jpeg_xl, one_line, opened
 from common.image.pixels import (
+    HEIF_SETTINGS,
     MODES,
     UnsupportedError,
     by_opencv,
     decode,
+    decode_jpeg,
     is_deep,
     is_lossy_webp,
     jpeg_settings,
     learn_heif,
     on_white,
     to8,
+    to_pillow,
     turned,
+    turned_view,
+    write_png,
 )
 
 NAMING = ("PNG", "AVIF", "HEIF")  # kinds that can name a colour space
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
-QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
+QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}
+FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
+LARGE = 24_000_000  # pixels, from which a PNG is written piece by piece
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ
 
 
@@ -49,6 +65,9 @@ class Picture:
     orientation: int = 1  # 1..8, how the file's pixels lie; what its EXIF says
     jpeg: dict | None = None  # quantisation tables and subsampling of a JPEG, as Pillow takes them
     lossless: bool = True  # False for JPEG, AVIF, HEIC, and for WebP's lossy kind
+    gain_map: bytes | None = None  # a JPEG: how much brighter each place of a JPEG is on HDR screens
+    damage: str = ""  # what is wrong with the file's pixels, in words
+    left_out: tuple[str, ...] = ()  # what the file has besides, and is not written again
 
     @property
     def rgb8(self) -> np.ndarray:
@@ -65,12 +84,21 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
     Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
     bits, HDR, or more than `max_pixels`, which is looked at before anything is decoded.
     """
+    if Path(path).is_file() and raw.is_raw(Path(path)):
+        return _developed(Path(path), max_pixels)
     with opened(Path(path), max_pixels) as image:
         kind = "JPEG" if image.format == "MPO" else image.format
         exif = tiff.exif_of(image) if kind == "TIFF" else None
-        deep = is_deep(image)
-        rgb, alpha, grey = decode(image, Path(path), deep)
-        metadata = read_metadata(image, exif)  # a PNG's may lie behind its pixels
+        deep, damage, beside, segments = is_deep(image), "", Behind(None, besides(image, Path(path))), []
+        if kind == "JPEG":
+            data = Path(path).read_bytes()
+            segments, end = jpeg.parts(data)
+            beside = behind(data, end, image.info.get("xmp"))
+            (rgb, alpha, grey), damage = decode_jpeg(image, data)
+            del data
+        else:
+            rgb, alpha, grey = decode(image, Path(path), deep)
+        metadata = read_metadata(image, exif, segments)  # a PNG's may lie behind its pixels
         orientation = tiff.exif_tags(metadata.exif).get(tiff.ORIENTATION)
         if orientation not in range(1, 9):
             orientation = 1
@@ -84,24 +112,51 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
             metadata=metadata,
             orientation=orientation,
             icc=icc,
-            named_space=_named_space(Path(path)) if kind in NAMING and not icc else "",
+            named_space=_named_space(Path(path), icc) if kind in NAMING else "",
             jpeg=jpeg_settings(image) if kind == "JPEG" else None,
             lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
+            gain_map=beside.gain_map,
+            damage=damage,
+            left_out=beside.left_out,
         )
 
 
-def _named_space(path: Path) -> str:
+def _developed(path: Path, max_pixels: int) -> Picture:
+    """A camera's raw file at full size."""
+    try:
+        return Picture(raw.develop(path, max_pixels))
+    except ImportError:
+        raise PictureError(f"{path}: {raw.REFUSED}") from None
+    except ValueError as error:
+        raise PictureError(f"{path}: is a camera's raw file that cannot be read ({error}); export it first") from None
+
+
+def _named_space(path: Path, icc: bytes | None) -> str:
+    """The space that a file names and this picture has, which is the profile's where there is one. HDR's is named
+    besides a profile for those that do not know it."""
     hdr, primaries = named_space(path)
     if hdr:
         raise PictureError(f"{path}: HDR ({hdr}) is not supported; convert it to SDR first")
-    return primaries
+    return "" if icc else primaries
+
+
+def besides(image: Image.Image, path: Path) -> tuple[str, ...]:
+    """What a HEIC or AVIF has besides its picture, in words."""
+    if image.format not in ("HEIF", "AVIF"):
+        return ()
+    found = {
+        "its gain map": any("gainmap" in name.lower() for name in image.info.get("aux", {})) or names_gain_map(path),
+        "its depth": bool(image.info.get("depth_images")),
+        FURTHER: getattr(image, "n_frames", 1) > 1,
+    }
+    return tuple(what for what, there in found.items() if there)
 
 
 # ---- writing ----
 
 
-def write_picture(path: str | os.PathLike, picture: Picture) -> None:
-    """Write in the format of the suffix of `path`, whole or not at all.
+def write_picture(path: str | os.PathLike, picture: Picture) -> list[str]:
+    """Write in the format of the suffix of `path`, whole or not at all; what was left out, in words.
 
     PNG, TIFF and BMP are lossless, WebP where its source was; a JPEG takes the tables of the JPEG it came from, else
     quality 95; AVIF and HEIC take quality 90. 16 bits stay in PNG and TIFF, transparency everywhere but in JPEG, where
@@ -114,41 +169,61 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> None:
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise PictureError(f"{path}: cannot be written: end its name in {', '.join(FORMATS)}")
+    notes = [f"without {what}" for what in picture.left_out]
     try:
         with replacing(path) as part:
-            _write_as(kind, picture, part)
+            _write_as(kind, picture, part, notes)
+        return notes
+    except PictureError:
+        raise
     except Exception as error:  # encoders, too, raise anything, over metadata that is broken
         reason = getattr(error, "strerror", None) or one_line(error)
         raise PictureError(f"{path}: cannot be written: {reason}") from error
 
 
-def _write_as(kind: str, picture: Picture, path: Path) -> None:
+def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None:
     pixels, kept = _channels(picture, kind), picture.metadata
     if kind == "BMP":
         path.write_bytes(into_bmp(by_opencv(".bmp", pixels), kept))
         return
+    gain = picture.gain_map if kind == "JPEG" else None
+    if kept.extended_xmp and kind != "JPEG":
+        notes.append("without its extended XMP")
+    if picture.gain_map and not gain:
+        notes.append("without its gain map")
+    if picture.gain_map or picture.left_out:
+        kept = replace(kept, xmp=xmp_without(kept.xmp, len(gain or b"")))
     kept = replace(kept, exif=without_thumbnail(kept.exif))
-    pixels = turned(pixels, picture.orientation, back=True)
     # a profile is for grey or for RGB, and a picture of the other kind must not have it
     icc = picture.icc if picture.icc and is_for_grey(picture.icc) == (pixels.ndim == 2) else None
+    lying = turned_view(pixels, picture.orientation)
     if kind == "TIFF":
         further = {tiff.ICC_PROFILE: icc, tiff.XMP: kept.xmp, tiff.IPTC: kept.iptc}
-        path.write_bytes(tiff.encode(pixels, kept.exif, kept.dpi, further))
+        with open(path, "wb") as file:
+            tiff.write(file, lying, kept.exif, kept.dpi, further)
+        return
+    if kind == "PNG" and pixels.shape[0] * pixels.shape[1] > LARGE:
+        with open(path, "wb") as file:
+            write_png(file, lying, png_chunks(kept, icc))
         return
     if kind == "PNG":  # by OpenCV, which writes 16 bits and is three times as fast as Pillow
-        path.write_bytes(into_png(by_opencv(".png", pixels), kept, icc))
+        path.write_bytes(into_png(by_opencv(".png", np.ascontiguousarray(lying)), kept, icc))
         return
-    settings = for_pillow(kind, kept)
+    settings = for_pillow(kind, kept, notes)
     if kind == "WEBP" and picture.lossless:
         settings |= {"lossless": True, "exact": True}
     elif kind == "JPEG" and picture.jpeg:
         settings |= picture.jpeg
     else:
-        settings |= {"quality": QUALITY[kind]} | {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}}.get(kind, {})
+        settings |= {"quality": QUALITY[kind]} | FURTHER_SETTINGS.get(kind, {})
     if kind == "HEIF":
         learn_heif()
+    if kind == "JXL":
+        learn_jpeg_xl(path)
     # To a path, not to memory: so Pillow lets other threads run meanwhile.
-    Image.fromarray(pixels).save(path, kind, icc_profile=icc, **settings)
+    to_pillow(lying).save(path, kind, icc_profile=icc, **settings)
+    if gain:
+        path.write_bytes(with_gain_map(path.read_bytes(), gain))
 
 
 def _channels(picture: Picture, kind: str) -> np.ndarray:
@@ -206,4 +281,8 @@ def _greys(image: Image.Image, path: str | os.PathLike) -> np.ndarray:
 
 def write_mask(path: str | os.PathLike, mask: np.ndarray) -> None:
     """(H, W) uint8 -> a picture of one channel of 8 bits, whole or not at all. Raises PictureError."""
-    write_picture(path, Picture(cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB), grey=True))
+    if Path(path).suffix.lower() == ".png":  # without a copy in three channels
+        with replacing(path) as part:
+            part.write_bytes(by_opencv(".png", mask))
+    else:
+        write_picture(path, Picture(cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB), grey=True))

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -22,6 +23,8 @@ WHITE_IS_0, BLACK_IS_0, RGB = 0, 1, 2  # values of PHOTOMETRIC
 DEFLATE, DIFFERENCES = 8, 2  # of COMPRESSION and PREDICTOR
 PREMULTIPLIED, PLAIN_ALPHA = 1, 2  # of EXTRA_SAMPLES
 IN_PLANES = 2  # of PLANAR
+KIND, REDUCED, MASK, OLD_KIND, OLD_REDUCED = 254, 1, 4, 255, 2  # of a page
+MOST_COPIES = 64
 # Of a TIFF's tags these describe the photograph, as EXIF does; the others describe the layout of the file.
 DESCRIPTIVE = [
     ExifTags.Base[name]
@@ -49,6 +52,7 @@ DESCRIPTIVE = [
 ]
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 ROWS = 64  # a strip
+HEADER = b"II*\0"  # before the place of the directory
 UNDEFINED = 7  # TIFF's type of plain bytes
 
 
@@ -83,14 +87,28 @@ def demand_whole(image: TiffImageFile, path: Path) -> None:
             raise ValueError("it ends before its pixels do")
 
 
+def has_copies_alone(image: Image.Image) -> bool:
+    """Whether all pages of a TIFF but the first are copies of it, reduced, or masks: it is one picture."""
+    if image.format != "TIFF" or image.n_frames > MOST_COPIES:
+        return False
+    kinds = []
+    for page in range(1, image.n_frames):
+        image.seek(page)
+        kinds.append(image.tag_v2.get(KIND, 0) & (REDUCED | MASK) or image.tag_v2.get(OLD_KIND) == OLD_REDUCED)
+    image.seek(0)
+    return all(kinds)
+
+
 def lay_flat(data: np.ndarray) -> None:
-    """Set the orientation in the bytes of a TIFF to 1: OpenCV 5 fails on 16-bit pictures that lie turned."""
+    """Set the orientation in the bytes of a TIFF or BigTIFF to 1: OpenCV 5 fails on 16-bit pictures that lie turned."""
     order = "<" if bytes(data[:2]) == b"II" else ">"
-    (start,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, start)
-    for entry in range(start + 2, start + 2 + 12 * count, 12):
+    big = struct.unpack_from(order + "H", data, 2) == (43,)
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
+    first, step = (start + 8, 20) if big else (start + 2, 12)
+    for entry in range(first, first + step * min(count, 1 << 16), step):
         if struct.unpack_from(order + "H", data, entry) == (ORIENTATION,):
-            struct.pack_into(order + "H", data, entry + 8, 1)
+            struct.pack_into(order + "H", data, entry + (12 if big else 8), 1)
 
 
 def bytes_of(image: TiffImageFile, tag: int) -> bytes | None:
@@ -100,16 +118,27 @@ def bytes_of(image: TiffImageFile, tag: int) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def encode(
-    pixels: np.ndarray, exif: bytes | None, dpi: tuple[float, float] | None, further: dict[int, bytes | None]
-) -> bytes:
-    """A TIFF of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16: header, directory, deflated strips.
+def write(
+    file: BinaryIO,
+    pixels: np.ndarray,
+    exif: bytes | None,
+    dpi: tuple[float, float] | None,
+    further: dict[int, bytes | None],
+) -> None:
+    """A TIFF of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16, in any order of memory: header, deflated
+    strips, directory.
 
     `further`: tags of plain bytes."""
     height, width = pixels.shape[:2]
     channels = pixels.size // (height * width)
-    strips = [zlib.compress(_row_differences(pixels[top : top + ROWS]), 1) for top in range(0, height, ROWS)]
-    sizes = [len(strip) for strip in strips]
+    file.write(HEADER + bytes(4))
+    starts, sizes = [], []
+    for top in range(0, height, ROWS):
+        strip = zlib.compress(_row_differences(np.ascontiguousarray(pixels[top : top + ROWS])), 1)
+        starts.append(file.tell())
+        sizes.append(len(strip))
+        file.write(strip)
+    file.write(bytes(file.tell() % 2))
     tags = ImageFileDirectory_v2()
     for tag, value in _descriptive(exif_tags(exif)):
         tags[tag] = value
@@ -118,7 +147,6 @@ def encode(
     tags[PHOTOMETRIC] = BLACK_IS_0 if channels == 1 else RGB
     tags[COMPRESSION], tags[PREDICTOR] = DEFLATE, DIFFERENCES
     tags[STRIP_ROWS], tags[STRIP_SIZES] = ROWS, tuple(sizes)
-    tags[STRIP_STARTS] = tuple(np.cumsum([0] + sizes[:-1]).tolist())  # Pillow adds where the directory ends
     if channels == 4:
         tags[EXTRA_SAMPLES] = PLAIN_ALPHA
     if dpi:
@@ -127,7 +155,22 @@ def encode(
         if data:
             tags.tagtype[tag] = UNDEFINED
             tags[tag] = data
-    return b"".join((b"II*\0\x08\0\0\0", tags.tobytes(offset=8), *strips))
+    end = file.tell()
+    tags[STRIP_STARTS] = (1 << 16,) * len(starts)  # numbers of four bytes, whose places Pillow takes for its own to set
+    file.write(_with_starts(bytearray(tags.tobytes(offset=end)), end, starts))
+    file.seek(len(HEADER))
+    file.write(struct.pack("<I", end))
+
+
+def _with_starts(directory: bytearray, place: int, starts: list[int]) -> bytearray:
+    """A directory that lies at a place of the file, with where the strips start."""
+    (count,) = struct.unpack_from("<H", directory)
+    for entry in range(2, 2 + 12 * count, 12):
+        if struct.unpack_from("<H", directory, entry) == (STRIP_STARTS,):
+            (elsewhere,) = struct.unpack_from("<I", directory, entry + 8)
+            at = entry + 8 if len(starts) == 1 else elsewhere - place
+            struct.pack_into(f"<{len(starts)}I", directory, at, *starts)
+    return directory
 
 
 def _row_differences(pixels: np.ndarray) -> bytes:

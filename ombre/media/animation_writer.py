@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from common.image.metadata import EXIF_PREFIX, PNG_XMP, png_chunk, png_profile, without_thumbnail
-from common.image.pixels import by_opencv
+from common.image.metadata import EXIF_PREFIX, PNG_XMP, png_profile, without_thumbnail
+from common.image.pixels import by_opencv, png_chunk
 
 COLORS = 255  # of a GIF's frame, besides the one that is clear
 CLEAR = 128  # alpha below which a GIF's pixel is clear
