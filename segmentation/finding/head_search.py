@@ -22,6 +22,7 @@ FAINT = 0.2  # probability from which the scout's word is worth a crop where not
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
 TILES = 3  # along the shorter side, in which a crowd is searched again
 SURE = 0.6  # mean probability of what a crop takes for hair, from which it shows a head
+HEAD = 0.5  # the same of what the guide says of it, where there is one
 
 
 class Reason(Enum):
@@ -120,7 +121,12 @@ class HeadSearch:
 def shows_head(seen: Prediction) -> bool:
     """Whether what a crop shows is the hair of a head: most other things are taken for it with more doubt."""
     hair = seen.hair > 0.5
-    return bool(hair.any() and seen.hair[hair].mean() >= SURE)
+    if not hair.any() or seen.hair[hair].mean() < SURE:
+        return False
+    if seen.guide is None:
+        return True
+    share = cv2.resize(np.float32(hair), seen.guide.shape[:0:-1], interpolation=cv2.INTER_AREA)
+    return float((seen.guide[1] * share).sum()) >= HEAD * float(share.sum())
 
 
 def is_same(part: Part, other: Part) -> bool:
