@@ -1,16 +1,17 @@
 #!/usr/bin/env python
 """Train the shipped student: portraits, scenes and pictures of nobody together, from an earlier student's weights.
 
-    python models/remake_hair_student.py HAIR_MASKS NEGATIVES START PORTRAITS [--output DIR]
+    python models/remake_hair_student.py HAIR_MASKS NEGATIVES START PORTRAITS [--output DIR] [--further]
 
 HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`, `train/` also
 `skin/`, masks of the faces of some; NEGATIVES holds `images/` without anybody's hair and `sources.csv`. START is the
 weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
 they see in the training pictures: the labels are the mean of that and of the drawn masks. Pictures without hair in
 which START sees some are trained on twice as often as the others; a seventh of them all is set aside by name, to be
-measured on. Interrupted, it goes on where it was. The result is
-`DIR/hair_student.safetensors`, the mean of START and of the last epoch's weights; it does not replace the shipped
-weights by itself.
+measured on. With --further START is the result of such a training, and a third of the drawn pictures is trained on with
+what START is still wrong about, three times. Interrupted, it goes on where it was. The result is
+`DIR/hair_student.safetensors`, the average of the last epoch's weights; it does not replace the shipped weights by
+itself. `remake_hair_guide.py` adds its guide.
 """
 
 import argparse
@@ -41,9 +42,10 @@ from segmentation.training.state import STATE, averaged
 
 SETTINGS = (
     "--preset strong --upsampling bilinear --learning-rate 7e-4 --ema 0.995 --batch-size 16 --composed 0.25 "
-    "--turned 0.25 --covered 0.08 --guide --frozen 3 --workers 1 --checkpoint-every 100"
+    "--turned 0.25 --covered 0.08 --frozen 3 --workers 1 --checkpoint-every 100 --epochs 2"
 )
-EPOCHS = 2
+FURTHER = "--learning-rate 4e-4 --ema 0.98 --epochs 1"  # where that differs
+FEWER, AGAIN = 3, 3  # one in so many drawn pictures; how often what is hard: of a further training
 PARTS = "train", "scenes_train", "negatives", "hard"  # folders of labels; the hard ones are among the negatives
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
@@ -58,21 +60,25 @@ def main() -> int:
     parser.add_argument("negatives", type=Path, metavar="NEGATIVES")
     parser.add_argument("start", type=Path, metavar="START")
     parser.add_argument("portraits", type=Path, metavar="PORTRAITS")
+    parser.add_argument("--further", action="store_true")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade", metavar="DIR")
     options = parser.parse_args()
     demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits)
     looks = [HairFinder(path) for path in (options.start, options.portraits)]
     labels = {part: options.output / "labels" / part for part in PARTS}
     for part in ("train", "scenes_train"):
-        soften(with_faces(find_pairs(options.masks / part)[0]), looks, labels[part])
+        drawn = find_pairs(options.masks / part)[0][:: FEWER if options.further else 1]
+        soften(with_faces(drawn), looks, labels[part])
     label_negatives(options.negatives, looks[0], labels["negatives"], labels["hard"])
-    data = [str(labels[part]) for part in PARTS]
+    parts = ["train", "scenes_train", *["hard"] * AGAIN] if options.further else PARTS
+    data = [str(labels[part]) for part in parts]
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
     run = options.output / "run"
     where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
-    code = student(["train", *SETTINGS.split(), "--epochs", str(EPOCHS), *where])
+    settings = SETTINGS.split() + (FURTHER.split() if options.further else [])
+    code = student(["train", *settings, *where])
     if code == 0:
-        write_mean(options.start, run / STATE, options.output / "hair_student.safetensors")
+        write_last(options.start, run / STATE, options.output / "hair_student.safetensors")
     return code
 
 
@@ -158,12 +164,12 @@ def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.uint8((np.uint16(one) + resize(other, *one.shape) + 1) // 2)
 
 
-def write_mean(start: Path, state: Path, weights: Path) -> None:
-    """Write the mean of the weights that a run began with and of its last epoch's average, which does better than
-    either, and in scenes better than the epoch with the best loss, which portraits decide."""
+def write_last(start: Path, state: Path, weights: Path) -> None:
+    """Write the average of the weights after the last epoch, of a student like START; a guide's are left out, since the
+    encoder has changed."""
     average, network = averaged(state), load_student(start)
-    before = network.state_dict()
-    network.load_state_dict({name: (own + average[name]) / 2 for name, own in before.items()})
+    network.guide = None
+    network.load_state_dict({name: average[name] for name in network.state_dict()})
     save_weights(network, weights)
 
 
