@@ -120,6 +120,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     """train: pairs -> the best weights of a run -> their figures on the pictures set aside."""
     import torch
 
+    from segmentation.dataset.fetch import brought_here
     from segmentation.dataset.pairs import parts_of
     from segmentation.training.loop import train
     from segmentation.training.manifest import write_manifest
@@ -137,6 +138,8 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     runtime = Runtime(device, getattr(torch, precision), options.workers, options.checkpoint_every)
 
     def prepare() -> dict:
+        options.data = [brought_here(folder) for folder in options.data]
+        options.val = options.val and [brought_here(folder) for folder in options.val]
         parts = parts_of(options.data, options.val, options.hair_value, recipe.seed)
         if options.overwrite:
             clear(run)
@@ -144,7 +147,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
         print(f"{counts} pictures; {device}, {precision}; {recipe}", flush=True)
         return parts
 
-    demand_here(*options.data, *(options.val or ()), run)
+    demand_here(run)
     with held(run), together(device):
         model = start(recipe)  # before an old run goes, which it may begin from
         parts = decided_by_the_first(prepare)
@@ -155,11 +158,12 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
 
 def evaluate_weights(options: argparse.Namespace) -> int:
     """evaluate: weights and pairs -> figures."""
+    from segmentation.dataset.fetch import brought_here
     from segmentation.dataset.pairs import gather, readable
     from segmentation.training.manifest import part_of
 
-    demand_here(options.data, options.output)
-    pairs = gather([options.data], options.hair_value)
+    demand_here(options.output)
+    pairs = gather([brought_here(options.data)], options.hair_value)
     chosen = part_of(pairs, options.weights, options.part, options.seed)
     return report_figures(options.weights, readable(chosen), options.output, options.device)
 
@@ -167,9 +171,10 @@ def evaluate_weights(options: argparse.Namespace) -> int:
 def check_data(options: argparse.Namespace) -> int:
     """check: data folders -> what is in them, and what is wrong."""
     from segmentation.dataset.check import check
+    from segmentation.dataset.fetch import brought_here
 
-    demand_here(*options.data, *options.val)
-    return check({"train": options.data, "val": options.val}, options.hair_value)
+    folders = {"train": options.data, "val": options.val}
+    return check({name: list(map(brought_here, of)) for name, of in folders.items()}, options.hair_value)
 
 
 def export_weights(options: argparse.Namespace) -> int:

@@ -56,20 +56,26 @@ def fingerprints(target: Place, stage: Stage) -> tuple[np.ndarray, int]:
     return np.sort(np.concatenate(found)), greatest
 
 
-def batches(target: Place, folder: str, columns: pa.Schema | None, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def batches(target: Place, folder: str, columns: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """These columns of all files of rows in a folder, some thousand rows at a time. Raises OSError."""
     files = target.files if isinstance(target, Store) else None
     everything = pyarrow.dataset.dataset(target.path(folder), schema=columns, format="parquet", filesystem=files)
     paths, kinds = everything.files, everything.schema
     for start in range(0, len(paths), FILES):  # a data set remembers the heads of all files that it has read
         part = pyarrow.dataset.dataset(paths[start : start + FILES], schema=kinds, format="parquet", filesystem=files)
-        yield from part.to_batches(columns=[name for name in names if name in kinds.names])
+        yield from part.to_batches(columns=list(names))
 
 
 def last_rows(target: Place, folder: str, names: Sequence[str], key: str) -> list[Row]:
-    """These columns of the last row of each result, sorted by `key`, which `names` holds. Raises OSError."""
+    """These columns, of text, of the last row of each result, sorted by `key`, which `names` holds.
+
+    Raises OSError or ValueError: they are not there, or broken.
+    """
     last: dict[str, tuple[int, Row]] = {}
-    for batch in batches(target, folder, None, [*names, "number"]):
+    columns = pa.schema(
+        [*((name, pa.string()) for name in names), ("number", pa.int64())]
+    )  # null where a file has none
+    for batch in batches(target, folder, columns, columns.names):
         for row in batch.to_pylist():
             number = row.pop("number", None) or 0
             if number >= last.get(row[key], (0, {}))[0]:
