@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.clip_truth import comings, cuts, truth
 from benchmarks.markdown import markdown
 from benchmarks.whole_script import run_script
-from ombre.media.source import FrameSource, is_clip, opened
+from common.image.moving import is_clip
+from ombre.media.source import FrameSource, opened
 from ombre.media.video import Clip
 from ombre.render.recolour import Hair, prepare
 from ombre.tracking.heads import SteadyHeads

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown
-from common.batch.orders import ORDER, Orders, Picture, Stage, Worker, fingerprint, fingerprints
-from common.batch.storage import Place
-from ombre.on_cluster import NUMBERS, plan_styles
-from ombre.stage import COLUMNS
+from common.batch.orders import ORDER, Orders, Picture, Worker, fingerprint, fingerprints
+from common.batch.storage import Folder
+from ombre.stage import Dye
 from ombre.style import Style
 
 IN_A_FOLDER = 1000
@@ -70,10 +68,8 @@ def measured(step: Callable[[Path], dict], folder: Path) -> dict:
     return said | dict(seconds=seconds, memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def parts(folder: Path) -> tuple[Stage, Place, Place]:
-    plan = partial(plan_styles, [Style()], "sha256:000000000000", 75)
-    stage = Stage("ombre", COLUMNS, NUMBERS, "output", None, plan, Path(__file__), lambda weights: None)
-    return stage, Place(folder / "in"), Place(folder / "out")
+def parts(folder: Path) -> tuple[Dye, Folder, Folder]:
+    return Dye([Style()], "sha256:000000000000"), Folder(folder / "in"), Folder(folder / "out")
 
 
 def listing(folder: Path) -> dict:

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from common.device import choose_device
 from common.image.picture import read_picture
-from segmentation.labelling.teachers import WEIGHTS, facexformer, load_facexformer, resize_as_published
+from segmentation.labelling.teachers import WEIGHTS, load_facexformer, ready_facexformer, resize_as_published
 from segmentation.networks.facexformer.decoder import CLASSES, TOKENS, FaceDecoder, token_name
 from segmentation.networks.facexformer.model import FaceXFormer
 from segmentation.networks.facexformer.transformer import Attention
@@ -129,7 +129,7 @@ def ways_to_label(weights: Path, device: str, place: torch.device, size: int) ->
         return run
 
     def ours(precision: str) -> Callable:
-        find_hair = facexformer(weights, device, precision).load()
+        find_hair = ready_facexformer(weights, device, precision)
         return lambda rgb: np.concatenate([find_hair(rgb[i : i + size]) for i in range(0, len(rgb), size)])
 
     ways = {

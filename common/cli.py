@@ -5,12 +5,17 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from common.paths import ROOT
+
+if TYPE_CHECKING:
+    from common.batch.stage import Stage, Tally
 
 STOPPED = 130  # the exit code of a program that Ctrl-C has ended
 _interrupted = Event()  # by Ctrl-C
@@ -111,7 +116,7 @@ def _shown(path: Path) -> str:
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """The option --cluster of the two stages that a cluster can do."""
+    """The option --cluster of the stages that work through pictures."""
     parser.add_argument(
         "--cluster",
         type=cluster_address,
@@ -120,6 +125,12 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="share out the pictures of one folder, here or in an object store (s3://bucket/folder), over a Ray "
         "cluster; without an address one is started on this machine (docs/cluster.md)",
+    )
+    parser.add_argument(
+        "--list",
+        metavar="FILE",
+        help="with --cluster: the names or addresses of the folder's pictures, sorted, a line each or as Parquet, so "
+        "that the folder is not listed",
     )
 
 
@@ -152,7 +163,42 @@ def cluster_address(text: str) -> str:
     return text
 
 
-def demand_one_folder(given: list[Path | str], **others: object) -> Path | str:
+def run_stage(
+    stage: "Stage",
+    given: Sequence[Path | str],
+    options: argparse.Namespace,
+    *,
+    avoid: Sequence[Path] = (),
+    apart: Mapping[str, object] = MappingProxyType({}),
+) -> tuple["Tally", str]:
+    """Do a stage's work as the options of `add_batch` and `add_cluster` say; what was done, and how the last line ends.
+
+    Args:
+        given: pictures and folders; one folder for a cluster.
+        avoid: further folders that are not to be read.
+        apart: options that a cluster does not know, by name; each may be unset.
+
+    Raises BatchError: there is nothing to do, or it cannot be begun.
+    """
+    from common.batch.table import BatchError
+
+    if not options.cluster:
+        demand_here(*given, options.output)
+        if options.list:
+            raise BatchError("--list goes with --cluster; here name the pictures themselves")
+        from common.batch.local import run_here
+
+        tally = run_here(stage, given, options.output, overwrite=options.overwrite, avoid=avoid)
+        return tally, tally.rest(f"{stage.table}.csv")
+    folder = demand_one_folder(given, **apart)
+    from common.batch.cluster import run_on_cluster  # needs Ray
+
+    how = dict(overwrite=options.overwrite, names=options.list)
+    tally = run_on_cluster(stage, os.fspath(folder), os.fspath(options.output), options.cluster, **how)
+    return tally, tally.rest(f"{stage.table}.parquet")
+
+
+def demand_one_folder(given: Sequence[Path | str], **others: object) -> Path | str:
     """The one folder that a cluster works through. Raises BatchError: there are several, Ray is missing, or one of the
     other options is given, which a cluster does not know."""
     from common.batch.table import BatchError
@@ -168,10 +214,11 @@ def demand_one_folder(given: list[Path | str], **others: object) -> Path | str:
 
 def demand_here(*places: Path | str) -> None:
     """Raise BatchError where a place is an address."""
+    from common.batch.storage import without_secrets
     from common.batch.table import BatchError
 
     if address := next((place for place in places if isinstance(place, str)), None):
-        raise BatchError(f"{address}: folders elsewhere are worked through with --cluster")
+        raise BatchError(f"{without_secrets(address)}: folders elsewhere are worked through with --cluster")
 
 
 def demand_one_process() -> None:

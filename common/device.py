@@ -1,6 +1,9 @@
 """Which processor the networks run on, and how much of it."""
 
+import math
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import UserError
@@ -44,8 +47,28 @@ def own_cores() -> int:
     OMP_NUM_THREADS limits it, which Ray sets for its actors; torchrun's processes on one machine share the cores out.
     """
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    cores = allowed_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     return max(1, min(cores, int(limit)) if limit.isdecimal() else cores)
+
+
+def allowed_cores() -> int:
+    """How many cores this process may use, which may be few of those that the machine has: by its affinity and, in a
+    container, by the quota of processor time."""
+    has_affinity = hasattr(os, "sched_getaffinity")  # on Linux
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return min([cores, *(max(1, math.ceil(quota)) for quota in _quotas())])
+
+
+def _quotas(root: Path = Path("/sys/fs/cgroup")) -> list[float]:
+    """Cores' worth of processor time that the container may use, where that is limited: cgroups of either version."""
+    quotas = []
+    with suppress(OSError, ValueError):  # "max" where there is no limit
+        quota, period = (root / "cpu.max").read_text().split()
+        quotas.append(int(quota) / int(period))
+    with suppress(OSError, ValueError):  # -1 where there is none
+        quota, period = (int((root / "cpu" / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+        quotas += [quota / period] if quota > 0 else []
+    return quotas
 
 
 def fast_in_bfloat16(device: "torch.device") -> bool:

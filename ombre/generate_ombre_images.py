@@ -7,7 +7,6 @@ Without arguments it dyes the shipped samples in a few colours and lays the resu
 import argparse
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,18 +17,17 @@ from common.cli import (
     add_cluster,
     add_weights,
     carry_out,
-    demand_here,
-    demand_one_folder,
     demand_one_process,
     leave_on_ctrl_c,
     place,
+    run_stage,
 )
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
+from common.batch.storage import without_secrets
 from common.batch.table import BatchError
-from common.device import own_cores
 from common.image.opening import SUFFIXES
 from common.progress import say
 from common.weights import short_hash
@@ -37,9 +35,9 @@ from ombre.colour.shades import list_of_shades, parse_color
 from ombre.contact_sheet import write_contact_sheets
 from ombre.media.mask_files import Masks
 from ombre.render.fade import ALONG
-from ombre.stage import TABLE, dye_pictures
+from ombre.stage import Dye
 from ombre.style import DYED, LITTLE, NO_HAIR, Style, read_styles
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
 
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"
@@ -143,42 +141,28 @@ def dye(options: argparse.Namespace) -> int:
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
     further = options.ombre_grad_height, options.strength, options.lightness, options.reverse, options.along
     styles = list(dict.fromkeys(Style(color, height, *further) for color in colors for height in options.ombre_height))
-    started = time.perf_counter()
-    how = dict(
+    given, max_pixels, masks = options.pictures or [SAMPLES], options.max_megapixels * 10**6, masks_of(options)
+    stage = Dye(
+        styles=styles,
+        weights_hash=short_hash(options.weights),
+        own_styles=read_styles(options.settings, styles) if options.settings else {},
+        masks=masks,
+        weights=options.weights,
+        device=options.device,
         suffix=options.format and f".{options.format}",
-        overwrite=options.overwrite,
-        max_pixels=options.max_megapixels * 10**6,
+        max_pixels=max_pixels,
         quality=options.quality,
     )
-    if options.cluster:
-        others = {name: getattr(options, name) for name in ("settings", "sheet", "masks", "save_masks")}
-        given = demand_one_folder(options.pictures or [SAMPLES], **others)
-        from ombre.on_cluster import dye_on_cluster  # needs Ray
-
-        find_hair = partial(finder, device=options.device, at_once=own_cores())
-        tally = dye_on_cluster(
-            given, options.output, find_hair, options.weights, styles, address=options.cluster, **how
-        )
-    else:
-        demand_here(*options.pictures, options.output)
-        tally = dye_pictures(
-            options.pictures or [SAMPLES],
-            options.output,
-            partial(finder, options.weights, options.device),
-            short_hash(options.weights),
-            styles,
-            read_styles(options.settings, styles) if options.settings else {},
-            masks_of(options),
-            threads=own_cores() + 1,  # one decodes or encodes while the others wait for the network
-            **how,
-        )
+    started, where = time.perf_counter(), without_secrets(options.output)
+    apart = {name: getattr(options, name) for name in ("settings", "sheet", "masks", "save_masks")}
+    tally, rest = run_stage(stage, given, options, avoid=list(filter(None, (masks.folder, masks.save))), apart=apart)
     say(
-        f"{options.output}: {tally.statuses[DYED]} pictures dyed{tally.pace(started)}, {tally.statuses[LITTLE]} "
-        f"{LITTLE}, {tally.statuses[NO_HAIR]} {NO_HAIR}; {tally.rest('ombre.parquet' if options.cluster else TABLE)}",
+        f"{where}: {tally.statuses[DYED]} pictures dyed{tally.pace(started)}, {tally.statuses[LITTLE]} "
+        f"{LITTLE}, {tally.statuses[NO_HAIR]} {NO_HAIR}; {rest}",
         sys.stdout,
     )
     if options.sheet or (samples and not options.cluster):
-        for page in write_contact_sheets(options.output, options.pictures or [SAMPLES], how["max_pixels"]):
+        for page in write_contact_sheets(options.output, given, max_pixels):
             say(f"side by side: {page}", sys.stdout)
     return tally.exit_code
 
@@ -192,11 +176,6 @@ def masks_of(options: argparse.Namespace) -> Masks:
     if options.masks and options.save_masks and options.masks.resolve() == options.save_masks.resolve():
         raise BatchError(f"{options.masks}: is the folder to read masks from and to save them in; choose another")
     return Masks(options.masks, options.refine_masks, options.save_masks)
-
-
-def finder(weights: Path, device: str, at_once: int) -> HairFinder:
-    """What finds hair in a picture, ready to be asked by so many threads at once."""
-    return HairFinder(weights, device, min(at_once, own_cores()))
 
 
 def share(text: str) -> float:

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -102,13 +102,8 @@ def _settings(row: dict[str, str]) -> dict[str, object]:
     return settings
 
 
-def styles_of(
-    sources: Sequence[Source], usual: Sequence[Style], own: dict[str, list[Style]]
-) -> dict[str, Sequence[Style]]:
-    """A picture's name -> its styles: its own where it has some, else the usual ones. Says which have no picture."""
-    if not own:
-        return dict.fromkeys((source.name for source in sources), usual)
-    found = {source.name: os.path.realpath(source.path) for source in sources}
-    if strangers := sorted(own.keys() - set(found.values())):
+def say_strangers(sources: Sequence[Source], own: Mapping[str, Sequence[Style]]) -> None:
+    """Say which pictures with styles of their own are not among these."""
+    found = {os.path.realpath(source.path) for source in sources} if own else set()
+    if strangers := sorted(own.keys() - found):
         say(f"the table of settings has {len(strangers)} pictures that are not among these, as {strangers[0]}")
-    return {name: own.get(path, usual) for name, path in found.items()}

@@ -6,7 +6,7 @@ Without a word it trains on data/hair_labels and then measures the student on th
 
 import argparse
 import sys
-from collections.abc import Callable
+import time
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,17 @@ sys.path.insert(0, str(ROOT))
 
 from common.cli import (
     add_batch,
+    add_cluster,
     add_device,
     add_output,
     add_weights,
     carry_out,
     demand_here,
+    demand_one_process,
     leave_on_ctrl_c,
     place,
     positive,
+    run_stage,
     whole,
 )
 
@@ -32,7 +35,8 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from common.device import choose_device, fast_precision, own_cores, rank_and_size
+from common.batch.storage import without_secrets
+from common.device import choose_device, fast_precision, rank_and_size
 from common.progress import say
 from common.weights import short_hash
 from common.workarounds import keep_freed_memory
@@ -45,7 +49,6 @@ RUNS = ROOT / "data" / "runs"
 PREDICTED = ROOT / "data" / "hair_masks"
 EXPORTED = ROOT / "data" / "exported"
 SAMPLES = ROOT / "data" / "samples"
-HALF = 127  # of a mask's values: up to here it is no hair
 FEW = 4  # pictures of which nothing is said on the whole
 PARTS = ("all", "train", "val", "test")
 
@@ -98,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="write a soft hair mask for each picture")
     predict.set_defaults(command=predict_masks)
     add_batch(predict, SAMPLES, PREDICTED, "the masks and masks.csv")
+    add_cluster(predict)
 
     summary = commands.add_parser("summary", help="layers, parameters, multiply-adds and the time of a forward pass")
     summary.set_defaults(command=summarize)
@@ -116,6 +120,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     """train: pairs -> the best weights of a run -> their figures on the pictures set aside."""
     import torch
 
+    from segmentation.dataset.fetch import brought_here
     from segmentation.dataset.pairs import parts_of
     from segmentation.training.loop import train
     from segmentation.training.manifest import write_manifest
@@ -133,6 +138,8 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     runtime = Runtime(device, getattr(torch, precision), options.workers, options.checkpoint_every)
 
     def prepare() -> dict:
+        options.data = [brought_here(folder) for folder in options.data]
+        options.val = options.val and [brought_here(folder) for folder in options.val]
         parts = parts_of(options.data, options.val, options.hair_value, recipe.seed)
         if options.overwrite:
             clear(run)
@@ -140,7 +147,7 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
         print(f"{counts} pictures; {device}, {precision}; {recipe}", flush=True)
         return parts
 
-    demand_here(*options.data, *(options.val or ()), run)
+    demand_here(run)
     with held(run), together(device):
         model = start(recipe)  # before an old run goes, which it may begin from
         parts = decided_by_the_first(prepare)
@@ -151,11 +158,12 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
 
 def evaluate_weights(options: argparse.Namespace) -> int:
     """evaluate: weights and pairs -> figures."""
+    from segmentation.dataset.fetch import brought_here
     from segmentation.dataset.pairs import gather, readable
     from segmentation.training.manifest import part_of
 
-    demand_here(options.data, options.output)
-    pairs = gather([options.data], options.hair_value)
+    demand_here(options.output)
+    pairs = gather([brought_here(options.data)], options.hair_value)
     chosen = part_of(pairs, options.weights, options.part, options.seed)
     return report_figures(options.weights, readable(chosen), options.output, options.device)
 
@@ -163,9 +171,10 @@ def evaluate_weights(options: argparse.Namespace) -> int:
 def check_data(options: argparse.Namespace) -> int:
     """check: data folders -> what is in them, and what is wrong."""
     from segmentation.dataset.check import check
+    from segmentation.dataset.fetch import brought_here
 
-    demand_here(*options.data, *options.val)
-    return check({"train": options.data, "val": options.val}, options.hair_value)
+    folders = {"train": options.data, "val": options.val}
+    return check({name: list(map(brought_here, of)) for name, of in folders.items()}, options.hair_value)
 
 
 def export_weights(options: argparse.Namespace) -> int:
@@ -202,35 +211,21 @@ def report_figures(weights: Path, pairs: list, output: Path, device: str) -> int
 
 def predict_masks(options: argparse.Namespace) -> int:
     """predict: pictures -> soft hair masks."""
-    from segmentation.finding.stage import predict_folder
+    from segmentation.finding.stage import EMPTY, Predict
 
-    empty: list[bool] = []  # of each mask
-
-    def find_hair() -> Callable[[np.ndarray], np.ndarray]:
-        finder = HairFinder(options.weights, options.device, streams=own_cores())
-
-        def mask_of(rgb: np.ndarray) -> np.ndarray:
-            mask = finder.mask(rgb)
-            empty.append(mask.max() <= HALF)
-            return mask
-
-        return mask_of
-
-    code = predict_folder(
-        options.pictures or [SAMPLES],
-        options.output,
-        find_hair,
-        short_hash(options.weights),
-        overwrite=options.overwrite,
-        max_pixels=options.max_megapixels * 10**6,
-    )
-    if len(empty) >= FEW and 2 * sum(empty) > len(empty):
+    demand_one_process()
+    max_pixels = options.max_megapixels * 10**6
+    stage = Predict(options.weights, short_hash(options.weights), options.device, max_pixels)
+    started, where = time.perf_counter(), without_secrets(options.output)
+    tally, rest = run_stage(stage, options.pictures or [SAMPLES], options)
+    say(f"{where}: {tally.done} masks written{tally.pace(started)}; {rest}", sys.stdout)
+    if tally.done >= FEW and 2 * tally.statuses[EMPTY] > tally.done:
         say(
-            f"in {sum(empty)} of {len(empty)} pictures there is no hair by {options.weights.name}; where they have "
-            "some, the student has not learnt enough, or other pictures than these: `evaluate` measures it on drawn "
-            "masks"
+            f"in {tally.statuses[EMPTY]} of {tally.done} pictures there is no hair by {options.weights.name}; where "
+            "they have some, the student has not learnt enough, or other pictures than these: `evaluate` measures it "
+            "on drawn masks"
         )
-    return code
+    return tally.exit_code
 
 
 def summarize(options: argparse.Namespace) -> int:

@@ -14,20 +14,20 @@ from common.cli import (
     add_cluster,
     add_weights,
     carry_out,
-    demand_here,
-    demand_one_folder,
     demand_one_process,
     leave_on_ctrl_c,
     positive,
+    run_stage,
 )
 
 if __name__ == "__main__":
     leave_on_ctrl_c()
 
+from common.batch.storage import without_secrets
 from common.batch.table import BatchError
 from common.progress import say
 from segmentation.labelling.face_crop import face_finder
-from segmentation.labelling.stage import TABLE, label_on_cluster, label_pictures
+from segmentation.labelling.stage import Label
 from segmentation.labelling.teachers import PRECISIONS, WEIGHTS, facexformer, student
 
 FACES = ROOT / "data" / "faces"
@@ -81,20 +81,20 @@ def label(options: argparse.Namespace) -> int:
     if options.teacher == "student":
         say("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student")
         say("*** trained on them learns nothing new. labels.csv says 'student' beside each.")
-        teacher = student(options.device)
+        teacher = student()
     else:
-        teacher = facexformer(options.weights, options.device, options.precision)
-    started = time.perf_counter()
-    how = dict(batch_size=options.batch_size, overwrite=options.overwrite, max_pixels=options.max_megapixels * 10**6)
-    if options.cluster:
-        folder, crop = demand_one_folder(given), options.crop_face
-        tally = label_on_cluster(folder, options.output, teacher, address=options.cluster, crop_face=crop, **how)
-    else:
-        demand_here(*given, options.output)
-        find_face = face_finder() if options.crop_face else None
-        tally = label_pictures(given, options.output, teacher, find_face=find_face, **how)
-    rest = tally.rest("labels.parquet" if options.cluster else TABLE)
-    say(f"{options.output}: {tally.done} pictures done by {teacher.name}{tally.pace(started)}; {rest}", sys.stdout)
+        teacher = facexformer(options.weights, options.precision)
+    stage = Label(
+        teacher=teacher,
+        batch_size=options.batch_size,
+        face_finder=face_finder if options.crop_face else None,
+        max_pixels=options.max_megapixels * 10**6,
+        weights=teacher.path,
+        device=options.device,
+    )
+    started, where = time.perf_counter(), without_secrets(options.output)
+    tally, rest = run_stage(stage, given, options)
+    say(f"{where}: {tally.done} pictures done by {teacher.name}{tally.pace(started)}; {rest}", sys.stdout)
     return tally.exit_code
 
 

@@ -1,6 +1,5 @@
 """The same work on Ray: results and rows as those of a plain run, here and in an object store, after kills too."""
 
-import json
 import re
 import shutil
 import socket
@@ -10,7 +9,6 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -140,7 +138,7 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
     command = [sys.executable, str(DYE), str(folder), "--output", str(there), "--cluster"]
     job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 120
-    while not list(there.glob("ombre.parquet/2*.parquet")) and time.monotonic() < end:
+    while not list(there.glob("ombre.parquet/[0-9]*.parquet")) and time.monotonic() < end:
         time.sleep(0.05)
     kill(job)
     noted = len(pd.read_parquet(there / "ombre.parquet"))
@@ -157,8 +155,8 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["in", "deep", "--cluster"], "takes one folder"), (["--cluster", "in"], "put the folder before --cluster"),
-    (["s3://bucket/in"], "with --cluster"),
+    (["in", "deep", "--cluster"], "takes one folder"), (["s3://bucket/in"], "with --cluster"),
+    (["in", "--list", "names"], "--list goes with --cluster"),
 ])  # fmt: skip
 def test_what_a_cluster_cannot_do_is_told(folder, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(folder.parent)
@@ -171,28 +169,3 @@ def test_what_a_cluster_does_not_find_is_told(folder, tmp_path, address):
     assert nowhere.returncode == 2 and "no such folder" in nowhere.stderr.splitlines()[-1]
     nobody = run(DYE, folder, "--output", tmp_path / "out", "--cluster", "127.0.0.1:1")
     assert nobody.returncode == 2 and "no Ray cluster at '127.0.0.1:1'" in nobody.stderr.splitlines()[-1]
-
-
-def test_orders_name_the_rows_that_are_left(tmp_path):
-    from common.batch.orders import Orders, Picture, Stage, fingerprint
-    from common.batch.storage import Place
-
-    for name in ("in/a.jpg", "in/deep/b.jpg", "in/notes.txt", "out/a.jpg.1", "out/a.jpg.2", "out/deep/b.jpg.2"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"1234")
-    stage = Stage("t", [], set(), "output", None, lambda name: [dict(output=f"{name}.{n}") for n in "12"], DYE, None)
-
-    def ordered(*done):
-        (order,) = Orders(stage, Place(tmp_path / "in"), Place(tmp_path / "out"), None).all(np.sort(np.uint64(done)))
-        order = json.loads(order)
-        return {picture.name: picture for picture in (Picture(*entry) for entry in order["pictures"])}, order
-
-    pictures, order = ordered()
-    assert {name: picture.left for name, picture in pictures.items()} == {"a.jpg": [0, 1], "deep/b.jpg": [0, 1]}
-    assert pictures["deep/b.jpg"].image == "../in/deep/b.jpg" and order["others"] == {".txt": 1}
-    (a1, a2), (b1, b2) = (pictures[name].rows(stage) for name in ("a.jpg", "deep/b.jpg"))
-    done = [fingerprint(a1, 4), fingerprint(a2, 4), fingerprint(b1, ""), fingerprint(b2, 3)]  # b2's has been cut short
-    pictures, order = ordered(*done)
-    assert [picture.left for picture in pictures.values()] == [[1]] and order["skipped"] == 3
-    (tmp_path / "out" / "a.jpg.1").unlink()
-    assert ordered(*done)[0]["a.jpg"].left == [0]

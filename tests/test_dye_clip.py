@@ -16,14 +16,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from common.batch.local import run_here
+from common.image.moving import is_clip, is_moving_picture
 from common.image.picture import PictureError
 from ombre.media import animation, animation_writer
-from ombre.media.animation import MovingPicture, is_moving_picture
+from ombre.media.animation import MovingPicture
 from ombre.media.animation_writer import Frame, Kept, Writer
-from ombre.media.mask_files import Masks
-from ombre.media.source import is_clip
 from ombre.media.video import Clip
-from ombre.stage import dye_pictures
+from ombre.stage import Dye
 from ombre.style import Style
 from segmentation.finding.box import Part
 from tests.tools.clips import make_clip, scene
@@ -100,7 +100,7 @@ def found(mask: np.ndarray, parts: list[Part]) -> SimpleNamespace:
 class Circle:
     """Finds a round head in the middle of whatever it is shown."""
 
-    def __init__(self, at_once: int = 1) -> None: ...
+    def __init__(self, *_: object) -> None: ...
 
     def mask(self, rgb: np.ndarray) -> np.ndarray:
         down, across = np.indices(rgb.shape[:2])
@@ -112,6 +112,11 @@ class Circle:
     def predict_into(self, mask: np.ndarray, rgb: np.ndarray, part: Part, mirrored: bool) -> Part:
         mask[:] = cv2.resize(self.mask(rgb), mask.shape[::-1])
         return Part(0, 0, *mask.shape)
+
+
+def stage(**settings: object) -> Dye:
+    """Dyes what `Circle` finds."""
+    return Dye([Style("lilac")], "weights", **dict(find_hair=Circle, max_pixels=10**6) | settings)
 
 
 def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):
@@ -126,8 +131,7 @@ def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):
         bytes_ = np.frombuffer(whole.read_bytes(), np.uint8).copy()
         bytes_[rng.integers(0, len(bytes_), 4 + number)] = rng.integers(0, 256, 4 + number)
         (folder / f"{number}{whole.suffix}").write_bytes(bytes_.tobytes())
-    how = dict(threads=2, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
-    dye_pictures([folder], output, Circle, "weights", [Style("lilac")], {}, Masks(), **how)
+    run_here(stage(), [folder], output)
     rows = pd.read_csv(output / "ombre.csv", keep_default_na=False)
     assert len(rows) == 16 and set(rows.status) == {"ok", "failed"}
     whole = {path.name for path in output.iterdir()} - {"ombre.csv"}
@@ -138,9 +142,7 @@ def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):
 @pytest.mark.parametrize("size", [(1000, 16), (16, 1000)])
 def test_a_strip_is_dyed_too(size, tmp_path):
     source = make_clip(tmp_path / "a.mp4", frames=3, size=size)
-    how = dict(threads=1, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
-    tally = dye_pictures([source], tmp_path / "out", Circle, "weights", [Style("lilac")], {}, Masks(), **how)
-    assert tally.failed == 0
+    assert run_here(stage(), [source], tmp_path / "out").failed == 0
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
@@ -225,23 +227,21 @@ def test_a_moving_picture_is_on_disk_before_its_last_frame_comes(kind, tmp_path)
 
 
 @pytest.mark.parametrize(("clips", "pictures", "at_once"), [(2, 0, 1), (1, 3, 3), (0, 1, 1), (0, 9, 4)])
-def test_the_cores_go_to_as_many_pictures_as_there_are(clips, pictures, at_once, tmp_path):
+def test_the_cores_go_to_as_many_pictures_as_there_are(clips, pictures, at_once, tmp_path, monkeypatch):
     for number in range(clips):
         make_clip(tmp_path / f"{number}.mp4", frames=2)
     for number in range(pictures):
         Image.fromarray(scene(number)).save(tmp_path / f"{number}.bmp")
     asked = []
-    how = dict(threads=4, suffix=None, overwrite=False, max_pixels=10**6, quality=75)
-    dye_pictures(
-        [tmp_path], tmp_path / "out", lambda n: asked.append(n) or Circle(), "w", [Style()], {}, Masks(), **how
-    )
+    monkeypatch.setattr("ombre.stage.own_cores", lambda: 4)
+    finder = stage(find_hair=lambda weights, device, streams: asked.append(streams) or Circle())
+    run_here(finder, [tmp_path], tmp_path / "out")
     assert asked == [at_once]
 
 
 def dyed(source: Path, output: Path, **how: object) -> pd.DataFrame:
     """The rows of ombre.csv once a clip, or a folder, is dyed by `Circle`."""
-    how = dict(threads=1, suffix=None, overwrite=False, max_pixels=10**6, quality=75) | how
-    dye_pictures([source], output, Circle, "weights", [Style("lilac")], {}, Masks(), **how)
+    run_here(stage(**how), [source], output)
     return pd.read_csv(output / "ombre.csv", keep_default_na=False).set_index("output")
 
 

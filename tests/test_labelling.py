@@ -16,13 +16,14 @@ import pytest
 import torch
 from PIL import Image
 
+from common.batch.local import run_here
 from common.batch.table import BatchError
 from common.weights import WeightsError, sha256
 from segmentation import run_segmentation
 from segmentation.finding.engines import Answers
 from segmentation.finding.predictor import Predictor
 from segmentation.labelling import face_crop, teachers
-from segmentation.labelling.stage import Batches, label_pictures
+from segmentation.labelling.stage import Batches, Label
 from segmentation.labelling.teachers import Teacher, resize_as_published
 from tests.tools.official_checkpoint import GOLDEN, official_checkpoint
 
@@ -48,7 +49,11 @@ def teacher(calls):
 
 
 def made_teacher(name, find_hair, weights="w1", precision="float32"):
-    return Teacher(name, weights, precision, resize_as_published, lambda: find_hair)
+    return Teacher(name, weights, precision, resize_as_published, lambda *_: find_hair)
+
+
+def label_pictures(inputs, output, teacher, overwrite=False, **settings):
+    return run_here(Label(teacher, **settings), inputs, output, overwrite=overwrite)
 
 
 def picture(path, size=(60, 40), seed=0):
@@ -172,7 +177,7 @@ def test_a_second_start_does_what_is_left(tmp_path, teacher, calls):
 @pytest.mark.parametrize("other", [dict(name="blue"), dict(weights="w2"), dict(precision="bfloat16")])
 def test_labels_of_another_teacher_weights_or_precision_are_made_anew(tmp_path, teacher, calls, capfd, other):
     picture(tmp_path / "in/a.png")
-    first = made_teacher(**dict(name="red", find_hair=teacher.load()) | other)
+    first = made_teacher(**dict(name="red", find_hair=teacher.load(None, "cpu", "float32")) | other)
     label_pictures([tmp_path / "in"], tmp_path / "out", first)
     calls.clear()
     assert label_pictures([tmp_path / "in"], tmp_path / "out", teacher).done == 1 and calls == [1]
@@ -193,7 +198,7 @@ def test_the_teacher_is_not_even_loaded_where_all_is_done(tmp_path, teacher):
     picture(tmp_path / "in/a.png")
     label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
 
-    def fail():
+    def fail(*_):
         raise AssertionError
 
     again = Teacher("red", "w1", "float32", teacher.see, fail)
@@ -221,14 +226,15 @@ import sys, time
 sys.path.insert(0, {str(SCRIPT.parents[1])!r})
 import numpy as np
 from pathlib import Path
-from segmentation.labelling.stage import label_pictures
+from common.batch.local import run_here
+from segmentation.labelling.stage import Label
 from segmentation.labelling.teachers import Teacher, resize_as_published
 turns = iter([0, 0, 0, 600])  # three batches, then it hangs until it is killed
 def slow(rgb):
     time.sleep(next(turns))
     return (rgb[..., 0] / 255).astype(np.float32)
-teacher = Teacher("red", "w1", "float32", resize_as_published, lambda: slow)
-label_pictures([{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}), teacher, batch_size=2)
+teacher = Teacher("red", "w1", "float32", resize_as_published, lambda *_: slow)
+run_here(Label(teacher, batch_size=2), [{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}))
 """
     run = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.monotonic() + 300
@@ -263,13 +269,13 @@ def test_batches_are_filled_and_answers_find_their_questions():
         sizes.append(len(items))
         return items * 10
 
-    with Batches(run, 4) as batches:
-        answers = {}
-        threads = [threading.Thread(target=lambda i=i: answers.update({i: batches(np.array(i))})) for i in range(20)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    batches = Batches(run, 4)
+    answers = {}
+    threads = [threading.Thread(target=lambda i=i: answers.update({i: batches(np.array(i))})) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert answers == {i: 10 * i for i in range(20)}
     assert sum(sizes) == 20 and max(sizes) == 4
 
@@ -318,7 +324,7 @@ def test_only_the_face_is_labelled_and_no_face_is_said(tmp_path, teacher):
     Image.new("RGB", (100, 100), (255, 0, 0)).save(tmp_path / "none.png")
     output = tmp_path / "out"
     find_face = {(100, 200): (100, 0, 200, 50), (100, 100): None}
-    crop = dict(find_face=lambda rgb: find_face[rgb.shape[:2]])
+    crop = dict(face_finder=lambda: lambda rgb: find_face[rgb.shape[:2]])
     tally = label_pictures([tmp_path / "face.png", tmp_path / "none.png"], output, teacher, **crop)
     assert tally.exit_code == 0
     label = np.asarray(Image.open(output / "face.png"))
@@ -479,6 +485,15 @@ def facexformer_or_stub(complaint, *arguments):
     return teachers.facexformer(*arguments)
 
 
+def test_the_precision_is_settled_where_the_work_is(monkeypatch):
+    """A machine without a GPU starts a job for machines with one."""
+    teacher = made_teacher("red", None, precision="auto")
+    assert Label(teacher).here("cpu").teacher.precision == "float32"
+    monkeypatch.setattr(teachers, "choose_device", torch.device)
+    assert Label(teacher).here("cuda").teacher.precision == "float16"
+    assert Label(made_teacher("red", None, precision="bfloat16")).here("cuda").teacher.precision == "bfloat16"
+
+
 # ---- the teacher's weights as they lie ----
 
 
@@ -505,7 +520,7 @@ def test_the_checkpoint_is_fetched_however_its_place_is_written(tmp_path, monkey
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(pytest.fail.Exception, match="fetched"):
-        teachers.facexformer(Path("models/../models/facexformer.pt"), "cpu")
+        teachers.facexformer(Path("models/../models/facexformer.pt"))
 
 
 def test_weights_that_give_no_numbers_end_the_run_before_the_first_picture(tmp_path, monkeypatch):

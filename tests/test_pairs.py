@@ -319,9 +319,23 @@ def test_a_table_of_the_labelling_by_a_cluster(folder, capsys):
         find_pairs(folder)
 
 
+def test_the_last_of_several_rows_is_told_by_its_number(folder):
+    """Whatever the files are called: clocks differ."""
+    pytest.importorskip("pyarrow", reason="only a cluster writes such tables")
+    (folder / "labels.parquet").mkdir()
+    rows = [dict(row, number=number + 10) for number, row in enumerate(rows_of_labels())]
+    pd.DataFrame(rows).to_parquet(folder / "labels.parquet" / "a.parquet")
+    before = [dict(row, status="failed", label="", number=number) for number, row in enumerate(rows)]
+    pd.DataFrame(before).to_parquet(folder / "labels.parquet" / "b.parquet")
+    pd.DataFrame(rows_of_labels()[:1]).assign(status="failed").to_parquet(folder / "labels.parquet" / "c.parquet")
+    pairs, _ = find_pairs(folder)
+    assert len(pairs) == sum(row["status"] == "ok" for row in rows)
+
+
 def test_what_a_table_of_a_cluster_needs_is_told(folder, monkeypatch):
     (folder / "labels.parquet").mkdir()
     (folder / "labels.parquet" / "1.parquet").touch()
+    monkeypatch.delitem(sys.modules, "common.batch.rows", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "fastparquet", None)
     with pytest.raises(DataError, match="pip install pyarrow"):

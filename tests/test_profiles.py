@@ -13,8 +13,8 @@ from skimage.color import deltaE_ciede2000
 from common.image.icc import SRGB, colour_ready, in_srgb8, space_of
 from common.image.picture import Picture, PictureError, read_picture
 from common.image.pixels import learn_heif
+from ombre.dye_photo import write
 from ombre.render.recolour import ombre
-from ombre.stage import write
 from tests.tools.icc import grey_profile, rgb_profile
 
 WIDE = ["Display P3", "Adobe RGB", "ProPhoto"]

@@ -59,7 +59,7 @@ def test_predict_says_so_where_most_pictures_have_no_hair(tmp_path, monkeypatch,
         def mask(self, rgb: np.ndarray) -> np.ndarray:
             return np.full(rgb.shape[:2], 127, np.uint8)
 
-    monkeypatch.setattr(script, "HairFinder", Blind)
+    monkeypatch.setattr("segmentation.finding.stage.HairFinder", Blind)
     for number in range(4):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((32, 32, 3), 60 * number, np.uint8))
     few = [str(tmp_path / f"{number}.png") for number in range(3)]

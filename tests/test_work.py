@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 from common import progress
-from common.batch.local import Tally, left_to_do, stamp, work_through
+from common.batch.local import left_to_do, work_through
+from common.batch.stage import Tally
+from common.batch.storage import stamp
 from common.batch.table import BatchError, Table
 from common.image.picture import PictureError
 

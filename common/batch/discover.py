@@ -2,24 +2,35 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 from typing import NamedTuple
 
-from common.batch.table import BatchError, is_table
+from common.batch.storage import File, Folder, Page, Place
+from common.batch.table import BatchError
+from common.image.moving import CLIPS, is_clip, is_named_clip
 from common.image.opening import SUFFIXES
 from common.progress import say
 
-CLIPS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".apng"))  # suffixes
+PARTS = ".parquet"  # ending of a folder with a cluster's rows
+EARLIER = "the results of an earlier run"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
-    """A picture of a batch: the file, and the name it goes by, unique in the batch, relative, with forward slashes."""
+    """A picture or clip of a batch: the file, and the name it goes by, unique in the batch, relative, with forward
+    slashes."""
 
     path: str
     name: str
+    here: bool = True  # whether the file can be looked into; else its name says what it is
+
+    @cached_property
+    def clip(self) -> bool:
+        """Whether it is a clip."""
+        return is_clip(self.path) if self.here else is_named_clip(self.path)
 
 
 class Found(NamedTuple):
@@ -50,80 +61,138 @@ def suffixes_taken(clips: bool) -> frozenset[str]:
     return SUFFIXES | CLIPS if clips else SUFFIXES
 
 
-def is_named_clip(path: str) -> bool:
-    """Whether a file is a clip by its name alone."""
-    return suffix_of(path) in CLIPS
-
-
 def other_files(others: Counter[str]) -> str:
     """What suffixes files have that are no pictures, in words."""
     kinds = ", ".join(f"{suffix or 'without a suffix'}: {count}" for suffix, count in others.most_common(6))
     return f"other files ({kinds})"
 
 
-class _Search:
+class Listed(NamedTuple):
+    """A part of what a folder holds."""
+
+    prefix: str  # the folder's name and a slash; nothing for the first
+    pictures: Sequence[File] = ()
+    folders: Sequence[str] = ()
+    others: Counter[str] = Counter()  # files that are no pictures by their names, by suffix
+    fault: str = ""  # why the folder, or the rest of it, cannot be read
+    table: str = ""  # of results, that lies here
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether the folder is left out as one with results of an earlier run."""
+        return bool(self.table and self.prefix)
+
+    @property
+    def why_left_out(self) -> str:
+        """For the user; empty where the folder is not left out."""
+        return f"it holds {EARLIER} ({self.table})" if self.is_earlier else self.fault
+
+
+class Walk:
+    """Goes through places folder by folder, at any depth, each folder once.
+
+    Links to folders are followed. Left out are hidden files, folders below the first that hold results of earlier runs,
+    and those that really lie at one of the paths in `avoid`.
+    """
+
     def __init__(self, avoid: set[str], suffixes: frozenset[str]) -> None:
         self.avoid, self.suffixes = avoid, suffixes
+        self.met: Counter[str] = Counter()  # where those folders really lie that were come to, how often
+
+    def below(self, place: Place) -> Iterator[Listed]:
+        """The files with these suffixes in all folders of a place, in the order of their names, part by part."""
+        waiting = [""]
+        while waiting:
+            prefix = waiting.pop()
+            folders: list[str] = []
+            if self._is_new(place.real(prefix.rstrip("/"))):
+                for listed in self._parts(place, prefix):
+                    yield listed
+                    folders += listed.folders
+            waiting += [f"{prefix}{name}/" for name in reversed(folders) if not name.endswith(PARTS)]
+
+    def _is_new(self, real: str) -> bool:
+        """Whether a folder that really lies there is to be looked through."""
+        if real in self.avoid:
+            return False
+        self.met[real] += 1
+        return self.met[real] == 1
+
+    def _parts(self, place: Place, prefix: str) -> Iterator[Listed]:
+        try:
+            for page in place.pages(prefix.rstrip("/")):
+                yield (listed := self._listed(place, prefix, page))
+                if listed.is_earlier:
+                    break
+        except OSError as error:
+            yield Listed(prefix, fault=error.strerror or str(error))
+
+    def _listed(self, place: Place, prefix: str, page: Page) -> Listed:
+        tables = [name for name, _ in page.files if name.endswith(".csv") and place.is_table(prefix + name)]
+        tables += [name for name in page.folders if name.endswith(PARTS)]
+        if tables and prefix:
+            return Listed(prefix, table=tables[0])
+        pictures = [file for file in page.files if suffix_of(file.name) in self.suffixes]
+        known = {file.name for file in pictures}.union(tables)
+        others = Counter(suffix_of(name) for name, _ in page.files if name not in known)
+        return Listed(prefix, pictures, page.folders, others, table=tables[0] if tables else "")
+
+
+class _Search:
+    """Goes through what was given, and keeps what was left out."""
+
+    def __init__(self, avoid: set[str], suffixes: frozenset[str]) -> None:
+        self.walk = Walk(avoid, suffixes)
         self.unreadable = 0
         self.earlier = 0  # folders of an earlier run's results
-        self.met_again = 0
+        self.met_again = 0  # files
         self.others: Counter[str] = Counter()  # files that are no pictures by their names, by suffix
-        self.folders: set[str] = set()  # where those really lie that were looked through
         self.files: set[str] = set()  # where those really lie that were given by name
 
     def of(self, given: str) -> list[tuple[str, str]]:
         """Path and name of each picture that this input adds to those before."""
         if os.path.isdir(given):
-            if os.path.realpath(given) in self.avoid:
-                raise BatchError(f"{given}: is the folder to read and to write; choose another --output")
-            before = self.met_again
-            found = list(self._below(given))
-            if not found and self.met_again == before:
-                raise BatchError(f"{given}: there are no pictures in this folder ({' '.join(sorted(self.suffixes))})")
-            return found
+            return self._in_folder(given)
         if not os.path.exists(given):
             raise BatchError(f"{given}: there is no such file or folder")
         if not os.path.isfile(given):
             raise BatchError(f"{given}: is neither a file nor a folder")
         folder, name = os.path.split(given)
         real = os.path.join(os.path.realpath(folder), name)
-        known = real in self.files or (os.path.dirname(real) in self.folders and self._is_asked(name))
+        known = real in self.files or (os.path.dirname(real) in self.walk.met and self._is_asked(name))
         self.files.add(real)
         return [] if known else [(given, name)]
 
-    def _below(self, root: str) -> Iterator[tuple[str, str]]:
-        waiting = [(root, "")]
-        while waiting:
-            folder, prefix = waiting.pop()
-            real = os.path.realpath(folder)
-            self.met_again += real in self.folders
-            if real in self.folders or real in self.avoid:
-                continue
-            self.folders.add(real)
-            try:
-                names, folders = _listed_folder(folder)
-            except OSError as error:
-                if folder == root:
-                    raise BatchError(f"{folder}: cannot be read: {error.strerror}") from error
-                self.unreadable += 1
-                say(f"{folder}: is left out: {error.strerror}")
-                continue
-            tables = [name for name in names if name.endswith(".csv") and is_table(os.path.join(folder, name))]
-            tables += [name for name in folders if name.endswith(".parquet")]  # of a cluster
-            if tables and prefix:
-                say(f"{folder}: is left out: it holds the results of an earlier run ({tables[0]})")
-                self.earlier += 1
-                continue
-            asked = list(filter(self._is_asked, names))
-            known = {*asked, *tables}
-            self.others.update(suffix_of(name) for name in names if name not in known)
-            inside = os.path.join(folder, "")
-            for name in asked:
+    def _in_folder(self, given: str) -> list[tuple[str, str]]:
+        if os.path.realpath(given) in self.walk.avoid:
+            raise BatchError(f"{given}: is the folder to read and to write; choose another --output")
+        before = self._again()
+        found = list(self._below(Folder(given)))
+        if not found and self._again() == before:
+            suffixes = " ".join(sorted(self.walk.suffixes))
+            raise BatchError(f"{given}: there are no pictures in this folder ({suffixes})")
+        return found
+
+    def _again(self) -> int:
+        """How many folders and files were come to once more."""
+        return self.walk.met.total() - len(self.walk.met) + self.met_again
+
+    def _below(self, place: Folder) -> Iterator[tuple[str, str]]:
+        for listed in self.walk.below(place):
+            folder = os.path.join(place.given, listed.prefix)
+            if listed.fault and not listed.prefix:
+                raise BatchError(f"{place.given}: cannot be read: {listed.fault}")
+            self.unreadable += bool(listed.fault)
+            self.earlier += listed.is_earlier
+            if listed.why_left_out:
+                say(f"{folder.rstrip(os.sep)}: is left out: {listed.why_left_out}")
+            self.others.update(listed.others)
+            real = place.real(listed.prefix.rstrip("/")) if self.files else ""
+            for name, _ in listed.pictures:
                 if self.files and os.path.join(real, name) in self.files:
                     self.met_again += 1
                 else:
-                    yield inside + name, prefix + name
-            waiting += [(os.path.join(folder, name), f"{prefix}{name}/") for name in reversed(folders)]
+                    yield os.path.join(folder, name), listed.prefix + name
 
     def left_out(self) -> str:
         """What of the folders is no part of the batch, in words; empty where nothing is."""
@@ -135,24 +204,7 @@ class _Search:
         return ", ".join(f"{count} {what}" for what, count in parts.items() if count)
 
     def _is_asked(self, name: str) -> bool:
-        return not name.startswith(".") and suffix_of(name) in self.suffixes
-
-
-def _listed_folder(folder: str) -> tuple[list[str], list[str]]:
-    """Names of the files and of the folders in a folder, sorted, but for the hidden."""
-    names, folders = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                (folders if _is_folder(entry) else names).append(entry.name)
-    return sorted(names), sorted(folders)
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads nowhere, or round in a circle
-        return False
+        return not name.startswith(".") and suffix_of(name) in self.walk.suffixes
 
 
 def _told_apart(files: list[tuple[str, str]]) -> list[Source]:
@@ -168,25 +220,23 @@ def _longer(path: str, name: str) -> str:
     return "/".join(parts[-name.count("/") - 2 :])
 
 
-def result_names(
-    sources: Iterable[Source], suffix: str | None, *, is_clip: Callable[[str], bool] | None = None
-) -> dict[str, str]:
+def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool = False) -> dict[str, str]:
     """A picture's name -> its result's, no two the same: the name with `suffix` for its own.
 
     Where two would be one, the suffix is added to the own. With None a picture keeps its suffix, and one that has none
-    of a picture gets .png added. Where there are clips, which `is_clip` tells of a file, they keep their names.
+    of a picture gets .png added. With `clips` there are such among them, which keep their names.
     """
     sources = list(sources)
     names = [source.name for source in sources]
-    if suffix and is_clip:
-        kept = {source.name: source.name for source in sources if is_clip(source.path)}
+    if suffix and clips:
+        kept = {source.name: source.name for source in sources if source.clip}
         return kept | result_names((source for source in sources if source.name not in kept), suffix)
     if suffix:
         results = [os.path.splitext(name)[0] + suffix for name in names]
         while len(uses := Counter(results)) < len(results):
             results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
         return dict(zip(names, results))
-    kept = {name for name in names if suffix_of(name) in suffixes_taken(clips=bool(is_clip))}
+    kept = {name for name in names if suffix_of(name) in suffixes_taken(clips)}
     taken, given = set(kept), {}
     for name in names:
         result = name

@@ -5,50 +5,83 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+from common.batch.discover import find_pictures
+from common.batch.stage import Item, Stage, Tally
+from common.batch.storage import stamp
 from common.batch.table import FAILED, BatchError, Row, Table, same
 from common.files import remove_leftovers
 from common.image.picture import PictureError, read_picture
 from common.progress import progress, say
 
-Item = TypeVar("Item")
-EPOCH = datetime(1970, 1, 1)
+Each = TypeVar("Each")
 NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
 LOOK_UP = 0.1  # seconds after which it is seen that the run shall end
 PATIENCE = 4.0  # seconds without a word from then on
 
 
-def stamp(path: str | os.PathLike) -> str:
-    """A file's size and time, by which a row knows it again; empty where there is none. Spreadsheets leave it alone."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ""
-    return stamp_of(status.st_size, status.st_mtime_ns)
+def run_here(
+    stage: Stage,
+    inputs: Sequence[str | os.PathLike],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    avoid: Sequence[str | os.PathLike] = (),
+) -> Tally:
+    """Do a stage's work on the pictures of files and folders, in threads: results in `output`, rows in its table.
 
+    What has a whole result and a row that says the same of the picture's file and of all that the result depends on is
+    not done again, nor is anything made ready where all is done.
 
-def stamp_of(size: int, modified: int) -> str:
-    """The same of what is known already: bytes, and nanoseconds since 1970."""
-    time = EPOCH + timedelta(microseconds=modified // 1000)
-    return f"{size} bytes of {time.isoformat(timespec='microseconds')}"
+    Args:
+        overwrite: do again what is done.
+        avoid: further folders whose files are no pictures to work on.
+
+    Raises BatchError: an input is missing, there is no picture, a result would replace another picture's, or the output
+    cannot be written. And what `stage.load` raises.
+    """
+    stage = stage.here()
+    sources, unreadable, left_out = find_pictures(inputs, output, *avoid, clips=stage.clips)
+    with Table(output / f"{stage.table}.csv", stage.columns, stage.key) as table:
+        items = stage.items(sources, table)
+
+        def plan(item: Item) -> list[Row]:
+            known = dict(image=table.relative(item.source.path), source=stamp(item.source.path))
+            return [row | known for row in stage.plan(item)]
+
+        def left(item: Item) -> list[Row]:
+            return [row for row in plan(item) if str(row[stage.key]) not in finished]
+
+        def failed(item: Item) -> list[Row]:
+            return [row | stage.unnamed() for row in left(item)]
+
+        finished: set[str] = set()
+        todo, finished, skipped = left_to_do(items, plan, table, stage.result, overwrite, stage.read)
+        if not todo:
+            return Tally(skipped=skipped, unreadable=unreadable, left_out=left_out)
+        tidy(output, [item.result for item in items])
+        work = stage.load(todo)
+        tally = work_through(
+            todo, lambda item: work(item, output, left(item)), table, workers=stage.threads(), plan=failed
+        )
+        return replace(tally, skipped=skipped, unreadable=unreadable, left_out=left_out)
 
 
 def left_to_do(
-    items: Iterable[Item],
-    plan: Callable[[Item], Row | list[Row]],
+    items: Iterable[Each],
+    plan: Callable[[Each], Row | list[Row]],
     table: Table,
     result: str,
     overwrite: bool,
     read: Callable[[str], object] = read_picture,
-) -> tuple[list[Item], set[str], int]:
+) -> tuple[list[Each], set[str], int]:
     """The items that are not done, the keys of rows of theirs that are, and the number of all rows that are.
 
     Args:
@@ -100,10 +133,11 @@ def tidy(output: str | os.PathLike, names: Iterable[str]) -> None:
 def _is_done(row: Row, before: Row | None, table: Table, result: str, read: Callable[[str], object]) -> bool:
     if before is None or before["status"] == FAILED:
         return False
-    noted = [*map(before.get, row)]
-    if [*map(str, row.values())] != noted and not all(map(same, row.values(), noted)):
-        return False
     name = str(before[result])
+    asked = {column: value for column, value in row.items() if name or column != result}
+    noted = [*map(before.get, asked)]
+    if [*map(str, asked.values())] != noted and not all(map(same, asked.values(), noted)):
+        return False
     return not name or _is_whole(os.path.join(table.folder, name), str(before["result_bytes"]), read)
 
 
@@ -120,40 +154,13 @@ def _there(table: Table, name: object) -> bool:
     return bool(name) and os.path.isfile(os.path.join(table.folder, str(name)))
 
 
-@dataclass
-class Tally:
-    """How many rows a run has done, skipped as done before, and failed at, how many folders it could not read, what of
-    the folders it left out, in words, and how many of its rows have which status."""
-
-    done: int = 0
-    skipped: int = 0
-    failed: int = 0
-    unreadable: int = 0
-    left_out: str = ""
-    statuses: Counter = field(default_factory=Counter, compare=False)
-
-    @property
-    def exit_code(self) -> int:
-        """What a script exits with: 0, or 1 where something failed."""
-        return int(self.failed + self.unreadable > 0)
-
-    def pace(self, started: float) -> str:
-        """How long each took, since this time of `time.perf_counter()`, for a script's last line."""
-        return f", {1000 * (time.perf_counter() - started) / self.done:.0f} ms each" if self.done else ""
-
-    def rest(self, table: str) -> str:
-        """How a script's last line ends, after what was done."""
-        left = f"; left out: {self.left_out}" if self.left_out else ""
-        return f"{self.skipped} were done before, {self.failed} failed; {table} has a row for each{left}"
-
-
 def work_through(
-    items: Sequence[Item],
-    work: Callable[[Item], Row | list[Row]],
+    items: Sequence[Each],
+    work: Callable[[Each], Row | list[Row]],
     table: Table,
     *,
     workers: int,
-    plan: Callable[[Item], Row | list[Row]],
+    plan: Callable[[Each], Row | list[Row]],
 ) -> Tally:
     """Do `work` on each item in `workers` threads and add the row or rows it gives to `table` as they come.
 
@@ -166,7 +173,7 @@ def work_through(
     """
     tally = Tally()
 
-    def note(item: Item, future: Future) -> None:
+    def note(item: Each, future: Future) -> None:
         try:
             rows = _listed(future.result())
         except Exception as error:  # one item, whatever befell it, does not end the batch
@@ -185,33 +192,49 @@ def work_through(
         advance(1)
 
     with _interruptions_wait() as stop_if_asked, ThreadPoolExecutor(workers) as pool, progress(len(items)) as advance:
-        flying: dict[Future, Item] = {}
+        flying = _Flying(note, stop_if_asked)
         try:
             for item in items:
-                flying[pool.submit(work, item)] = item
-                while len(flying) >= 2 * workers:
-                    _land(flying, note)
-                    stop_if_asked()
-            while flying:
-                _land(flying, note)
-                stop_if_asked()
+                flying.add(pool.submit(work, item), item)
+                flying.land(until=2 * workers)
+            flying.land(until=1)
         except BaseException:
-            for future in [future for future in flying if future.cancel()]:
-                del flying[future]
-            patient = time.monotonic() + PATIENCE
-            while flying:
-                _land(flying, note)
-                if time.monotonic() > patient:
-                    say("stopping once what is at work is finished; Ctrl-C again stops at once")
-                    patient = float("inf")
+            flying.land_patiently()
             raise
     return tally
 
 
-def _land(flying: dict[Future, Item], note: Callable[[Item, Future], None]) -> None:
-    """Wait a moment, and note what has come."""
-    for future in wait(flying, LOOK_UP, FIRST_COMPLETED).done:
-        note(flying.pop(future), future)
+class _Flying:
+    """The items at work: few at a time, so that memory does not grow with their number."""
+
+    def __init__(self, note: Callable[[Each, Future], None], stop_if_asked: Callable[[], None]) -> None:
+        self.note, self.stop_if_asked = note, stop_if_asked
+        self.items: dict[Future, Each] = {}
+
+    def add(self, future: Future, item: Each) -> None:
+        self.items[future] = item
+
+    def land(self, until: int) -> None:
+        """Note what comes, until fewer than so many are at work. Raises what `stop_if_asked` raises."""
+        while len(self.items) >= until:
+            self._wait()
+            self.stop_if_asked()
+
+    def land_patiently(self) -> None:
+        """Note what is at work already; what has not been begun is given up."""
+        for future in [future for future in self.items if future.cancel()]:
+            del self.items[future]
+        patient = time.monotonic() + PATIENCE
+        while self.items:
+            self._wait()
+            if time.monotonic() > patient:
+                say("stopping once what is at work is finished; Ctrl-C again stops at once")
+                patient = float("inf")
+
+    def _wait(self) -> None:
+        """Wait a moment, and note what has come."""
+        for future in wait(self.items, LOOK_UP, FIRST_COMPLETED).done:
+            self.note(self.items.pop(future), future)
 
 
 def _listed(rows: Row | list[Row]) -> list[Row]:

@@ -1,135 +1,191 @@
-"""Folders here and in object stores (S3, GCS, Azure, whatever fsspec knows), listed folder by folder."""
+"""Folders of pictures and results, wherever they lie, and those of this machine: listed in parts, read and written."""
 
 import os
+import re
 import shutil
-from collections import Counter
-from collections.abc import Iterator
-from operator import itemgetter
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from pyarrow import ArrowInvalid, fs
-
-from common.batch.discover import suffix_of
-from common.batch.table import BatchError, is_head_of_table
+from common.batch.table import is_table
 from common.files import replacing
 
-PARTS = ".parquet"  # ending of a folder of rows
-EARLIER = "the results of an earlier run"
+TABLES = (".csv",)  # endings of files that may be tables of results
+PAGE = 1000  # files of a folder that are known at a time; object stores give as many at a call
+EPOCH = datetime(1970, 1, 1)
+# scheme, user and password, the rest, the query; a secret may have been written with its slashes
+ADDRESS = re.compile(r"(\w+://)(?:[^/@:\s]*:(?!\d+/)[^@\s]*@|[^/@\s]*@)?([^?\s]*)(?:\?\S*)?")
 
 
-class Place:
-    """A folder, by its path or its address (s3://bucket/folder). Can be sent to other processes.
+class File(NamedTuple):
+    """A file of a folder; its stamp where it came with the listing, else empty."""
 
-    Raises BatchError: an address that nothing here knows.
+    name: str
+    stamp: str = ""
+
+
+class Page(NamedTuple):
+    """A part of what a folder holds, without what is hidden; parts and their files come in the order of the names."""
+
+    files: list[File]
+    folders: Sequence[str] = ()
+
+
+def stamp(path: str | os.PathLike) -> str:
+    """A file's size and time, by which a row knows it again; empty where there is none. Spreadsheets leave it alone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return stamp_of(status.st_size, status.st_mtime_ns)
+
+
+def stamp_of(size: int, modified: int) -> str:
+    """The same of what is known already: bytes, and nanoseconds since 1970."""
+    time = EPOCH + timedelta(microseconds=modified // 1000)
+    return f"{size} bytes of {time.isoformat(timespec='microseconds')}"
+
+
+def without_secrets(text: str | os.PathLike) -> str:
+    """A path, an address or a line, its addresses without user, password and query, which may hold keys."""
+    return ADDRESS.sub(r"\1\2", os.fspath(text))
+
+
+class Place(ABC):
+    """A folder, here or in a store, whose files are called by their names below it. Can be sent to other processes.
+
+    `shown` is how it is called in rows, logs and lines.
     """
 
-    def __init__(self, given: str | os.PathLike) -> None:
-        self.given = os.fspath(given).rstrip("/") or "/"
-        self.local = "://" not in self.given
-        if self.local:
-            self.files, self.root = fs.LocalFileSystem(), os.path.abspath(self.given)
-            return
-        try:
-            self.files, self.root = fs.FileSystem.from_uri(self.given)
-        except ArrowInvalid:
-            import fsspec
+    def __init__(self, given: str, root: str) -> None:
+        self.given, self.root = given, root
+        self.shown = without_secrets(given)
 
-            try:
-                files, self.root = fsspec.core.url_to_fs(self.given)
-            except (ImportError, ValueError) as error:
-                raise BatchError(f"{self.given}: {error}") from error
-            self.files = fs.PyFileSystem(fs.FSSpecHandler(files))
+    def without_secrets(self, text: str) -> str:
+        """A text that may name this place, such as a library's error, fit to be shown."""
+        return text.replace(self.given, self.shown)
+
+    @property
+    def local(self) -> bool:
+        """Whether its files are opened where they lie."""
+        return False
 
     def path(self, name: str) -> str:
-        """The address of the file of this name."""
-        return f"{self.root}/{name}" if name else self.root
+        """Where the file or folder of this name lies; the place itself without one."""
+        return os.path.join(self.root, name) if name else self.root
 
-    def names(self, folder: str) -> tuple[list[fs.FileInfo], list[str]]:
-        """Files and folders of the folder of this name, sorted; none where there is none. Raises OSError."""
-        files, folders = [], []
-        for name, info in sorted(self._all(folder), key=itemgetter(0)):
-            if info.type == fs.FileType.Directory:
-                folders.append(name)
-            else:
-                files.append(info)
-        return files, folders
+    def real(self, name: str) -> str:
+        """The same with all links followed: one folder has one such path."""
+        return self.path(name)
 
-    def sizes(self, folder: str) -> dict[str, int | None]:
-        """Names and bytes of what is in the folder of this name; nothing where there is none. Raises OSError."""
-        return {name: info.size for name, info in self._all(folder)}
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Whether there is such a folder. Raises OSError."""
 
-    def _all(self, folder: str) -> list[tuple[str, fs.FileInfo]]:
-        found = self.files.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
-        return [(name, info) for info in found if not (name := info.base_name).startswith(".")]
+    @abstractmethod
+    def pages(self, folder: str) -> Iterator[Page]:
+        """What the folder of this name holds; its folders, and files that may be tables of results, come first.
 
-    def at_hand(self, name: str, folder: Path) -> Path:
-        """Where the file of this name is worked on: where it is or, of a place elsewhere, in `folder` by a copy."""
-        return Path(self.path(name)) if self.local else folder / os.path.basename(name)
+        Raises OSError.
+        """
 
-    def fetch(self, name: str, path: Path) -> None:
-        """Copy the file of this name to `path`. Raises OSError."""
-        with self.files.open_input_stream(self.path(name)) as source, open(path, "wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+    @abstractmethod
+    def is_table(self, name: str) -> bool:
+        """Whether the CSV of this name is a table of results."""
 
+    @abstractmethod
+    def stamp(self, name: str) -> str:
+        """As `stamp`, of the file of this name."""
+
+    @abstractmethod
+    def sizes(self, folder: str, names: Iterable[str]) -> dict[str, int]:
+        """Bytes of those of these files of a folder that are there. Raises OSError."""
+
+    @abstractmethod
     def put(self, path: Path, name: str) -> None:
         """Copy `path` to the file of this name, whole or not at all. Raises OSError."""
-        if self.local:
-            with replacing(self.path(name)) as part:
-                shutil.copyfile(path, part)
-            return
-        with open(path, "rb") as source, self.files.open_output_stream(self.path(name)) as target:  # there when closed
-            shutil.copyfileobj(source, target, 1 << 20)
+
+    @abstractmethod
+    def read(self, name: str) -> bytes | None:
+        """The content of a small file; None where there is none. Raises OSError."""
+
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO:
+        """The file of this name, to be read. Raises OSError."""
+
+
+class Folder(Place):
+    """A folder of this machine."""
+
+    @property
+    def local(self) -> bool:
+        """As Place.local."""
+        return True
+
+    def __init__(self, given: str | os.PathLike) -> None:
+        super().__init__(os.fspath(given), os.path.abspath(given))
+
+    def real(self, name: str) -> str:
+        """As Place.real."""
+        return os.path.realpath(self.path(name))
+
+    def is_there(self) -> bool:
+        """As Place.is_there."""
+        return os.path.isdir(self.root)
+
+    def pages(self, folder: str) -> Iterator[Page]:
+        """As Place.pages."""
+        names, folders = [], []
+        with os.scandir(self.path(folder)) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    (folders if _is_folder(entry) else names).append(entry.name)
+        names.sort()
+        tables = [name for name in names if name.endswith(TABLES)]
+        yield Page([File(name) for name in tables], sorted(folders))
+        names = [name for name in names if not name.endswith(TABLES)]
+        for start in range(0, len(names), PAGE):
+            yield Page([File(name) for name in names[start : start + PAGE]])
+
+    def is_table(self, name: str) -> bool:
+        """As Place.is_table."""
+        return is_table(self.path(name))
+
+    def stamp(self, name: str) -> str:
+        """As Place.stamp."""
+        return stamp(self.path(name))
+
+    def sizes(self, folder: str, names: Iterable[str]) -> dict[str, int]:
+        """As Place.sizes."""
+        found = {}
+        for name in names:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                status = os.stat(os.path.join(self.root, folder, name))
+                if stat.S_ISREG(status.st_mode):
+                    found[name] = status.st_size
+        return found
+
+    def put(self, path: Path, name: str) -> None:
+        """As Place.put."""
+        with replacing(self.path(name)) as part:
+            shutil.copyfile(path, part)
 
     def read(self, name: str) -> bytes | None:
-        """The content of a small file; None where there is none."""
-        if self.files.get_file_info(self.path(name)).type != fs.FileType.File:
-            return None
-        with self.files.open_input_stream(self.path(name)) as source:
-            return source.read()
+        """As Place.read."""
+        path = Path(self.path(name))
+        return path.read_bytes() if path.is_file() else None
+
+    def open(self, name: str) -> BinaryIO:
+        """As Place.open."""
+        return open(self.path(name), "rb")
 
 
-class Listed(NamedTuple):
-    """What a folder holds."""
-
-    prefix: str  # its name and a slash; nothing for the first
-    pictures: list[fs.FileInfo] = []
-    others: Counter[str] = Counter()  # files that are no pictures by their names, by suffix
-    complaint: str = ""
-
-
-def listed_below(place: Place, avoid: str, suffixes: frozenset[str]) -> Iterator[Listed]:
-    """Folder by folder, at any depth, the files with these suffixes.
-
-    As `find_pictures`: hidden files, results of earlier runs and the folder whose path is `avoid` are left out, links
-    to folders are followed, each folder comes once.
-    """
-    waiting, seen = [""], set()
-    while waiting:
-        prefix = waiting.pop()
-        path = place.path(prefix.rstrip("/"))
-        real = os.path.realpath(path) if place.local else path
-        if real in seen or real == avoid:
-            continue
-        seen.add(real)
-        try:
-            files, folders = place.names(prefix.rstrip("/"))
-            tables = [name for name in folders if name.endswith(PARTS)]
-            tables += [info.base_name for info in files if info.extension == "csv" and _is_table(place, info)]
-        except OSError as error:
-            yield Listed(prefix, complaint=f"{place.given}/{prefix}: is left out: {error.strerror or error}")
-            continue
-        if prefix and tables:
-            why = f"it holds {EARLIER} ({tables[0]})"
-            yield Listed(prefix, complaint=f"{place.given}/{prefix}: is left out: {why}")
-            continue
-        pictures = [info for info in files if suffix_of(info.base_name) in suffixes]
-        known = {info.base_name for info in pictures}.union(tables)
-        others = Counter(suffix_of(info.base_name) for info in files if info.base_name not in known)
-        yield Listed(prefix, pictures, others)
-        waiting += [f"{prefix}{name}/" for name in reversed(folders) if not name.endswith(PARTS)]
-
-
-def _is_table(place: Place, info: fs.FileInfo) -> bool:
-    with place.files.open_input_stream(info.path) as source:
-        return is_head_of_table(source.read(4096).decode("utf-8-sig", "replace"))
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere, or round in a circle
+        return False

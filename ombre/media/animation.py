@@ -9,29 +9,16 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from common.batch.discover import is_named_clip
 from common.files import replacing
 from common.image.icc import colour_ready
 from common.image.metadata import PNG_XMP
+from common.image.moving import MOVING_FORMATS
 from common.image.picture import Picture, PictureError
 from ombre.media.animation_writer import Frame, Kept, Writer
 
-SUFFIXES = frozenset((".gif", ".webp", ".png", ".apng"))
-FORMATS = ("GIF", "WEBP", "PNG")
 SLOW = 100  # milliseconds that viewers show a frame that names no time
 MOST_PIXELS = 4096 * 2304  # of a frame: several wait in memory, with four bytes a pixel
 MOST_IN_ALL = 10_000_000_000  # pixels of all frames: what takes hours to dye
-
-
-def is_moving_picture(path: Path) -> bool:
-    """Whether the file is a GIF, or a WebP or PNG of several frames; False for what cannot be read."""
-    if path.suffix.lower() not in SUFFIXES:
-        return False
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return image.format == "GIF" or getattr(image, "n_frames", 1) > 1
-    except Exception:  # decoders raise anything over a broken file; whoever reads it then says so
-        return is_named_clip(path.name)
 
 
 class MovingPicture:
@@ -102,7 +89,7 @@ class MovingPicture:
     @contextmanager
     def _opened(self) -> Iterator[Image.Image]:
         try:
-            with Image.open(self.path, formats=FORMATS) as image:
+            with Image.open(self.path, formats=MOVING_FORMATS) as image:
                 yield image
         except PictureError:
             raise

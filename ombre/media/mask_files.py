@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.batch.local import stamp
+from common.batch.storage import stamp
 from common.batch.table import Row
 from common.files import replacing
 from common.image.opening import DEFAULT_MAX_PIXELS

@@ -1,6 +1,5 @@
 """What moves, frame by frame, whatever kind of file it is: clips (video.py) and moving pictures (animation.py)."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from common.batch.discover import is_named_clip
 from common.image.icc import Space
-from ombre.media.animation import MovingPicture, is_moving_picture
+from common.image.moving import is_moving_picture
+from ombre.media.animation import MovingPicture
 
 Box = tuple[slice, slice]  # rows and columns
 F = TypeVar("F", bound="Frame")
@@ -67,8 +66,3 @@ def opened(path: Path, max_pixels: int) -> FrameSource[Any]:
     from ombre.media.video import Clip  # FFmpeg takes a while to load
 
     return Clip(path, max_pixels)
-
-
-def is_clip(path: str | os.PathLike) -> bool:
-    """Whether a file moves: by its name or, where that may be a still picture's too, by its content."""
-    return is_named_clip(os.fspath(path)) or is_moving_picture(Path(path))

@@ -10,12 +10,13 @@ import numpy as np
 
 from common.batch.discover import Source, result_names
 from common.image.picture import PictureError, write_mask
+from ombre.dye_photo import dye_photo
 from ombre.hair.matte import refine
 from ombre.page.choosing import command
 from ombre.page.picture import Shown
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
-from ombre.stage import dye_picture, names_of_masks
+from ombre.stage import names_of_masks
 from ombre.style import Style
 
 FOLDER, MASKS = "PICTURES", "masks"  # what the command calls the folders of pictures and of masks
@@ -31,7 +32,7 @@ def write_dyed(shown: Shown, style: Style, strokes: tuple[Stroke, ...], folder: 
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
     row = {"output": style.name(name), **style.row()}
-    dye_picture(shown.file, folder, share_of, [row], shown.width * shown.height)
+    dye_photo(shown.file, folder, share_of, [row], shown.width * shown.height)
     return folder / row["output"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from common.batch.storage import Folder
 from common.batch.table import Row, read_rows
 from common.device import own_cores
 from common.errors import UserError
@@ -110,15 +111,14 @@ def pairs_of_rows(folder: Path, rows: Iterable[Row]) -> tuple[list[Pair], list[s
 
 def rows_of_cluster(folder: Path) -> list[Row]:
     """The last row of each picture in a cluster's table. Raises DataError: it cannot be read."""
-    import pandas as pd
-
     try:
-        rows = pd.concat([pd.read_parquet(part) for part in sorted(folder.glob("*.parquet"))])
+        from common.batch.rows import last_rows
+
+        return last_rows(Folder(folder), "", ["image", "label", "status", "teacher"], "image")
     except ImportError as error:
         raise DataError(f"{folder}: needs pyarrow to be read: pip install pyarrow") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: cannot be read ({' '.join(str(error).split())})") from error
-    return rows.drop_duplicates("image", keep="last").to_dict("records")
 
 
 def by_stem(folder: Path) -> dict[str, list[Path]]:

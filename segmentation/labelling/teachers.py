@@ -6,8 +6,7 @@ Either is a `Teacher`; the labelling knows nothing else of them.
 import os
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,28 +49,32 @@ class Teacher:
     weights: str
     precision: str
     see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (224, 224, 3) uint8, as its network wants it
-    load: Callable[..., FindHair]  # raises WeightsError: the weights are broken, or of another network
-    path: Path | None = None  # of the weights; `load(weights=...)` takes them from elsewhere
+    # weights, device, precision -> the network, ready; raises WeightsError: the weights are broken, or of another one
+    load: Callable[[Path | None, str, str], FindHair]
+    path: Path | None = None  # of the weights
+
+    def on(self, device: str) -> "Teacher":
+        """The same with the precision that "auto" is on a device of this machine.
+
+        Raises UserError: it has no such device.
+        """
+        if self.precision != "auto":
+            return self
+        return replace(self, precision="float16" if choose_device(device).type == "cuda" else "float32")
 
 
-def facexformer(weights: Path = WEIGHTS, device: str = "auto", precision: str = "auto") -> Teacher:
+def facexformer(weights: Path = WEIGHTS, precision: str = "auto") -> Teacher:
     """FaceXFormer; its checkpoint is fetched where `weights` is the default place and nothing lies there.
 
     Args:
         precision: of the backbone; what follows it is always computed in float32. "auto" is float16 on CUDA and
             float32 elsewhere.
 
-    Raises:
-        WeightsError: the weights are missing, or cannot be fetched or read.
-        ValueError: this machine has no such device.
+    Raises WeightsError: the weights are missing, or cannot be fetched or read.
     """
-    place = choose_device(device)
     if os.path.realpath(weights) == os.path.realpath(WEIGHTS):
         fetch_facexformer()
-    if precision == "auto":
-        precision = "float16" if place.type == "cuda" else "float32"
-    load = partial(ready_facexformer, weights=weights, device=device, precision=precision)
-    return Teacher("facexformer", short_hash(weights), precision, resize_as_published, load, weights)
+    return Teacher("facexformer", short_hash(weights), precision, resize_as_published, ready_facexformer, weights)
 
 
 def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
@@ -107,20 +110,19 @@ def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
     return find_hair
 
 
-def student(device: str = "auto") -> Teacher:
+def student() -> Teacher:
     """The shipped student in the teacher's place: so that all three stages can be tried without the teacher's weights.
 
-    Raises WeightsError, ValueError as `facexformer`.
+    Raises WeightsError as `facexformer`.
     """
     from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
     from segmentation.networks.resize import squash
 
-    load = partial(ready_student, weights=SHIPPED_WEIGHTS, device=device)
-    return Teacher("student", short_hash(SHIPPED_WEIGHTS), "float32", squash, load, SHIPPED_WEIGHTS)
+    return Teacher("student", short_hash(SHIPPED_WEIGHTS), "float32", squash, ready_student, SHIPPED_WEIGHTS)
 
 
-def ready_student(weights: Path, device: str) -> FindHair:
-    """A student on its device, ready to be asked. Raises WeightsError, ValueError."""
+def ready_student(weights: Path, device: str, _: str) -> FindHair:
+    """A student on its device, ready to be asked. Raises WeightsError, UserError."""
     from segmentation.finding.hair_finder import HairFinder
 
     engine = HairFinder(weights, device).student.engine

@@ -6,7 +6,7 @@ import pandas as pd
 
 from common.files import PART
 
-OWN_TO_A_RUN = ["seconds", "fingerprint", "error"]
+OWN_TO_A_RUN = ["seconds", "fingerprint", "number", "error"]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -25,7 +25,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def rows_of(table: Path) -> list[list]:
     """Rows sorted by the picture, the last of each result; numbers as such, nothing as an empty text."""
     if table.is_dir():
-        rows = pd.read_parquet(table).astype(object).fillna("")
+        rows = pd.read_parquet(table).sort_values("number").astype(object).fillna("")
     else:
         rows = pd.read_csv(table, keep_default_na=False, dtype=str)
     key = ["image", "output"] if "output" in rows else ["image"]
