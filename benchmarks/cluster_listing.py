@@ -1,18 +1,21 @@
 """What a cluster's lister needs, in time and memory, to see what of a folder is done: nothing, and all of it.
 
-The folder is made of links, its rows of Parquet files as workers write them. Give numbers of pictures. Seconds are by
-the clock and, behind the stroke, of the processor; each step is a process of its own.
+The folder is made of links, in folders of IN_A_FOLDER or, with --flat, all in one; its rows are Parquet files as jobs
+write them. Of a store, a flat prefix is listed whose client answers a thousand names a call, after a pause as of a
+store that is near. Give numbers of pictures. Seconds are by the clock and, behind the stroke, of the processor; each
+step is a process of its own.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,37 +24,49 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown
-from common.batch.orders import ORDER, Orders, Picture, Worker, fingerprint, fingerprints
+from common.batch import s3
+from common.batch.orders import Lister
+from common.batch.places import place_at
+from common.batch.rows import Rows, fingerprint, fingerprints
 from common.batch.storage import Folder
 from ombre.stage import Dye
 from ombre.style import Style
 
 IN_A_FOLDER = 1000
+PAGE = 1000  # names that a store answers with
+NEAR = 0.02  # seconds that it takes
 NOTHING = np.zeros(0, np.uint64)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, nargs="+", default=[100_000], metavar="N")
-    for count in parser.parse_args().pictures:
+    parser.add_argument("--flat", action="store_true", help="all pictures in one folder")
+    parser.add_argument("--store-alone", action="store_true", help="list the store's prefix alone")
+    options = parser.parse_args()
+    for count in options.pictures:
         with tempfile.TemporaryDirectory() as place:
-            print(markdown(steps(Path(place), count)), flush=True)
+            print(markdown(steps(Path(place), count, options)), flush=True)
 
 
-def steps(folder: Path, count: int) -> list[dict[str, object]]:
-    for number in range(count):
-        link(str(folder / "in" / f"{number // IN_A_FOLDER:05d}"), f"{number:08d}.jpg")
-    listed = apart(listing, folder)
-    apart(finish, folder)
-    read, resumed = apart(reading, folder), apart(resuming, folder)
-    assert listed["found"] == count and resumed["found"] == 0, (listed, resumed)
+def steps(folder: Path, count: int, options: argparse.Namespace) -> list[dict[str, object]]:
+    said = {}
+    stored = apart(partial(listing_of_store, count), folder)
+    said[f"a store's flat prefix listed, the first order after {stored['first']:.2g} s"] = stored
+    if not options.store_alone:
+        in_a_folder = count if options.flat else IN_A_FOLDER
+        for number in range(count):
+            link(str(folder / "in" / f"{number // in_a_folder:05d}"), f"{number:08d}.jpg")
+        listed = apart(listing, folder)
+        apart(finish, folder)
+        read, resumed = apart(reading, folder), apart(resuming, folder)
+        assert listed["found"] == count and resumed["found"] == 0, (listed, resumed)
+        said[f"a folder listed, the first order after {listed['first']:.2g} s"] = listed
+        said[f"rows read ({read['files']:,} files)"] = read
+        said["rows read, all seen to be done"] = resumed
     return [
         {"pictures": f"{count:,}", "": name, "s / of the processor": step["seconds"], "memory, MB": step["memory"]}
-        for name, step in {
-            f"all listed, the first order after {listed['first']:.2g} s": listed,
-            f"rows read ({-(-count // ORDER):,} files)": read,
-            "rows read, all seen to be done": resumed,
-        }.items()
+        for name, step in said.items()
     ]
 
 
@@ -72,34 +87,60 @@ def parts(folder: Path) -> tuple[Dye, Folder, Folder]:
     return Dye([Style()], "sha256:000000000000"), Folder(folder / "in"), Folder(folder / "out")
 
 
+class Prefix:
+    """What asks a store, as boto3 does, for a bucket with so many keys under one prefix."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def get_paginator(self, _: str) -> "Prefix":
+        return self
+
+    def paginate(self, Prefix: str, **_: object) -> Iterator[dict]:
+        now = datetime.now(UTC)
+        for start in range(0, self.count if Prefix == "in/" else 1, PAGE):
+            time.sleep(NEAR)
+            keys = [f"in/{number:09d}.jpg" for number in range(start, min(start + PAGE, self.count))]
+            contents = [dict(Key=key, Size=7, LastModified=now) for key in keys if key.startswith(Prefix)]
+            yield {"Contents": contents, "IsTruncated": start + PAGE < self.count}
+
+
+def listing_of_store(count: int, folder: Path) -> dict:
+    s3._client = lambda given: Prefix(count)
+    stage, _, target = parts(folder)
+    return listed_by(Lister(stage, place_at("s3://bucket/in?region=us-east-1"), target, NOTHING))
+
+
 def listing(folder: Path) -> dict:
+    return listed_by(Lister(*parts(folder), NOTHING))
+
+
+def listed_by(lister: Lister) -> dict:
     began, found, first = time.perf_counter(), 0, 0.0
-    for order in map(json.loads, Orders(*parts(folder), None).all(NOTHING)):
+    for order in lister.orders():
         first = first or time.perf_counter() - began
-        found += len(order["pictures"])
+        found += len(order.pictures)
     return dict(found=found, first=first)
 
 
 def reading(folder: Path) -> dict:
     stage, _, target = parts(folder)
-    return dict(rows=len(fingerprints(target, stage)))
+    files = len(list((folder / "out" / "ombre.parquet").iterdir()))
+    return dict(rows=len(fingerprints(target, stage)[0]), files=files)
 
 
 def resuming(folder: Path) -> dict:
     stage, source, target = parts(folder)
-    done = fingerprints(target, stage)
-    orders = map(json.loads, Orders(stage, source, target, None).all(done))
-    return dict(found=sum(len(order["pictures"]) for order in orders))
+    return listed_by(Lister(stage, source, target, fingerprints(target, stage)[0]))
 
 
 def finish(folder: Path) -> dict:
-    """Results and rows as workers leave them."""
+    """Results and rows as a job leaves them."""
     stage, source, target = parts(folder)
-    worker = Worker(stage, source, target, 1, "job")
-    for order in map(json.loads, Orders(stage, source, target, None).all(NOTHING)):
-        rows = [finished(folder, row) for entry in order["pictures"] for row in Picture(*entry).rows(stage)]
-        if rows:  # the last order may be empty
-            worker.note(rows, folder / "rows.parquet")
+    rows = Rows(stage, target, 0)
+    for order in Lister(stage, source, target, NOTHING).orders():
+        rows.add([finished(folder, row) for picture in order.pictures for row in picture.rows(stage)])
+    rows.write()
     return {}
 
 
