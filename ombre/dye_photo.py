@@ -13,13 +13,14 @@ from common.batch.table import Row
 from common.files import replacing
 from common.image.icc import colour_ready, in_srgb8
 from common.image.picture import Picture, read_picture, write_picture
+from ombre.media.mask_files import Share
 from ombre.render.recolour import dye_hair, prepare
 from ombre.render.visibility import shows_little
 from ombre.style import DYED, LITTLE, NO_HAIR, Style
 
 SHOWN_BY = ("ombre_height", "ombre_grad_height", "along", "reverse", "strength")
 
-ShareOf = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # see Masks.of
+ShareOf = Callable[[np.ndarray, np.ndarray], Share]  # see Masks.of
 
 
 def dye_photo(path: Path, output: Path, share_of: ShareOf, rows: list[Row], max_pixels: int) -> list[Row]:
@@ -31,8 +32,8 @@ def dye_photo(path: Path, output: Path, share_of: ShareOf, rows: list[Row], max_
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
     ready, space, note = colour_ready(picture)
-    found, share = share_of(ready.rgb, space.to_srgb8(ready.rgb8))
-    hair = prepare(ready.rgb, share, refine=False, space=space)
+    found, share, guide = share_of(ready.rgb, space.to_srgb8(ready.rgb8))
+    hair = prepare(ready.rgb, share, refine=False, space=space, guide=guide)
     results = []
     for row in rows:
         target, status = output / str(row["output"]), DYED if hair else NO_HAIR
@@ -46,7 +47,12 @@ def dye_photo(path: Path, output: Path, share_of: ShareOf, rows: list[Row], max_
                 status = LITTLE
         results.append(dict(result_bytes=target.stat().st_size, status=status))
     seconds = (time.perf_counter() - started) / len(rows)
-    common = dict(hair_share=round(cv2.mean(share)[0] / 255, 4), seconds=round(seconds, 4), note=note)
+    common = dict(
+        hair_share=round(cv2.mean(share)[0] / 255, 4),
+        people=len(hair.people.heads) if hair else 0,
+        seconds=round(seconds, 4),
+        note=note,
+    )
     return [row | common | result for row, result in zip(rows, results)]
 
 

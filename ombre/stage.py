@@ -117,7 +117,7 @@ class Dye(Stage):
             how = dict(max_pixels=self.max_pixels, quality=self.quality)
             rows = dye_clip(path, output, finder, rows, masks.under(item.mask), **how)
         else:
-            share_of = partial(masks.of, name=item.mask, mask_of=finder and finder.mask)
+            share_of = partial(masks.of, name=item.mask, find=finder and finder.find)
             rows = dye_photo(path, output, share_of, [row | dict(quality="") for row in rows], self.max_pixels)
         return [row | masks.saved(item.mask) for row in rows]
 

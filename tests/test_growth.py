@@ -118,3 +118,12 @@ def test_faces_are_found_in_the_cells_of_the_grid():
     assert face.half(np.float64([1, 0])) == pytest.approx(8, abs=0.7)
     assert face.half(np.float64([0, 1])) == pytest.approx(12, abs=0.7)
     assert find_faces(None, Place(0, 0, 1, 10, 10)) == [] == find_faces(guide(0 * skin), Place(0, 0, 1, 10, 10))
+
+
+def test_faces_that_touch_are_two():
+    skin = np.zeros((100, 100), np.uint8)
+    cv2.ellipse(skin, (32, 40), (14, 20), 0, 0, 360, 255, -1)
+    cv2.ellipse(skin, (55, 58), (13, 18), 0, 0, 360, 255, -1)
+    faces = find_faces(guide(skin), Place(0, 0, 1, 100, 100))
+    assert cv2.connectedComponents(skin)[0] == 2, "one piece of skin"
+    np.testing.assert_allclose(sorted(face.centre[0] for face in faces), [32, 55], atol=3)

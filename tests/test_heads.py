@@ -1,12 +1,15 @@
 """People in a mask, their heights, and the fade."""
 
+import cv2
 import numpy as np
 import pytest
 
 from ombre.hair import grid
 from ombre.hair.analysis import strand_signal
+from ombre.hair.faces import Place, find_faces
 from ombre.hair.people import HAIR, Head, find_people
 from ombre.render import fade
+from segmentation.finding.guide import Guide
 
 
 def people_in(mask):
@@ -122,3 +125,49 @@ def test_even_hair_has_no_strands():
     streaks[:, ::6] += 20
     signal = strand_signal(streaks, np.ones((60, 60), np.float32))
     assert signal.max() > 0.3 and signal.min() < -0.1 and np.abs(signal).max() <= 1
+
+
+def head(mask, skin, x, y, size):
+    """Long hair around a face, which is drawn as well."""
+    for plane, value in ((mask, 255), (skin, 0)):
+        cv2.ellipse(plane, (x, y), (size, int(1.3 * size)), 0, 0, 360, value, -1)
+        plane[y : y + 2 * size, x - size : x + size] = value
+    cv2.ellipse(mask, (x, y), (int(0.6 * size), int(0.8 * size)), 0, 0, 360, 0, -1)
+    cv2.ellipse(skin, (x, y), (int(0.6 * size), int(0.8 * size)), 0, 0, 360, 255, -1)
+
+
+def people_with_faces(heads, shape=(400, 500)):
+    mask, skin = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    for x, y, size in heads:
+        head(mask, skin, x, y, size)
+    step = grid.step_for(*shape)
+    guide = Guide(np.float32(skin) / 255, np.zeros((*shape, 2), np.float32))
+    return find_people(mask, grid.shrink(mask, step), step, find_faces(guide, Place(0, 0, step, *shape))), step
+
+
+def test_rows_of_people_who_hide_each_other_are_told_apart_by_their_faces():
+    people, step = people_with_faces([(150, 100, 60), (280, 110, 60), (410, 100, 60), (215, 230, 60), (345, 230, 60)])
+    assert len(people.heads) == 5 and all(face is not None for face in people.faces)
+    for x, y in ((150, 100), (280, 110), (410, 100), (215, 230), (345, 230)):
+        owner = people.labels[(y - 65) // step, x // step]
+        assert people.faces[owner].centre * step == pytest.approx([x, y], abs=12)
+        assert people.heads[owner].top == pytest.approx(y - 78, abs=8)
+
+
+def test_a_face_that_a_hand_or_a_lock_parts_is_one_persons():
+    mask, skin = np.zeros((400, 400), np.uint8), np.zeros((400, 400), np.uint8)
+    head(mask, skin, 200, 150, 80)
+    mask[:, 195:210], skin[:, 190:215] = np.maximum(mask[:, 195:210], 255 * (skin[:, 195:210] > 0)), 0
+    guide = Guide(np.float32(skin) / 255, np.zeros((400, 400, 2), np.float32))
+    faces = find_faces(guide, Place(0, 0, 2, 400, 400))
+    assert len(faces) == 2
+    assert len(find_people(mask, grid.shrink(mask, 2), 2, faces).heads) == 1
+
+
+def test_a_face_without_hair_is_nobody():
+    mask, skin = np.zeros((400, 500), np.uint8), np.zeros((400, 500), np.uint8)
+    head(mask, skin, 120, 150, 60)
+    cv2.ellipse(skin, (380, 150), (40, 60), 0, 0, 360, 255, -1)
+    guide = Guide(np.float32(skin) / 255, np.zeros((400, 500, 2), np.float32))
+    people = find_people(mask, grid.shrink(mask, 2), 2, find_faces(guide, Place(0, 0, 2, 400, 500)))
+    assert len(people.heads) == 1 and people.faces[0].centre * 2 == pytest.approx([120, 150], abs=6)

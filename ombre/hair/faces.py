@@ -1,5 +1,6 @@
 """Faces beside the hair, and which way up each head is, from what a guide shows (segmentation/finding/guide.py)."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -10,6 +11,8 @@ from segmentation.finding.guide import Guide
 UPRIGHT = (0.0, -1.0)  # x to the right, y down
 SURE = 0.5  # probability from which it is a face's skin; length from which the guide's `up` is believed alone
 LEAST = 6  # of the guide's cells: what is smaller is no face
+BRIDGES = (0.4, 0.55, 0.7)  # of a face's half breadth, up to which skin that joins two is a bridge
+CORE = 0.08  # of all that is broader: what is smaller is no face of its own
 
 
 class Place(NamedTuple):
@@ -39,6 +42,16 @@ class Face(NamedTuple):
     centre: np.ndarray
     spread: np.ndarray
 
+    @property
+    def area(self) -> float:
+        """In cells."""
+        return 4 * np.pi * float(np.sqrt(max(np.linalg.det(self.spread), 1e-6)))
+
+    @property
+    def size(self) -> float:
+        """Half the longer extent."""
+        return 2 * float(np.sqrt(max(np.linalg.eigvalsh(self.spread)[1], 1e-3)))
+
     def half(self, axis: np.ndarray) -> float:
         """Half the extent of the ellipse along an axis, a unit vector."""
         return 2 * float(np.sqrt(max(axis @ self.spread @ axis, 1e-3)))
@@ -51,19 +64,45 @@ def find_faces(guide: Guide | None, place: Place) -> list[Face]:
     skin = np.uint8(guide.face > SURE)
     if not skin.any():
         return []
-    count, _, stats, _ = cv2.connectedComponentsWithStats(skin)
-    order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
     matrix = place.of_guide(guide.face.shape)
-    boxes = (stats[label] for label in order if stats[label, cv2.CC_STAT_AREA] >= LEAST)
-    return [_ellipse(skin, box, matrix) for box in boxes]
+    parts = sorted(_apart(skin), key=lambda part: -int(np.count_nonzero(part)))
+    return [_ellipse(part, matrix) for part in parts if np.count_nonzero(part) >= LEAST]
 
 
-def _ellipse(skin: np.ndarray, box: np.ndarray, matrix: np.ndarray) -> Face:
-    """The skin (h, w) in a box (left, top, width, height) of the guide, in cells of the grid `matrix` begins at."""
-    left, top, width, height = (int(value) for value in box[:4])
-    moments = cv2.moments(skin[top : top + height, left : left + width], binaryImage=True)
+def _apart(skin: np.ndarray) -> Iterator[np.ndarray]:
+    """Skin (h, w) uint8 in pieces (h, w), each of one face: those that touch are parted where skin is narrow."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(skin)
+    for label in range(1, count):
+        left, top, width, height = (int(value) for value in stats[label, :4])
+        box = np.s_[top : top + height, left : left + width]
+        for part in _parted(np.uint8(labels[box] == label)):
+            whole = np.zeros_like(skin)
+            whole[box] = part
+            yield whole
+
+
+def _parted(piece: np.ndarray) -> list[np.ndarray]:
+    """One piece of skin (h, w) uint8, or the parts that narrow bridges join, its cells by the nearest part."""
+    bordered = cv2.copyMakeBorder(piece, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    depth = cv2.distanceTransform(bordered, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    for share in BRIDGES:
+        cores = np.uint8(depth > share * depth.max())
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(cores)
+        kept = [label for label in range(1, count) if stats[label, cv2.CC_STAT_AREA] >= CORE * cores.sum()]
+        if len(kept) < 2:
+            continue
+        away = [cv2.distanceTransform(np.uint8(labels != label), cv2.DIST_L2, 5) for label in kept]
+        nearest = np.argmin(away, axis=0)
+        parts = [piece * np.uint8(nearest == number) for number in range(len(kept))]
+        return [smaller for part in parts for smaller in _parted(part)]
+    return [piece]
+
+
+def _ellipse(skin: np.ndarray, matrix: np.ndarray) -> Face:
+    """A face's skin (h, w) uint8 in the guide, in cells of the grid; `matrix` leads from there to the guide."""
+    moments = cv2.moments(skin, binaryImage=True)
     area = moments["m00"]
-    centre = np.float64([left + moments["m10"] / area, top + moments["m01"] / area])
+    centre = np.float64([moments["m10"] / area, moments["m01"] / area])
     spread = np.float64([[moments["mu20"], moments["mu11"]], [moments["mu11"], moments["mu02"]]]) / area
     scale = 1 / matrix[[0, 1], [0, 1]]
     return Face((centre - matrix[:, 2]) * scale, spread * np.outer(scale, scale))

@@ -30,6 +30,7 @@ WISPS = 99.6  # percentile of the ways of a head's hair which is its length
 # The skull's radius: of the disc that fits into hair seen without a face; of half the face's height, at least, and at
 # most of faces that are seen from aside and from before (narrow, broad: half their breadth, of half their height).
 UNSEEN, LEAST, NARROW, BROAD = 0.85, 1.2, (0.4, 2.0), (0.65, 1.25)
+DOUBTED = 1.9  # of half the face's height: a fitting disc of a larger radius shows that only a part of the face is seen
 SINKING = 0.35  # how much of a disc's size it must win to lie a row lower
 BEHIND = (1.0, 0.6)  # how far the skull's middle is at most from a narrow and a broad face's, of the skull's radius
 AHEAD = 2.5  # cells: hair whose way leads out of the hair within these ends there
@@ -102,6 +103,8 @@ def _of_head(hair: np.ndarray, up: np.ndarray, face: Face | None) -> np.ndarray:
         face = Face((face.centre + 0.5) * scale - 0.5, face.spread * scale**2)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     head = _Head(small, x, y, up, np.float32(-up[0]) * x + np.float32(-up[1]) * y, face)
+    if face and _fitting(head) > DOUBTED * face.half(up):
+        head = head._replace(face=None)
     growth = _long_and_short(head)
     return cv2.resize(growth, hair.shape[::-1], interpolation=cv2.INTER_CUBIC) if scale < 1 else growth
 
@@ -140,8 +143,7 @@ def _skull(head: _Head) -> tuple[np.ndarray, float]:
         centre, radius = _disc(head, solid)
         return centre, UNSEEN * radius
     tall, wide = _extents(head)
-    solid = np.uint8(is_hair | (_from_face(head) < 1))
-    _, fitting = _disc(head, solid)
+    fitting = _fitting(head)
     shape = wide / tall
     most = np.interp(shape, (NARROW[0], BROAD[0]), (NARROW[1], BROAD[1]))
     radius = min(max(fitting, LEAST * tall), most * tall)
@@ -154,6 +156,11 @@ def _skull(head: _Head) -> tuple[np.ndarray, float]:
     away = np.float64([(near * head.x).sum(), (near * head.y).sum()]) / total - middle
     most = np.interp(shape, (NARROW[0], BROAD[0]), BEHIND) * radius
     return middle + away * min(1, most / max(float(np.hypot(*away)), 1e-6)), radius
+
+
+def _fitting(head: _Head) -> float:
+    """Radius of a large disc in hair and face together, at their upper end."""
+    return _disc(head, np.uint8((head.hair > HAIR) | (_from_face(head) < 1)))[1]
 
 
 def _disc(head: _Head, solid: np.ndarray) -> tuple[np.ndarray, float]:

@@ -1,5 +1,8 @@
 """People in a hair mask, and the height of each one's hair.
 
+Each face that is seen has its hair around it; where the hair of several people touches, it goes to the face that it is
+nearest to, as heads are wide and hair hangs. Hair without a face is one's whose shape it is.
+
 Who is who is settled on a coarse grid (see grid.py); the topmost and lowest rows are read off the mask itself. Hair
 that the picture's frame cuts off counts as far as it is seen.
 """
@@ -14,10 +17,14 @@ from ombre.hair.faces import Face
 
 HAIR = 128  # a mask value from which a pixel counts as hair
 SPECK = 0.0006  # a piece below this share of the grid's area is no head of its own
-MOST_PIECES = 24  # the largest ones; every other piece goes with the nearest of them
+MOST_PIECES = 40  # the largest ones; every other piece goes with the nearest of them
 PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther than this (in head's sizes)
 LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
-AROUND = 2.2  # of a face's ellipse, in which the hair around it is its own
+# Of a face's half height: how near hair of its own is to its middle; how much farther hair may be that hangs; how near
+# the middles of parts of one face are, and those of an ear, a neck or a hand, up to which size.
+AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.35
+LEAST_HAIR = 0.1  # of a face's area, that somebody with hair has around it
+BIT = 0.1  # of the largest piece of a person's hair: what is smaller is nobody's
 VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
 
 
@@ -60,15 +67,89 @@ def find_people(mask: np.ndarray, cells: np.ndarray, step: int, faces: Sequence[
     areas = stats[1:, cv2.CC_STAT_AREA]
     largest = 1 + np.argsort(-areas, kind="stable")[:MOST_PIECES]
     pieces = [label for label in largest if areas[label - 1] >= SPECK * hair.size] or [largest[0]]
-    pieces, count = _cut_touching(labels, pieces, count)
-    groups = _join_parts(labels, pieces)
+    faces = _one_each(faces, hair)
+    groups, known, count = _around_faces(labels, pieces, faces, count)
+    left = np.bincount(labels.ravel(), minlength=count)
+    rest = [label for label in pieces if left[label] >= (SPECK * hair.size if groups else 1)]
+    rest, count = _cut_touching(labels, rest, count)
+    groups = _join_parts(labels, rest, groups)
     number_of = np.zeros(count, np.intp)
     for number, group in enumerate(groups, 1):
         number_of[group] = number
     seeds = number_of[labels]
     own = [seeds == number for number in range(1, len(groups) + 1)]
     heads = [_rows(mask, cells, step) for cells in own]
-    return People(heads, _nearest(seeds) - 1, [_box(cells) for cells in own], _whose(faces, seeds, len(own)))
+    known += [None] * (len(groups) - len(known))
+    return People(heads, _nearest(seeds) - 1, [_box(cells) for cells in own], known)
+
+
+def _one_each(faces: Sequence[Face], hair: np.ndarray) -> list[Face]:
+    """The faces (largest first) without parts of the same face, which hair or a hand parts, and without ears and necks
+    beside; `hair` (rows, columns) uint8."""
+    found: list[Face] = []
+    for face in faces:
+        if not any(_same_face(face, other, hair) for other in found):
+            found.append(face)
+    return found
+
+
+def _same_face(small: Face, large: Face, hair: np.ndarray) -> bool:
+    size, away = max(small.size, large.size), small.centre - large.centre
+    distance = float(np.hypot(*away))
+    if distance < HALVES * size or (distance < BESIDE * size and small.size < EAR * large.size):
+        return True
+    if distance > BESIDE * size or abs(away[0]) > abs(away[1]) / 2:
+        return False
+    between = np.rint(large.centre + np.linspace(0, 1, 16)[:, None] * away).astype(int)  # one below the other
+    x, y = (np.clip(values, 0, side - 1) for values, side in zip(between.T, hair.shape[::-1]))
+    return not hair[y, x].any()
+
+
+def _around_faces(
+    labels: np.ndarray, pieces: list[int], faces: list[Face], count: int
+) -> tuple[list[list[int]], list[Face | None], int]:
+    """Share out the hair of the pieces among the faces that it is around, in place -> the labels of each face's hair,
+    those faces, new label count. Pieces around no face are left out, and so are faces without hair."""
+    is_piece = np.zeros(count, bool)
+    is_piece[pieces] = True
+    rows, columns = np.nonzero(is_piece[labels])
+    own = labels[rows, columns]
+    away = np.full((len(faces), len(own)), np.inf, np.float32)
+    for number, face in enumerate(faces):
+        distance = _from_face(face, columns, rows)
+        touched = np.zeros(count, bool)
+        near = np.bincount(own[distance < AROUND], minlength=count)
+        touched[near >= LEAST_HAIR * face.area] = True
+        away[number] = np.where(touched[own], distance, np.inf)
+    nearest = np.where(np.isfinite(away).any(axis=0), away.argmin(axis=0), -1) if faces else np.full(len(own), -1)
+    groups: list[list[int]] = []
+    known: list[Face | None] = []
+    for number, face in enumerate(faces):
+        mine = nearest == number
+        if np.count_nonzero(mine) < LEAST_HAIR * face.area:
+            continue
+        part = np.zeros(labels.shape, np.uint8)
+        part[rows[mine], columns[mine]] = 1
+        labels[part > 0] = 0
+        labels[_without_bits(part)] = count
+        groups.append([count])
+        known.append(face)
+        count += 1
+    return groups, known, count
+
+
+def _from_face(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How far places are from a face, of its half height: hair lies around it, and hangs below it."""
+    x, y = np.float32(x - face.centre[0]), np.float32(y - face.centre[1])
+    return np.hypot(x, np.where(y < 0, y, y / HANGS)) / np.float32(face.size)
+
+
+def _without_bits(part: np.ndarray) -> np.ndarray:
+    """The pieces of a part (rows, columns) uint8 that are not much smaller than the largest one: bool."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    return (areas >= BIT * areas.max())[labels]
 
 
 def _cut_touching(labels: np.ndarray, pieces: list[int], count: int) -> tuple[list[int], int]:
@@ -105,13 +186,14 @@ def _valley(piece: np.ndarray) -> int | None:
     return int(columns[0]) + column
 
 
-def _join_parts(labels: np.ndarray, pieces: list[int]) -> list[list[int]]:
-    """Labels grouped by person, the largest piece first: one's bun, tail, locks, or two curtains beside the face."""
+def _join_parts(labels: np.ndarray, pieces: list[int], groups: list[list[int]]) -> list[list[int]]:
+    """Labels grouped by person, those who are known first, then the largest piece first: one's bun, tail, locks, or two
+    curtains beside the face."""
     boxes = {}
-    for label in pieces:
+    for label in [*pieces, *(label for group in groups for label in group)]:
         rows, columns = np.flatnonzero((labels == label).any(axis=1)), np.flatnonzero((labels == label).any(axis=0))
         boxes[label] = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1, int((labels == label).sum()))
-    groups: list[list[int]] = []
+    groups = [list(group) for group in groups]
     for label in sorted(pieces, key=lambda label: -boxes[label][4]):
         home = next((group for group in groups if any(_same_person(boxes[label], boxes[at]) for at in group)), None)
         if home is None:
@@ -164,18 +246,3 @@ def _box(cells: np.ndarray) -> tuple[slice, slice]:
     """The rows and columns of the grid with these cells."""
     left, top, width, height = cv2.boundingRect(np.uint8(cells))
     return slice(top, top + height), slice(left, left + width)
-
-
-def _whose(faces: Sequence[Face], seeds: np.ndarray, count: int) -> list[Face | None]:
-    """Each person's face: the largest one around which their hair is the most."""
-    own: list[Face | None] = [None] * count
-    rows, columns = np.nonzero(seeds)
-    places, numbers = np.stack([columns, rows], 1), seeds[rows, columns]
-    for face in faces:
-        away = places - face.centre
-        near = np.einsum("ni,ij,nj->n", away, np.linalg.inv(face.spread), away) < (2 * AROUND) ** 2
-        counts = np.bincount(numbers[near], minlength=count + 1)[1:]
-        person = int(counts.argmax())
-        if counts[person] and own[person] is None:
-            own[person] = face
-    return own
