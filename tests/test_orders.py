@@ -1,5 +1,8 @@
 """What a cluster's job is made of, without a cluster: orders, lists, stores in pages, rows, who does what again."""
 
+import logging
+import os
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -278,3 +281,53 @@ def test_workers_with_and_without_a_gpu_side_by_side(nodes, kinds):
 def test_no_worker_asks_for_more_memory_than_lets_all_cores_work():
     (kind,) = kinds_of([{"CPU": 8, "memory": 8e9}], "cpu", grows=False)
     assert kind.memory == 2e9
+
+
+# ---- jobs on Kubernetes ----
+
+CLUSTER = Path(__file__).resolve().parents[1] / "docs" / "cluster"
+
+
+def test_the_job_for_kubernetes_is_one_that_the_script_takes():
+    yaml = pytest.importorskip("yaml", reason="Ray brings it")
+    from ombre.generate_ombre_images import parser
+
+    spec = yaml.safe_load((CLUSTER / "rayjob.yaml").read_text())["spec"]
+    python, script, *arguments = shlex.split(spec["entrypoint"])
+    options = parser().parse_args(arguments)
+    assert python == "python" and (CLUSTER.parents[1] / Path(script).relative_to("/app")).is_file()
+    assert options.cluster == "auto" and options.pictures == ["s3://bucket/in"] and options.output == "s3://bucket/out"
+    cluster = spec["rayClusterSpec"]
+    groups = cluster["workerGroupSpecs"]
+    assert cluster["enableInTreeAutoscaling"] and all(group["minReplicas"] <= group["maxReplicas"] for group in groups)
+    pods = [group["template"]["spec"] for group in (cluster["headGroupSpec"], *groups)]
+    assert {pod["serviceAccountName"] for pod in pods} == {"ombre"}, "keys come with the machine's role"
+
+
+def test_the_image_holds_what_the_job_needs():
+    lines = [line.split() for line in (CLUSTER / "Dockerfile").read_text().splitlines()]
+    copied = [name for words in lines if words[:1] == ["COPY"] for name in words[1:-1]]
+    assert set(copied) == {"requirements.txt", "requirements-cluster.txt", "common", "segmentation", "ombre", "models"}
+    assert all((CLUSTER.parents[1] / name).exists() for name in copied)
+    wanted = next(line for line in (CLUSTER.parents[1] / "requirements-cluster.txt").open() if line.startswith("ray"))
+    image = next(words[1] for words in lines if words[:1] == ["FROM"])
+    assert image.partition(":")[2].startswith(wanted.split()[0].partition(">=")[2])
+
+
+def test_the_code_travels_where_a_submitted_job_names_other_code(monkeypatch):
+    """`ray job submit --working-dir` says so by a variable, which Ray would have clash with what we ask for."""
+    from common.batch import cluster
+
+    asked = {}
+    monkeypatch.setattr(cluster.ray, "init", lambda address, **how: asked.update(how))
+    monkeypatch.delenv("RAY_OVERRIDE_JOB_RUNTIME_ENV", raising=False)
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"runtime_env":{"working_dir":"/some/folder"}}')
+    monkeypatch.setattr(cluster.ray._private.utils, "get_entrypoint_name", lambda: "")
+    monkeypatch.setattr("sys.argv", ["dye", "s3://KEY:SECRET@bucket/in"])
+    try:
+        cluster._connect("auto")
+        assert os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] == "1"
+        assert asked["runtime_env"]["working_dir"] == str(cluster.ROOT)
+        assert cluster.ray._private.utils.get_entrypoint_name() == "dye s3://bucket/in"
+    finally:
+        logging.disable(logging.NOTSET)

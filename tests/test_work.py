@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from common import progress
+from common import device, progress
 from common.batch.local import left_to_do, work_through
 from common.batch.stage import Tally
 from common.batch.storage import stamp
@@ -310,3 +310,22 @@ def test_starting_is_quick():
         "print(*(m for m in ('torch', 'pandas', 'tqdm', 'safetensors', 'ray') if m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""
+
+
+def test_cores_of_a_container(tmp_path, monkeypatch):
+    """Two of 64: by quota in cgroups of either version, and by affinity."""
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert device._quotas(tmp_path) == [1.5]
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert device._quotas(tmp_path) == [2.0]
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    assert device._quotas(tmp_path) == [] and device._quotas(tmp_path / "none") == []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(device, "_quotas", lambda: [1.5])
+    assert device.own_cores() == 2
+    monkeypatch.setattr(device, "_quotas", lambda: [])
+    assert device.own_cores() == 64
