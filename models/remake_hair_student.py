@@ -8,7 +8,7 @@ HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with 
 weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
 they see in the training pictures: the labels are the mean of that and of the drawn masks. Pictures without hair in
 which START sees some are trained on twice as often as the others; a seventh of them all is set aside by name, to be
-measured on. With --further START is the result of such a training, and a third of the drawn pictures is trained on with
+measured on. With --further START is the result of such a training, and half of the drawn pictures is trained on with
 what START is still wrong about, three times. Interrupted, it goes on where it was. The result is
 `DIR/hair_student.safetensors`, the average of the last epoch's weights; it does not replace the shipped weights by
 itself. `remake_hair_guide.py` adds its guide.
@@ -45,7 +45,7 @@ SETTINGS = (
     "--turned 0.25 --covered 0.08 --frozen 3 --workers 1 --checkpoint-every 100 --epochs 2"
 )
 FURTHER = "--learning-rate 4e-4 --ema 0.98 --epochs 1"  # where that differs
-FEWER, AGAIN = 3, 3  # one in so many drawn pictures; how often what is hard: of a further training
+FEWER, AGAIN = 2, 3  # one in so many drawn pictures; how often what is hard: of a further training
 PARTS = "train", "scenes_train", "negatives", "hard"  # folders of labels; the hard ones are among the negatives
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
