@@ -19,7 +19,7 @@ def remove_unfinished() -> None:
         part.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: str | os.PathLike, age: float = 0.0) -> None:
+def remove_leftovers(folder: str | os.PathLike[str], age: float = 0.0) -> None:
     """Remove what runs that were killed have left unfinished in a folder, if it is there.
 
     Args:

@@ -39,12 +39,12 @@ def write_contact_sheets(output: Path, inputs: Iterable[str | os.PathLike], max_
             and (output / row["output"]).is_file()
         ):
             results.setdefault(before, []).append(row)
-    pages = []
+    pages: list[Path] = []
     known = list(results.items())
     for number in range(1, -(-len(known) // ROWS) + 1):
         part = known[(number - 1) * ROWS : number * ROWS]
-        strips = [_strip(Path(before), rows, output, max_pixels) for before, rows in part]
-        strips = [strip for strip in strips if strip is not None]
+        made = (_strip(Path(before), rows, output, max_pixels) for before, rows in part)
+        strips = [strip for strip in made if strip is not None]
         if not strips:
             continue
         width = max(strip.shape[1] for strip in strips)
@@ -94,10 +94,10 @@ def tile(rgb: np.ndarray, name: str) -> np.ndarray:
     sized = cv2.resize(rgb, (width, SIDE), interpolation=cv2.INTER_AREA if rgb.shape[0] > SIDE else cv2.INTER_CUBIC)
     caption = Image.new("RGB", (width, CAPTION), "white")
     ImageDraw.Draw(caption).text((0, 2), name, "black", font_for(name))
-    return np.pad(np.vstack([sized, caption]), ((GAP, 0), (GAP, GAP), (0, 0)), constant_values=255)
+    return np.pad(np.vstack([sized, np.asarray(caption)]), ((GAP, 0), (GAP, GAP), (0, 0)), constant_values=255)
 
 
-def font_for(name: str) -> ImageFont.FreeTypeFont:
+def font_for(name: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own, or, for what is not Latin, the first of FONTS that the system has."""
     for font in () if name.isascii() else FONTS:
         with suppress(OSError):

@@ -84,7 +84,7 @@ def listening(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise UserError(f"{HOST}:{port} cannot be used: {os.strerror(error.errno)}; say another --port") from None
+        raise UserError(f"{HOST}:{port} cannot be used: {os.strerror(error.errno or 0)}; say another --port") from None
 
 
 def remove_leftovers() -> None:

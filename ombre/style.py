@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from common.batch.discover import Source
 from common.batch.table import BatchError, Row
@@ -86,8 +87,8 @@ def read_styles(path: Path, usual: Sequence[Style]) -> dict[str, list[Style]]:
     return styles
 
 
-def _settings(row: dict[str, str]) -> dict[str, object]:
-    settings: dict[str, object] = {}
+def _settings(row: dict[str, str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
     for field in fields(Style):
         if text := (row.get(field.name) or "").strip():
             if field.type is bool:
@@ -95,8 +96,9 @@ def _settings(row: dict[str, str]) -> dict[str, object]:
                     raise ValueError(f"{field.name} {text!r} is neither yes nor no")
                 settings[field.name] = text.lower() in ("true", "1", "yes")
             else:
+                kind: Any = field.type  # a class, as no annotation above is a text
                 try:
-                    settings[field.name] = field.type(text.removeprefix("'"))
+                    settings[field.name] = kind(text.removeprefix("'"))
                 except ValueError:
                     raise ValueError(f"{field.name} {text!r} is not a number") from None
     return settings

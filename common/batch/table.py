@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +20,7 @@ TRUTHS = ("True", "False")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # a spreadsheet would run a cell that begins so
 BETWEEN = "\0"  # the cells of a row that is kept in memory
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 class BatchError(UserError):
@@ -146,7 +147,7 @@ def read_rows(path: str | os.PathLike, key: str) -> list[Row]:
 def write_csv(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain CSV; file names that are no UTF-8 are written as they are, and come back by `read_csv`."""
     with open(path, "wb") as file:
-        file.write(_lines([columns, *(map(str, row) for row in rows)]))
+        file.write(_lines([columns, *(list(map(str, row)) for row in rows)]))
 
 
 def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,11 +70,11 @@ class ProfiledSpace(Space):
 
     def lightness_of_greys(self, count: int) -> np.ndarray:
         """As Space.lightness_of_greys."""
-        return np.float32(np.interp(np.linspace(0, 255, count), np.arange(256), self._lightness))
+        return np.interp(np.linspace(0, 255, count), np.arange(256), self._lightness).astype(np.float32)
 
     def from_srgb(self, rgb: np.ndarray) -> np.ndarray:
         """As Space.from_srgb."""
-        coarse = np.uint8(np.rint(255 * rgb))
+        coarse = np.rint(255 * rgb).astype(np.uint8)
         # the difference is smooth, so what rounding to 8 bits did to it can be smoothed away
         return rgb + _smooth((_apply(self._from_srgb, coarse) - np.float64(coarse)) / 255, 4)
 
@@ -83,7 +84,7 @@ class ProfiledSpace(Space):
 
     def _fit_weights(self) -> np.ndarray:
         """(1, 3) shares of the channels by which hair is as light here as the same hair is in sRGB."""
-        hair = np.uint8(HAIR)
+        hair = np.array(HAIR, np.uint8)
         own = _apply(self._from_srgb, hair) / 255
         wanted = np.interp(_lightness(hair @ LUMA / 255), self._lightness, np.linspace(0, 1, 256))
         share, *_ = np.linalg.lstsq(own[:, :2] - own[:, 2:], wanted - own[:, 2], rcond=None)
@@ -106,7 +107,8 @@ def space_of(icc: bytes | None) -> Space:
     """The space of a profile for RGB; SRGB without one. Raises ProfileError where it cannot be used."""
     if icc is None:
         return SRGB
-    some = np.uint8(np.concatenate([HAIR, 255 * np.eye(3), np.repeat(np.arange(0, 256, 15)[:, None], 3, axis=1)]))
+    greys = np.repeat(np.arange(0, 256, 15)[:, None], 3, axis=1)
+    some = np.concatenate([HAIR, 255 * np.eye(3), greys]).astype(np.uint8)
     if np.abs(_apply(_transform(icc), some).astype(int) - some).max() <= SAME:
         return SRGB
     return ProfiledSpace(icc)
@@ -141,21 +143,21 @@ def _from_grey(rgb: np.ndarray, icc: bytes) -> np.ndarray:
     return np.rint(levels * (most / 255)).astype(rgb.dtype)[rgb]
 
 
-def _transform(source: bytes | None, target: bytes | None = None, mode: str = "RGB") -> object:
+def _transform(source: bytes | None, target: bytes | None = None, mode: str = "RGB") -> Any:
     """LittleCMS's way from a profile to another; None: sRGB."""
     from PIL import ImageCms  # few pictures need it
 
     try:
-        profiles = [
-            ImageCms.ImageCmsProfile(BytesIO(icc)) if icc else ImageCms.createProfile("sRGB")
+        start, end = (
+            ImageCms.ImageCmsProfile(BytesIO(icc) if icc else ImageCms.createProfile("sRGB"))
             for icc in (source, target)
-        ]
-        return ImageCms.buildTransform(*profiles, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
+        )
+        return ImageCms.buildTransform(start, end, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
     except (ImageCms.PyCMSError, OSError, TypeError) as error:
         raise ProfileError(" ".join(str(error).split()) or "it is broken") from None
 
 
-def _apply(transform: object, colours: np.ndarray) -> np.ndarray:
+def _apply(transform: Any, colours: np.ndarray) -> np.ndarray:
     """(n, 1 or 3) or (h, w, 3) uint8 -> the same as RGB, uint8."""
     grey = colours.shape[-1] == 1
     flat = colours[..., 0] if grey else colours if colours.ndim == 3 else colours[None]
@@ -173,5 +175,5 @@ def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:
 
 def _lightness(grey: np.ndarray) -> np.ndarray:
     """L* of greys of sRGB, 0..1: float32."""
-    rgb = np.repeat(np.float32(grey)[None, :, None], 3, axis=2)
+    rgb = np.repeat(grey.astype(np.float32)[None, :, None], 3, axis=2)
     return np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[0, :, 0])

@@ -80,14 +80,14 @@ def mix(color: str | float, dtype: np.dtype, from_below: bool = False, space: Sp
     tints = parse_color(color)[1][:: -1 if from_below else 1]
     if len(tints) == 1 and isinstance(tints[0], float):
         ramps = [ramp_of_hue(hue) for hue in _turned(tints[0] % 1, _lead(FADE_HUES))]
-        tones = (_tone_of_hue(ramps[-1]),)
+        tones: tuple[Tone, ...] = (_tone_of_hue(ramps[-1]),)
         fades = [[(ramp, _tone_of_hue(ramp)) for ramp in ramps]]
     else:
         stops = [oklch(_rgb_of_tint(tint)) for tint in tints]
         tones = tuple(_tone_of_shade(_rgb_of_tint(tint)) for tint in tints)
         bleached = np.array([stops[0][0], BLEACHED_CHROMA * stops[0][0], BLEACHED_ANGLE])
         ways = [_between(bleached, stops[0], _lead(FADE_HUES), UP_TO)]
-        ways += [_between(*stops, np.linspace(0, 1, FADE_HUES + 1), 180.0)] if len(stops) > 1 else []
+        ways += [_between(stops[0], stops[1], np.linspace(0, 1, FADE_HUES + 1), 180.0)] if len(stops) > 1 else []
         fades = [[(ramp_of_shade(*place), tones[0]) for place in way] for way in ways]
     depths = np.linspace(DEEPEST, LIGHTEST, DEPTHS[dtype])
     table = np.concatenate([_filled(np.stack([_row(*ramp, depths, space) for ramp in fade])) for fade in fades])

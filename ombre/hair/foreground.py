@@ -5,6 +5,7 @@ from the hair and the surroundings near by, and H = I + (1 - share) (H - B). The
 those of Forte, "Approximate Fast Foreground Colour Estimation" (2021), taken once and on a coarse grid (grid.py).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -35,19 +36,21 @@ def colours_beside(cells: np.ndarray, share: np.ndarray, window: int, *, spread:
     """
     planes, size = cv2.split(cells), (window, window)
     power = squares(planes) if spread else None
-    colours, variances = [], []
+    colours: list[list[np.ndarray]] = []
+    variances: list[np.ndarray] = []
     for part in (share, 1 - share):
         weight = part * part * part + 1e-4  # what is surely one of the two counts the most
         scale = 1 / cv2.blur(weight, size)
         colours.append([cv2.blur(plane * weight, size) * scale for plane in planes])
-        if spread:
+        if power is not None:
             variances.append(np.maximum(cv2.blur(power * weight, size) * scale - squares(colours[-1]), 0))
-    return Beside(*colours, sum(variances) if spread else None)
+    hair, behind = colours
+    return Beside(hair, behind, variances[0] + variances[1] if spread else None)
 
 
-def squares(planes: list[np.ndarray]) -> np.ndarray:
+def squares(planes: Sequence[np.ndarray]) -> np.ndarray:
     """The sum of their squares."""
-    return sum(plane * plane for plane in planes)
+    return np.sum([plane * plane for plane in planes], axis=0)
 
 
 def unmix(rgb: np.ndarray, share: np.ndarray, difference: np.ndarray) -> np.ndarray:
@@ -56,7 +59,7 @@ def unmix(rgb: np.ndarray, share: np.ndarray, difference: np.ndarray) -> np.ndar
     Args:
         rgb: (h, w, 3) uint8 or uint16.
         share: (h, w) uint8, share of hair x 255.
-        contrast: (h, w, 3) float32, hair's colour less that of what is behind it, in grey levels of 8 bits.
+        difference: (h, w, 3) float32, hair's colour less that of what is behind it, in grey levels of 8 bits.
     """
     most = np.iinfo(rgb.dtype).max
     rest = cv2.cvtColor(255 - share, cv2.COLOR_GRAY2RGB)

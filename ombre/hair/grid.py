@@ -56,7 +56,7 @@ def colours(rgb: np.ndarray, step: int) -> np.ndarray:
 
 def near(cells: np.ndarray) -> np.ndarray:
     """These (rows, columns) bool and those around them: all whose pixels take part of their values from these."""
-    return cv2.dilate(np.uint8(cells), np.ones((3, 3), np.uint8)) > 0
+    return cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
 def tiles(wanted: np.ndarray, step: int, height: int, width: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import replace
+from typing import Any
 
 from ombre.style import Style
 
@@ -15,7 +16,7 @@ def colors_of(style: Style) -> tuple[str, str]:
     return upper, lower
 
 
-def changed(style: Style, name: str, value: object) -> Style:
+def changed(style: Style, name: str, value: Any) -> Style:
     """The style with one control's value as it came from a browser: "upper" and "lower" are colours as in shades.py,
     and the lower one may be "". Raises ValueError for a value that it cannot have."""
     if name in ("upper", "lower"):
@@ -23,7 +24,8 @@ def changed(style: Style, name: str, value: object) -> Style:
         return replace(style, color=">".join(filter(None, colors.values())) if colors["upper"] else "")
     if name == "reverse":
         return replace(style, reverse=bool(value))
-    return replace(style, **{name: round(float(value), 4)})
+    settings: dict[str, Any] = {name: round(float(value), 4)}
+    return replace(style, **settings)
 
 
 def command(style: Style, *words: str) -> str:

@@ -115,5 +115,5 @@ def _on_white(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     """(H, W, 3) uint8, white where it is transparent: what the page shows."""
     if alpha is None:
         return rgb
-    share = np.float32(alpha)[..., None] / np.iinfo(alpha.dtype).max
-    return np.uint8(np.rint(rgb * share + 255 * (1 - share)))
+    share = alpha.astype(np.float32)[..., None] / np.iinfo(alpha.dtype).max
+    return np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)

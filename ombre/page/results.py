@@ -46,7 +46,7 @@ def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path, nam
 
 def command_of(visitor: Visitor) -> str:
     """The command that makes the visitor's pictures."""
-    words = (visitor.shown.name if len(visitor.pictures) == 1 else FOLDER,)
+    words = (visitor.shown.name if visitor.shown and len(visitor.pictures) == 1 else FOLDER,)
     return command(visitor.step.style, *words, *(("--masks", MASKS, "--refine-masks") if is_painted(visitor) else ()))
 
 
@@ -57,7 +57,8 @@ def is_painted(visitor: Visitor) -> bool:
 
 def zipped(visitor: Visitor) -> Iterator[bytes]:
     """A ZIP of all pictures dyed, their masks where one was painted, and the command, piece by piece as it is made."""
-    step, used, with_masks = visitor.step, set(), is_painted(visitor)
+    step, with_masks = visitor.step, is_painted(visitor)
+    used: set[str] = set()
     files_by_name = {shown.name: str(shown.file) for shown in visitor.pictures.values()}
     mask_names = names_of_masks([Source(file, name) for name, file in files_by_name.items()])  # as `--masks` looks for
     stream = _Stream()

@@ -10,7 +10,8 @@ from ombre.render.recolour import Hair
 SEEN = 12  # grey levels of some channel from which a change is seen, of a dye that takes in full
 MUCH_LESS = 0.4
 EVERY = 4  # rows, one of which is counted
-DOUBT = np.uint8(np.minimum(2 * np.arange(256), 255))  # hair of a probability of one half is hair; less is some hair
+# Hair of a probability of one half is hair; less is some hair.
+DOUBT = np.minimum(2 * np.arange(256), 255).astype(np.uint8)
 
 
 def shows_little(
@@ -36,12 +37,12 @@ def shows_little(
     least = SEEN * strength * np.iinfo(dyed.dtype).max // 255
     unseen = cv2.inRange(change, (0, 0, 0), (least, least, least))  # where no channel changes more
     seen = unseen.size - cv2.countNonZero(unseen)
-    cells = np.float32(cv2.LUT(grid.shrink(found[hair.rows, hair.columns], hair.step), DOUBT))
+    cells = cv2.LUT(grid.shrink(found[hair.rows, hair.columns], hair.step), DOUBT).astype(np.float32)
     growth = hair.growth if along == "hair" else None
     (plan,) = fade.plan_fades(
         hair.people, ombre_height, ombre_grad_height, hair.strands, growth=growth, reverse=reverse
     )
-    share = fade.dye_share_of_cells(plan, hair.step, cells.shape)
+    share = fade.dye_share_of_cells(plan, hair.step, cells.shape[:2])
     everywhere = cv2.sumElems(cv2.LUT(found[hair.rows.start % EVERY :: EVERY], DOUBT))[0] / 255
     asked = (cells * share).sum() / (cells.sum() + 1) * everywhere  # elsewhere as in the part with hair
     return seen < MUCH_LESS * asked

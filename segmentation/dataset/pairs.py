@@ -90,7 +90,9 @@ def pairs_of_rows(folder: Path, rows: Iterable[Row]) -> tuple[list[Pair], list[s
 
     Says so where several teachers have made the labels.
     """
-    good, problems, teachers = [], [], Counter()
+    good: list[Pair] = []
+    problems: list[str] = []
+    teachers: Counter[str] = Counter()
     for row in rows:
         if row["status"] != "ok":
             problems.append(f"{row['image']}: left out, its label has the status '{row['status']}'")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any, cast
 
 from common.batch.table import read_csv, write_csv
 from common.device import own_cores
@@ -14,6 +15,7 @@ from common.image.picture import PictureError
 from common.progress import progress
 from segmentation.dataset.pair import Pair
 
+Kind = Callable[[str], Any]  # what makes a value of a text
 NAME = ".pairs.csv"  # in the data folder, or in the user's cache where that cannot be written
 
 
@@ -73,7 +75,10 @@ def cache_of(folder: Path) -> Path:
 def read(path: Path) -> dict[str, Facts]:
     """Stamp -> facts; nothing where the file is missing or broken."""
     try:
-        return {row["stamp"]: Facts(*(item.type(row[item.name]) for item in fields(Facts))) for row in read_csv(path)}
+        return {
+            row["stamp"]: Facts(*(cast(Kind, item.type)(row[item.name]) for item in fields(Facts)))
+            for row in read_csv(path)
+        }
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return {}
 

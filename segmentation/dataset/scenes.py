@@ -25,7 +25,7 @@ def hair_of(label: np.ndarray) -> np.ndarray:
 
 def is_scene(label: np.ndarray) -> bool:
     """Whether the hair of a label (H, W) uint8 is small in it, or there is none."""
-    _, _, width, height = cv2.boundingRect(np.uint8(hair_of(label) > 127))
+    _, _, width, height = cv2.boundingRect((hair_of(label) > 127).astype(np.uint8))
     return max(width / label.shape[1], height / label.shape[0]) < SMALL
 
 
@@ -54,15 +54,16 @@ def head_of(picture: Sample, rng: np.random.Generator) -> Sample:
 
 def around_head(label: np.ndarray, reach: float, rng: np.random.Generator) -> Cut:
     """A square round one piece of the hair, `reach` of its sizes from the middle, off centre, as far as there is."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(np.uint8(hair_of(label) > 127))
+    _, _, stats, _ = cv2.connectedComponentsWithStats((hair_of(label) > 127).astype(np.uint8))
     areas = stats[1:, cv2.CC_STAT_AREA].astype(float)
     left, top, width, height = stats[1 + rng.choice(len(areas), p=areas / areas.sum())][:4]
     half = max(8.0, reach * max(width, height))
     middle = np.array([top + height / 2, left + width / 2]) + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * 2 * half
-    return tuple(
+    rows, columns = (
         slice(max(0, round(centre - half)), max(1, min(size, round(centre + half))))
         for centre, size in zip(middle, label.shape)
     )
+    return rows, columns
 
 
 def somewhere(label: np.ndarray, rng: np.random.Generator) -> Cut:
@@ -71,10 +72,10 @@ def somewhere(label: np.ndarray, rng: np.random.Generator) -> Cut:
         shares = np.exp(rng.uniform(np.log(0.15), 0, 2))
         extent = [max(8, round(share * size)) for share, size in zip(shares, label.shape)]
         starts = [rng.integers(0, size - length + 1) for size, length in zip(label.shape, extent)]
-        part = tuple(slice(start, start + length) for start, length in zip(starts, extent))
-        if hair_of(label[part]).max() < NO_HAIR:
+        rows, columns = (slice(start, start + length) for start, length in zip(starts, extent))
+        if hair_of(label[rows, columns]).max() < NO_HAIR:
             break
-    return part
+    return rows, columns
 
 
 def compose(ground: Sample, heads: Sequence[Sample], side: int, rng: np.random.Generator) -> Sample:
@@ -116,8 +117,8 @@ def lay_in(rgb: np.ndarray, label: np.ndarray, head: Sample, rng: np.random.Gene
     width = round(height * head[1].shape[1] / head[1].shape[0] * np.exp(rng.normal(0, 0.1)))
     height, width = max(height, 8), min(max(width, 8), side)
     top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
-    head = tuple(resize(image, height, width) for image in head)
-    blend((rgb, label), head, top, left, rng.uniform(0.1, 0.4) if rng.random() < 0.6 else None)
+    picture, hair = (resize(image, height, width) for image in head)
+    blend((rgb, label), (picture, hair), top, left, rng.uniform(0.1, 0.4) if rng.random() < 0.6 else None)
 
 
 def blend(into: Sample, head: Sample, top: int, left: int, fade: float | None) -> None:

@@ -25,7 +25,7 @@ def clouds(side: int, rng: np.random.Generator) -> np.ndarray:
         noise = rng.standard_normal((max(2, cells // drawn_out), cells), np.float32)
         total += cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC) * cells**-roughness
     total = total.T if rng.random() < 0.5 else total
-    return cv2.normalize(total, None, 0, 1, cv2.NORM_MINMAX)
+    return cv2.normalize(total, np.zeros((side, side), np.float32), 0, 1, cv2.NORM_MINMAX)
 
 
 def marbled(field: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -57,10 +57,10 @@ def add_shapes(rgb: np.ndarray, rng: np.random.Generator) -> None:
         corners = middle + radius * np.column_stack([np.cos(angles), np.sin(angles)])
         shape = np.zeros((side, side), np.uint8)
         if rng.random() < 0.5:
-            cv2.fillPoly(shape, [np.int32(corners)], 255)
+            cv2.fillPoly(shape, [corners.astype(np.int32)], 255)
         else:
-            axes = np.int32(radius * rng.uniform(0.3, 1, 2))
-            cv2.ellipse(shape, np.int32(middle).tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, 255, -1)
+            axes = (radius * rng.uniform(0.3, 1, 2)).astype(int).tolist()
+            cv2.ellipse(shape, middle.astype(int).tolist(), axes, rng.uniform(0, 180), 0, 360, 255, -1)
         cv2.copyTo(coloured(clouds(side, rng), rng), shape, rgb)
 
 
@@ -74,9 +74,11 @@ def add_trees(rgb: np.ndarray, rng: np.random.Generator) -> None:
         while len(branches) < 200 and width > 0.5:
             for start, direction, length in branches:
                 end = start + length * np.array([np.cos(direction), np.sin(direction)])
-                cv2.line(rgb, np.int32(start).tolist(), np.int32(end).tolist(), colour, round(width + 0.5), cv2.LINE_AA)
+                cv2.line(
+                    rgb, start.astype(int).tolist(), end.astype(int).tolist(), colour, round(width + 0.5), cv2.LINE_AA
+                )
                 if leaf and width < 3:
-                    cv2.circle(rgb, np.int32(end).tolist(), int(rng.integers(1, 5)), leaf, -1, cv2.LINE_AA)
+                    cv2.circle(rgb, end.astype(int).tolist(), int(rng.integers(1, 5)), leaf, -1, cv2.LINE_AA)
             branches = [twig for branch in branches for twig in fork(branch, rng)]
             width *= 0.65
 

@@ -65,13 +65,14 @@ class LazyEngine:
     """An engine that is made when it is first asked: few portraits need a scout, and a start shall be short."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:
-        self.make, self.lock, self.engine = make, threading.Lock(), None
+        self.make, self.lock = make, threading.Lock()
+        self.engine: Engine | None = None
 
     def __call__(self, rgb: np.ndarray) -> Answers:
         """As the engine's, which is made on the first call."""
         with self.lock:
-            self.engine = self.engine or self.make()
-        return self.engine(rgb)
+            engine = self.engine = self.engine or self.make()
+        return engine(rgb)
 
 
 def kept_beside(model: Path) -> dict[str, str]:

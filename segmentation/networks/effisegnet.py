@@ -6,9 +6,11 @@ Source: Vezakis et al., "EffiSegNet", arXiv 2407.16298; the layer names are thos
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import torch
 from efficientnet_pytorch import EfficientNet
+from efficientnet_pytorch.model import MBConvBlock
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -212,7 +214,7 @@ def encode(encoder: EfficientNet, x: Tensor) -> list[Tensor]:
     return [*taps, x]
 
 
-def halves(block: nn.Module) -> bool:
+def halves(block: MBConvBlock) -> bool:
     """Whether an EfficientNet block halves the resolution."""
     return block._depthwise_conv.stride[0] == 2
 
@@ -251,7 +253,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
         for name, tensor in model.state_dict().items()
     }
     with replacing(path) as temporary:
-        save_file(state, temporary, model.metadata)
+        save_file(state, temporary, cast(dict[str, str], model.metadata))
 
 
 def from_published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

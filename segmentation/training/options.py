@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
+from typing import Any
 
 from common.cli import add_output, add_overwrite, place, whole
 from segmentation.training.recipe import PRESETS, settings, value_of
@@ -23,7 +24,7 @@ def add_train(train: argparse.ArgumentParser, data: Path, output: Path) -> None:
     for item, strong in settings():
         name, allowed = item.name, item.metadata["allowed"]
         meaning = f"{item.metadata['meaning']} ({item.default}{strong})".replace("%", "%%")
-        kind = dict(metavar="N" if item.type is not str else "START", type=setting_type(item))
+        kind: dict[str, Any] = dict(metavar="N" if item.type is not str else "START", type=setting_type(item))
         if item.type is bool:
             kind = dict(action=argparse.BooleanOptionalAction)
         elif item.type is str and allowed:

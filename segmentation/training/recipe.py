@@ -1,11 +1,12 @@
 """Recipes: all that decides which student comes out of a training."""
 
 from dataclasses import Field, dataclass, field, fields
+from typing import Any
 
 from segmentation.networks.resize import INPUT_SIZE
 
 
-def setting(default: object, meaning: str, allowed: tuple | None = None) -> Field:
+def setting(default: Any, meaning: str, allowed: tuple | None = None) -> Any:
     """A field whose meaning the command line can show; `allowed`: words, or the least and the greatest number."""
     return field(default=default, metadata=dict(meaning=meaning, allowed=allowed))
 
@@ -69,9 +70,10 @@ def settings() -> list[tuple[Field, str]]:
     return [(item, f"; strong: {others[item.name]}" if item.name in others else "") for item in fields(Recipe)]
 
 
-def value_of(item: Field, text: str) -> object:
+def value_of(item: Field, text: str) -> Any:
     """A setting's value from the command line. Raises ValueError: not of its kind, or out of its range."""
-    value, allowed = item.type(text), item.metadata["allowed"]
+    kind: Any = item.type  # a class, as no annotation here is a text
+    value, allowed = kind(text), item.metadata["allowed"]
     if allowed and item.type is not str and not allowed[0] <= value <= allowed[1]:
         raise ValueError
     if item.name == "size" and value % 32:

@@ -17,7 +17,7 @@ Norms = list[tuple[nn.BatchNorm2d, float]]  # batch norms with their own momentu
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW over encoder and decoder; the rates themselves are set at every step."""
-    encoder = list(model.encoder.parameters())
+    encoder = list(model.get_submodule("encoder").parameters())
     decoder = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
     groups = [dict(params=encoder, share=recipe.encoder_rate), dict(params=decoder, share=1.0)]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -42,7 +42,7 @@ def norms_from_nothing(model: nn.Module, warm_start: str) -> Norms:
         return []
     first = "" if warm_start == "none" else "encoder."
     return [
-        (layer, layer.momentum)
+        (layer, layer.momentum or 0.0)
         for name, layer in model.named_modules()
         if isinstance(layer, nn.BatchNorm2d) and not (first and name.startswith(first))
     ]

@@ -37,7 +37,9 @@ class Validation:
         Raises DataError: a picture has become unreadable.
         """
         self.model.eval()
-        losses, overlaps, pictures = [], [], 0  # on the device, so that no batch waits for its figures
+        losses: list[Tensor] = []  # on the device, as the next, so that no batch waits for its figures
+        overlaps: list[Tensor] = []
+        pictures = 0
         try:
             for x, labels in self.loader:
                 logits, labels = self.logits(x), labels.to(self.runtime.device, non_blocking=True)
@@ -48,8 +50,8 @@ class Validation:
         except PictureError as error:  # of a worker process, whose traceback comes before it
             raise DataError(str(error).strip().splitlines()[-1].split("PictureError: ")[-1]) from None
         own = [math.fsum(torch.stack(losses).tolist()), *torch.stack(overlaps).sum(0).tolist()] if losses else [0, 0, 0]
-        loss, intersection, union, pictures = ranks.summed([*own, pictures], self.runtime.device)
-        return dict(val_loss=loss / pictures, val_iou=intersection / union if union else 1.0)
+        loss, intersection, union, count = ranks.summed([*own, pictures], self.runtime.device)
+        return dict(val_loss=loss / count, val_iou=intersection / union if union else 1.0)
 
     @torch.inference_mode()
     def shown(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 from torch.nn.functional import linear
@@ -37,7 +38,8 @@ def onednn_is_exact() -> bool:
 @contextmanager
 def onednn(on: bool) -> Iterator[None]:
     """Matrix products in oneDNN's bfloat16 mode meanwhile, if `on`."""
-    setting = torch.backends.mkldnn.matmul
+    backend: Any = torch.backends.mkldnn  # makes its settings when it is imported
+    setting = backend.matmul
     before = setting.fp32_precision
     if on:
         setting.fp32_precision = "bf16"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -66,8 +68,8 @@ class FaceDecoder(nn.Module):
         it here, so the pixels need not lie in their places meanwhile: two matrix products, no image in between.
         """
         first, norm, gelu, second, _ = self.output_upscaling
-        x = gelu(norm(spread(image, first)))
-        return gelu(spread(x, second))
+        x = gelu(norm(spread(image, cast(nn.ConvTranspose2d, first))))
+        return gelu(spread(x, cast(nn.ConvTranspose2d, second)))
 
 
 def token_name(name: str) -> str:
@@ -78,5 +80,6 @@ def token_name(name: str) -> str:
 def spread(x: Tensor, convolution: nn.ConvTranspose2d) -> Tensor:
     """(B, P, C_in) through a 2 x 2 transposed convolution of stride 2 -> (B, 4 P, C_out), four pixels for each."""
     weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (C_in, C_out, 2, 2) -> (2 * 2 * C_out, C_in)
+    assert convolution.bias is not None
     bias = convolution.bias.repeat(4)
     return F.linear(x, weight, bias).view(x.shape[0], -1, convolution.out_channels)

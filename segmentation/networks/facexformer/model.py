@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,8 @@ class LinearLayer(nn.Module):
 
 class PositionEncoding(nn.Module):
     """Random Fourier features of a cell's place, as in Segment Anything."""
+
+    positional_encoding_gaussian_matrix: Tensor
 
     def __init__(self):
         super().__init__()
@@ -97,10 +100,12 @@ class FaceXFormer(nn.Module):
         """
         side = maps[0].shape[1]
         parts = self.linear_fuse.weight.flatten(1).chunk(len(LEVELS), dim=1)[::-1]  # 4 * (256, 256), finest first
-        fused = None
+        fused: Tensor | None = None
         for x, layer, part in zip(maps, self.linear_c, parts):
-            x = F.linear(x, part @ layer.proj.weight, part @ layer.proj.bias).movedim(-1, 1)  # (B, 256, side, side)
+            own = cast(nn.Linear, layer.proj)
+            x = F.linear(x, part @ own.weight, part @ own.bias).movedim(-1, 1)  # (B, 256, side, side)
             if x.shape[-1] != side:
                 x = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
             fused = x if fused is None else fused + x
+        assert fused is not None
         return fused.movedim(1, -1)
