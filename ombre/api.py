@@ -68,7 +68,7 @@ class Ombre:
             ValueError: an array of another shape or kind, a setting outside its range, an unknown colour.
         """
         sight = self.see(rgb)
-        hair = self.prepare(rgb, sight)
+        hair = hair_of(rgb, sight)
         dyed = rgb.copy() if hair is None else dye_hair(hair, color, ombre_height, ombre_grad_height)
         return (dyed, sight.share) if with_mask else dyed
 
@@ -79,10 +79,16 @@ class Ombre:
             raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
         if seen is None:
             seen = rgb if rgb.dtype == np.uint8 else np.uint8(rgb >> 8)
-        found = self.finder.find(seen)
-        mask = found.mask()
-        return Sight(mask, refine(rgb, mask), found.guide(), found)
+        return see(self.finder, rgb, seen)
 
-    def prepare(self, rgb: np.ndarray, sight: Sight, space: Space = SRGB) -> Hair | None:
-        """What all colours and heights of a picture share, to be dyed by `dye_hair`; None where there is no hair."""
-        return prepare(rgb, sight.share, refine=False, space=space, guide=sight.guide)
+
+def see(finder: HairFinder, rgb: np.ndarray, seen: np.ndarray) -> Sight:
+    """What a finder sees in a picture (H, W, 3) uint8 or uint16; `seen` the same in sRGB, uint8."""
+    found = finder.find(seen)
+    mask = found.mask()
+    return Sight(mask, refine(rgb, mask), found.guide(), found)
+
+
+def hair_of(rgb: np.ndarray, sight: Sight, space: Space = SRGB) -> Hair | None:
+    """What all colours and heights of a picture share, to be dyed by `dye_hair`; None where there is no hair."""
+    return prepare(rgb, sight.share, refine=False, space=space, guide=sight.guide)

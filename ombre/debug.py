@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 
 from common.image.picture import Picture, write_picture
+from ombre.api import Sight
 from ombre.hair.analysis import Hair
 from ombre.render import fade
 from ombre.style import Style
 from segmentation.finding.hair_finder import Found
-from segmentation.finding.head_search import Reason
+from segmentation.finding.head_search import Crop, Reason
 
 COLOURS = {
     Reason.WHOLE: (255, 255, 255),
@@ -23,17 +24,19 @@ COLOURS = {
 DARKER = 0.35  # what is left of the picture's light where something is drawn over it
 
 
-def write_debug(folder: Path, rgb: np.ndarray, found: Found, hair: Hair | None, style: Style) -> None:
+def write_debug(folder: Path, rgb: np.ndarray, sight: Sight, hair: Hair | None, style: Style) -> None:
     """Write `crops.png`, `probability.png`, `guide.png`, and of what is dyed `matte.png`, `people.png` and `fade.png`.
 
     Args:
         folder: where to; made where it is missing.
-        rgb: (H, W, 3) uint8, the picture.
-        found: what the finder found in it.
+        rgb: (H, W, 3) uint8, the picture, in sRGB.
+        sight: what is seen in it; crops and guide are shown where a network has found it.
         hair: what is known of its hair; None where there is none.
         style: of which the fade is shown.
     """
-    shown = {"crops": draw_crops(rgb, found), "probability": grey(found.mask()), "guide": draw_guide(rgb, found)}
+    shown = {"probability": grey(sight.mask)}
+    if sight.found is not None:
+        shown |= {"crops": draw_crops(rgb, sight.found), "guide": draw_guide(rgb, sight.found)}
     if hair is not None:
         shown |= {"matte": grey(whole(hair, hair.alpha)), "people": draw_people(rgb, hair)}
         shown["fade"] = draw_fade(rgb, hair, style)
@@ -44,18 +47,25 @@ def write_debug(folder: Path, rgb: np.ndarray, found: Found, hair: Hair | None, 
 
 def draw_crops(rgb: np.ndarray, found: Found) -> np.ndarray:
     """The picture with a frame for each crop, and why it was taken."""
-    drawn = dimmed(rgb)
-    size = max(drawn.shape[:2])
-    for number, (part, reason, seen) in enumerate(found.crops):
-        sure = float(seen.hair[seen.hair > 0.5].mean()) if (seen.hair > 0.5).any() else 0.0
-        place, inset = part.slices, number % 8
+    drawn, size = dimmed(rgb), max(rgb.shape[:2])
+    for crop in found.crops:
+        place = crop.part.slices
         drawn[place] = cv2.max(drawn[place], rgb[place])
-        corners = (part.left + inset, part.top + inset), (part.right - 1 - inset, part.bottom - 1 - inset)
-        cv2.rectangle(drawn, *corners, COLOURS[reason], max(1, size // 400))
-        at = (part.left + 6, part.top + max(14, size // 45) * (1 + number % 4))
-        words = f"{number + 1}: {reason.value}, {sure:.2f}"
-        cv2.putText(drawn, words, at, cv2.FONT_HERSHEY_SIMPLEX, size / 1600, COLOURS[reason], 1, cv2.LINE_AA)
+    for number, crop in enumerate(found.crops, start=1):
+        (top, left, bottom, right), inset = crop.part, number % 8
+        corners = (left + inset, top + inset), (right - 1 - inset, bottom - 1 - inset)
+        cv2.rectangle(drawn, *corners, COLOURS[crop.reason], max(1, size // 400))
+        at = left + 6, top + max(14, size // 45) * (1 + (number - 1) % 4)
+        words = f"{number}: {crop.reason.value}, {certainty(crop):.2f}"
+        for colour, thick in (((0, 0, 0), 3), (COLOURS[crop.reason], 1)):
+            cv2.putText(drawn, words, at, cv2.FONT_HERSHEY_SIMPLEX, size / 1600, colour, thick, cv2.LINE_AA)
     return drawn
+
+
+def certainty(crop: Crop) -> float:
+    """The mean probability of what a crop shows as hair."""
+    hair = crop.seen.hair > 0.5
+    return float(crop.seen.hair[hair].mean()) if hair.any() else 0.0
 
 
 def draw_guide(rgb: np.ndarray, found: Found) -> np.ndarray | None:

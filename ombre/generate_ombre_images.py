@@ -130,6 +130,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--save-masks", type=place, metavar="DIR", help="write the share of hair that each picture was dyed by"
     )
+    parser.add_argument(
+        "--debug",
+        type=place,
+        metavar="DIR",
+        help="write pictures of what was found on the way, in a folder for each picture: the crops and why they were "
+        "taken, the probability of hair, the matte, the people, the fade",
+    )
     add_cluster(parser)
     return parser
 
@@ -152,10 +159,13 @@ def dye(options: argparse.Namespace) -> int:
         suffix=options.format and f".{options.format}",
         max_pixels=max_pixels,
         quality=options.quality,
+        debug=options.debug,
     )
     started, where = time.perf_counter(), without_secrets(options.output)
-    apart = {name: getattr(options, name) for name in ("settings", "sheet", "masks", "save_masks")}
-    tally, rest = run_stage(stage, given, options, avoid=list(filter(None, (masks.folder, masks.save))), apart=apart)
+    apart = {name: getattr(options, name) for name in ("settings", "sheet", "masks", "save_masks", "debug")}
+    tally, rest = run_stage(
+        stage, given, options, avoid=list(filter(None, (masks.folder, masks.save, options.debug))), apart=apart
+    )
     say(
         f"{where}: {tally.statuses[DYED]} pictures dyed{tally.pace(started)}, {tally.statuses[LITTLE]} "
         f"{LITTLE}, {tally.statuses[NO_HAIR]} {NO_HAIR}; {rest}",

@@ -64,6 +64,7 @@ class Dye(Stage):
     suffix: str | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS  # larger pictures are refused
     quality: int = 75  # of clips, 0 to 100
+    debug: Path | None = None  # a folder, for pictures of what was found on the way
     find_hair: Callable[..., HairFinder] = HairFinder
 
     def items(self, sources: Sequence[Source], table: Table) -> list[Item]:
@@ -117,8 +118,11 @@ class Dye(Stage):
             how = dict(max_pixels=self.max_pixels, quality=self.quality)
             rows = dye_clip(path, output, finder, rows, masks.under(item.mask), **how)
         else:
-            share_of = partial(masks.of, name=item.mask, find=finder and finder.find)
-            rows = dye_photo(path, output, share_of, [row | dict(quality="") for row in rows], self.max_pixels)
+            sight_of = partial(masks.of, name=item.mask, finder=finder)
+            rows = [row | dict(quality="") for row in rows]
+            rows = dye_photo(
+                path, output, sight_of, rows, self.max_pixels, self.debug and self.debug / item.source.name
+            )
         return [row | masks.saved(item.mask) for row in rows]
 
     def read(self, path: str) -> object:

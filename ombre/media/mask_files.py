@@ -1,10 +1,8 @@
 """Where a picture's share of hair comes from, and where a copy of it goes."""
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,24 +11,12 @@ from common.batch.table import Row
 from common.files import replacing
 from common.image.opening import DEFAULT_MAX_PIXELS
 from common.image.picture import PictureError, read_mask, write_mask
+from ombre.api import Sight, see
 from ombre.hair.matte import refine
-from segmentation.finding.guide import Guide
-from segmentation.finding.hair_finder import Found
+from segmentation.finding.hair_finder import HairFinder
 
 GONE = "gone"  # a saved mask that has to be made again
 MARK = "masks.csv"  # as `predict` calls its table
-
-Find = Callable[[np.ndarray], Found]  # (H, W, 3) uint8 RGB -> what is found in it
-MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
-
-
-class Share(NamedTuple):
-    """Of a picture (H, W): `found` (H, W) uint8, probability of hair x 255; `share` (H, W) uint8, the share of hair to
-    dye by x 255; `guide`: faces and which way up heads are, where that is known."""
-
-    found: np.ndarray
-    share: np.ndarray
-    guide: Guide | None
 
 
 @dataclass(frozen=True)
@@ -81,25 +67,24 @@ class Masks:
         """What the row says of the copy that was saved; nothing where none is."""
         return dict(saved_mask=str(self.save.absolute() / name)) if self.save else {}
 
-    def of(self, rgb: np.ndarray, seen: np.ndarray, name: str, find: Find | None) -> Share:
+    def of(self, rgb: np.ndarray, seen: np.ndarray, name: str, finder: HairFinder | None) -> Sight:
         """What was found and the share of hair to dye by; the latter is saved where that is asked.
 
         Args:
             rgb: the picture (H, W, 3) uint8 or uint16; `seen` the same in sRGB, uint8, as networks look at it.
             name: the mask's, in its folder.
-            find: what finds hair; not needed where there is a folder of masks.
+            finder: what finds hair; not needed where there is a folder of masks.
 
         Raises PictureError: the picture's mask is not there, broken, or of another size.
         """
         if self.folder:
-            found, guide = self._read(self.folder / name, rgb.shape), None
+            mask = self._read(self.folder / name, rgb.shape)
+            sight = Sight(mask, refine(rgb, mask) if self.refined else mask)
         else:
-            looked = find(seen)
-            found, guide = looked.mask(), looked.guide()
-        share = refine(rgb, found) if self.refined or not self.folder else found
+            sight = see(finder, rgb, seen)
         if self.save:
-            write_mask(self.save / name, share)
-        return Share(found, share, guide)
+            write_mask(self.save / name, sight.share)
+        return sight
 
     def _read(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
         if not path.is_file():

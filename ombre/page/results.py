@@ -10,6 +10,7 @@ import numpy as np
 
 from common.batch.discover import Source, result_names
 from common.image.picture import PictureError, write_mask
+from ombre.api import Sight
 from ombre.dye_photo import dye_photo
 from ombre.hair.matte import refine
 from ombre.page.choosing import command
@@ -26,13 +27,13 @@ def write_dyed(shown: Shown, style: Style, strokes: tuple[Stroke, ...], folder: 
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
     ".png" and the like; None: that of the picture. Raises PictureError."""
 
-    def share_of(rgb: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def sight_of(rgb: np.ndarray, seen: np.ndarray) -> Sight:
         found = shown.mask(strokes)
-        return found, refine(rgb, found)
+        return Sight(found, refine(rgb, found))
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
     row = {"output": style.name(name), **style.row()}
-    dye_photo(shown.file, folder, share_of, [row], shown.width * shown.height)
+    dye_photo(shown.file, folder, sight_of, [row], shown.width * shown.height)
     return folder / row["output"]
 
 
