@@ -14,7 +14,7 @@ import torch
 from common.image.picture import read_picture
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
 from segmentation.networks.cost import layers, time_in_turn
-from segmentation.networks.effisegnet import load_student
+from segmentation.networks.registry import load_student
 from segmentation.networks.resize import INPUT_SIZE
 
 SIDE = 1024  # of the matrices

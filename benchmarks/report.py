@@ -24,8 +24,8 @@ from segmentation.dataset.pairs import gather
 from segmentation.finding.engines import torch_engine
 from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder
 from segmentation.finding.summary import time_table
-from segmentation.networks.effisegnet import load_student
 from segmentation.networks.facexformer.model import FaceXFormer
+from segmentation.networks.registry import load_student
 from segmentation.networks.resize import INPUT_SIZE, to_mask
 from segmentation.training.evaluate import evaluate, overlay
 

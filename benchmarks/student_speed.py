@@ -31,8 +31,9 @@ from segmentation.finding.engines import Answers, Engine, openvino_engine
 from segmentation.finding.export import exported
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 from segmentation.networks.cost import statistics_of, time_in_turn
-from segmentation.networks.effisegnet import HairProbability, load_student
+from segmentation.networks.effisegnet import HairProbability
 from segmentation.networks.facexformer.model import FaceXFormer
+from segmentation.networks.registry import load_student
 from segmentation.networks.resize import squash, to_mask
 from tests.tools.published_student import as_published
 

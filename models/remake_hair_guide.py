@@ -26,7 +26,8 @@ from tqdm import tqdm
 from common.cli import carry_out
 from segmentation.dataset.loader import Changes, PairDataset
 from segmentation.dataset.pairs import Pair, find_pairs
-from segmentation.networks.effisegnet import EffiSegNet, encode, load_student, save_weights
+from segmentation.networks.effisegnet import EffiSegNet, encode
+from segmentation.networks.registry import load_student, save_weights
 from segmentation.training.losses import guide_loss
 
 PARTS = "train", "scenes_train", "negatives", "hard"  # folders of labels; the hard ones are among the negatives

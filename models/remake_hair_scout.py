@@ -30,7 +30,7 @@ from common.workarounds import keep_freed_memory
 from models.remaking import demand_same, write_labels
 from segmentation.dataset.pairs import Pair, find_pairs, read_pair
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
-from segmentation.networks.effisegnet import load_student, save_weights
+from segmentation.networks.registry import load_student, save_weights
 from segmentation.networks.resize import SCOUT_SIZE
 from segmentation.networks.scout import Scout, start_from_student
 from segmentation.training.loop import train

@@ -36,7 +36,7 @@ from segmentation.dataset.scenes import is_scene
 from segmentation.finding.box import Part, square_around
 from segmentation.finding.crops import HAIR, ROOM, boxes_of_hair, in_pixels, joined
 from segmentation.finding.hair_finder import HairFinder
-from segmentation.networks.effisegnet import load_student, save_weights
+from segmentation.networks.registry import load_student, save_weights
 from segmentation.networks.resize import resize, squash, to_mask
 from segmentation.run_seg_model_ohlora_v4 import main as student
 from segmentation.training.state import STATE, averaged

@@ -36,7 +36,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from common.batch.storage import without_secrets
-from common.device import choose_device, fast_precision, rank_and_size
+from common.device import choose_device, fast_precision, own_cores, rank_and_size
 from common.progress import say
 from common.weights import short_hash
 from common.workarounds import keep_freed_memory
@@ -49,6 +49,7 @@ RUNS = ROOT / "data" / "runs"
 PREDICTED = ROOT / "data" / "hair_masks"
 EXPORTED = ROOT / "data" / "exported"
 SAMPLES = ROOT / "data" / "samples"
+MOST_READING = 16  # processes
 FEW = 4  # pictures of which nothing is said on the whole
 PARTS = ("all", "train", "val", "test")
 
@@ -94,7 +95,9 @@ def parser() -> argparse.ArgumentParser:
             help="the masks hold class numbers, and N is hair; without it they are shares of hair x 255",
         )  # fmt: skip
 
-    export = commands.add_parser("export", help="write a student as ONNX and OpenVINO, with a model card")
+    export = commands.add_parser(
+        "export", help="write a student for other programs: ONNX, OpenVINO and more, with a model card"
+    )
     export.set_defaults(command=export_weights)
     add_output(export, EXPORTED, "the exported weights")
 
@@ -120,10 +123,12 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     """train: pairs -> the best weights of a run -> their figures on the pictures set aside."""
     import torch
 
+    from common.batch.local import demand_room
     from segmentation.dataset.fetch import brought_here
+    from segmentation.dataset.pair import there
     from segmentation.dataset.pairs import parts_of
     from segmentation.training.loop import train
-    from segmentation.training.manifest import write_manifest
+    from segmentation.training.manifest import with_gone, write_manifest
     from segmentation.training.ranks import decided_by_the_first, together
     from segmentation.training.runtime import Runtime
     from segmentation.training.state import TEST, clear, held
@@ -134,8 +139,10 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
     device, run = choose_device(options.device), options.output
     if device.type == "cpu":
         keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # all batches but an epoch's last are of one size
     precision = fast_precision(device) if options.precision == "auto" else options.precision
-    runtime = Runtime(device, getattr(torch, precision), options.workers, options.checkpoint_every)
+    workers = options.workers if options.workers is not None else reading_ahead(device.type, own_cores())
+    runtime = Runtime(device, getattr(torch, precision), workers, options.checkpoint_every, options.keep_small)
 
     def prepare() -> dict:
         options.data = [brought_here(folder) for folder in options.data]
@@ -143,17 +150,28 @@ def train_and_evaluate(options: argparse.Namespace) -> int:
         parts = parts_of(options.data, options.val, options.hair_value, recipe.seed)
         if options.overwrite:
             clear(run)
+        parts = with_gone(run, parts)
         counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
         print(f"{counts} pictures; {device}, {precision}; {recipe}", flush=True)
         return parts
 
     demand_here(run)
     with held(run), together(device):
-        model = start(recipe)  # before an old run goes, which it may begin from
+        model, recipe = start(recipe)  # before an old run goes, which it may begin from
         parts = decided_by_the_first(prepare)
         note = partial(write_manifest, run, vars(options), asdict(recipe), parts, str(device))
-        weights = train(run, model, parts["train"], parts["val"], recipe, runtime, note)
-    return 0 if rank_and_size()[0] else report_figures(weights, parts["test"], run / TEST, options.device)
+        try:
+            weights = train(run, model, parts["train"], parts["val"], recipe, runtime, note)
+        except OSError as error:
+            demand_room(error)
+            raise
+    return 0 if rank_and_size()[0] else report_figures(weights, there(parts["test"]), run / TEST, options.device)
+
+
+def reading_ahead(device: str, cores: int) -> int:
+    """How many processes read pictures for a training: on a GPU one a core, as it waits for them; on a processor, whose
+    cores compute, two."""
+    return min(cores, MOST_READING) if device == "cuda" else 2
 
 
 def evaluate_weights(options: argparse.Namespace) -> int:
@@ -183,9 +201,11 @@ def export_weights(options: argparse.Namespace) -> int:
     from segmentation.training.card import write_card
 
     forms = write_forms(options.weights, options.output)
-    for form, (path, difference) in forms.items():
-        print(f"{form}: {path}, within {difference:.1g} of PyTorch's answers")
-    print(f"what they are: {write_card(options.weights, forms, options.output)}")
+    for form in forms:
+        alike = "" if form.difference is None else f", within {form.difference:.1g} of PyTorch's answers"
+        time = "" if form.milliseconds is None else f", {form.milliseconds:.1f} ms a look"
+        print(f"{form.name}: {form.path}{alike}{time}")
+    print(f"what they are and how to use them: {write_card(options.weights, forms, options.output)}")
     return 0
 
 

@@ -14,6 +14,7 @@ from common.cli import (
     add_cluster,
     add_weights,
     carry_out,
+    demand_here,
     demand_one_process,
     leave_on_ctrl_c,
     positive,
@@ -27,8 +28,9 @@ from common.batch.storage import without_secrets
 from common.batch.table import BatchError
 from common.progress import say
 from segmentation.labelling.face_crop import face_finder
+from segmentation.labelling.flat_folder import write_flat_folder
 from segmentation.labelling.stage import Label
-from segmentation.labelling.teachers import PRECISIONS, WEIGHTS, facexformer, student
+from segmentation.labelling.teachers import LOOKS, PRECISIONS, WEIGHTS, Teacher, facexformer, students
 
 FACES = ROOT / "data" / "faces"
 LABELS = ROOT / "data" / "hair_labels"
@@ -46,16 +48,26 @@ def parser() -> argparse.ArgumentParser:
     add_batch(parser, FACES, LABELS, "labels and labels.csv")
     parser.add_argument(
         "--teacher",
-        choices=("facexformer", "student"),
-        default="facexformer",
-        help="who labels; the student is for trying the stages out without the teacher's weights",
+        action="append",
+        metavar="WHO",
+        help="who labels: facexformer (the default); student, the shipped one, for trying the stages out; or the "
+        "weights file of a student: said several times, the mean of what these see",
     )
+    parser.add_argument("--mirror", action="store_true", help="students look at the mirror image too")
+    parser.add_argument("--scales", action="store_true", help="students look at several scales")
     add_weights(parser, WEIGHTS, "FaceXFormer's checkpoint, fetched where its usual one is missing")
     parser.add_argument(
         "--crop-face",
         action="store_true",
         help="label the largest face with a margin of 50 %%, as the published demo does, and the rest "
         "as no hair; the default looks at the whole picture",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=("tree", "published"),
+        default="tree",
+        help="published: besides the labels, OUTPUT/published/ with face_000123.png and parsing_hair_label_000123.png, "
+        "which the seed project's programs read",
     )
     parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="pictures at a time (8)")
     parser.add_argument(
@@ -78,12 +90,16 @@ def label(options: argparse.Namespace) -> int:
             f"{FACES}: there is no such folder; put pictures there, or name others, as in "
             f"'run_segmentation.py {ROOT / 'data' / 'samples'}'"
         )
-    if options.teacher == "student":
+    if options.teacher == ["student"] and not (options.mirror or options.scales):
         say("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student")
         say("*** trained on them learns nothing new. labels.csv says 'student' beside each.")
-        teacher = student()
-    else:
-        teacher = facexformer(options.weights, options.precision)
+    teacher = teacher_of(options)
+    if options.cluster and teacher.path is None:
+        raise BatchError("--cluster takes one teacher's weights; several students label on one machine")
+    if options.layout == "published":
+        demand_here(options.output)
+        if options.cluster:
+            raise BatchError("--layout published does not go together with --cluster")
     stage = Label(
         teacher=teacher,
         batch_size=options.batch_size,
@@ -95,7 +111,24 @@ def label(options: argparse.Namespace) -> int:
     started, where = time.perf_counter(), without_secrets(options.output)
     tally, rest = run_stage(stage, given, options)
     say(f"{where}: {tally.done} pictures done by {teacher.name}{tally.pace(started)}; {rest}", sys.stdout)
+    if options.layout == "published":
+        flat = options.output / "published"
+        say(f"{flat}: {write_flat_folder(options.output, flat)} pairs as published", sys.stdout)
     return tally.exit_code
+
+
+def teacher_of(options: argparse.Namespace) -> Teacher:
+    """Who is to label. Raises BatchError: the words name nobody, or do not go together; WeightsError."""
+    looks = [look for look in LOOKS if getattr(options, look)]
+    if options.teacher in (None, ["facexformer"]):
+        if looks:
+            raise BatchError(f"--{looks[0]} is for students; the teacher looks once")
+        return facexformer(options.weights, options.precision)
+    if options.teacher == ["student"]:
+        return students((), looks)
+    if wrong := next((word for word in options.teacher if not Path(word).is_file()), None):
+        raise BatchError(f"--teacher {wrong}: is not facexformer, student, or a student's weights; several are weights")
+    return students([Path(word) for word in options.teacher], looks)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from common.batch.local import run_here
 from common.batch.table import BatchError
 from common.weights import WeightsError, sha256
 from segmentation import run_segmentation
+from segmentation.dataset.pairs import find_pairs
 from segmentation.finding.engines import Answers
 from segmentation.finding.predictor import Predictor
 from segmentation.labelling import face_crop, teachers
+from segmentation.labelling.flat_folder import write_flat_folder
 from segmentation.labelling.stage import Batches, Label
 from segmentation.labelling.teachers import Teacher, resize_as_published
+from segmentation.networks.registry import NETWORKS, save_weights
 from tests.tools.official_checkpoint import GOLDEN, official_checkpoint
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_segmentation.py"
@@ -410,6 +413,99 @@ def test_what_half_precision_cannot_hold_is_done_in_float32(sound, monkeypatch):
     asked.clear()
     assert (find_hair(np.zeros((6, 224, 224, 3), np.uint8)) == 0.5).all()
     assert asked == [(n, f"torch.{precision}") for precision in ("float16", "float32") for n in (4, 2)]
+
+
+# ---- students as one teacher ----
+
+
+class Ramp(torch.nn.Module):
+    """A student that is surer of hair the farther to the right it looks, from a lowest logit on."""
+
+    side, metadata = 224, {"network": "ramp"}
+
+    def __init__(self, lowest: float = 0.0) -> None:
+        super().__init__()
+        self.lowest = torch.nn.Parameter(torch.tensor([lowest]))
+
+    @classmethod
+    def of(cls, said: dict[str, str]) -> "Ramp":
+        return cls()
+
+    own_names = staticmethod(dict)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.lowest + torch.linspace(0, 2, x.shape[-1]).expand(len(x), 1, *x.shape[-2:])
+
+
+@pytest.fixture
+def two_students(tmp_path, monkeypatch) -> list[Path]:
+    monkeypatch.setitem(NETWORKS, "ramp", Ramp)
+    for name, lowest in (("first", -2.0), ("second", 0.0)):
+        save_weights(Ramp(lowest), tmp_path / f"{name}.safetensors")
+    return [tmp_path / "first.safetensors", tmp_path / "second.safetensors"]
+
+
+def test_several_students_are_one_teacher(two_students):
+    ensemble = teachers.students(two_students, ["mirror", "scales"])
+    assert ensemble.name == "students first+second, mirror, scales" and ensemble.path is None
+    assert ensemble.weights == "+".join(map(teachers.short_hash, two_students))
+    seen = ensemble.see(np.zeros((300, 500, 3), np.uint8))
+    hair = ensemble.load(None, "cpu", "")(np.stack([seen] * 2))
+    assert seen.shape == (288, 288, 3) and hair.shape == (2, 224, 224)
+    across = torch.linspace(0, 2, 224)
+    one_way = ((across - 2).sigmoid() + across.sigmoid()) / 2
+    assert np.allclose(hair[1, 7], (one_way + one_way.flip(0)) / 2, atol=0.01), "turned back before the mean is taken"
+    plain = teachers.students(two_students).load(None, "cpu", "")(seen[None])
+    assert np.allclose(plain[0, 0], one_way, atol=0.01)
+
+
+def test_a_student_that_gives_no_numbers_is_no_teacher(two_students, monkeypatch):
+    monkeypatch.setattr(Ramp, "forward", lambda self, x: x[:, :1] * torch.nan)
+    with pytest.raises(WeightsError, match="values that are not numbers"):
+        teachers.students(two_students).load(None, "cpu", "")
+
+
+def test_students_label_by_the_script(two_students, tmp_path, capfd):
+    picture(tmp_path / "a.png")
+    more = [word for weights in two_students for word in ("--teacher", str(weights))]
+    where = [str(tmp_path / "a.png"), "--output", str(tmp_path / "out"), "--device", "cpu"]
+    assert run_segmentation.main([*where, *more, "--mirror"]) == 0
+    assert list(rows(tmp_path / "out").teacher) == ["students first+second, mirror"]
+    assert "NOT THE TEACHER" not in capfd.readouterr().err
+    for words, said in (
+        (["--mirror"], "--mirror is for students"),
+        (["--teacher", "nobody"], "--teacher nobody: is not"),
+        ([*more, "--cluster"], "--cluster takes one teacher's weights"),
+    ):
+        assert run_segmentation.main([*where, *words]) == 2
+        assert said in capfd.readouterr().err
+
+
+# ---- the published flat folder ----
+
+
+def test_the_published_layout_is_what_the_published_programs_read(tmp_path, teacher):
+    """Turned pictures are upright in it, numbers stay when others come, and the student reads the pairs."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture(tmp_path / "in" / "b.png")
+    Image.new("RGB", (30, 20), (200, 0, 0)).save(tmp_path / "in" / "turned.jpg", exif=exif)
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    flat = tmp_path / "out" / "published"
+    assert write_flat_folder(tmp_path / "out", flat) == 2
+    names = {"face_000001.png", "parsing_hair_label_000001.png", "face_000002.png", "parsing_hair_label_000002.png"}
+    assert {path.name for path in flat.iterdir()} == names | {".numbers.csv"}
+    assert Image.open(flat / "face_000002.png").size == (20, 30)
+    label = (tmp_path / "out" / "b.png").read_bytes()
+    assert (flat / "parsing_hair_label_000001.png").read_bytes() == label
+    assert [pair.name for pair in find_pairs(flat)[0]] == ["000001", "000002"]
+    picture(tmp_path / "in" / "a.png")
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    before = (flat / "face_000001.png").stat().st_mtime_ns
+    assert write_flat_folder(tmp_path / "out", flat) == 3
+    assert (flat / "face_000001.png").stat().st_mtime_ns == before
+    assert (flat / "parsing_hair_label_000001.png").read_bytes() == label
+    assert (flat / "face_000003.png").is_file()
 
 
 # ---- the script ----

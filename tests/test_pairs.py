@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from PIL import ExifTags, Image
 
+from common.batch.storage import stamp
 from common.image.picture import PictureError
 from segmentation.dataset import scan
 from segmentation.dataset.check import check, find_doubles, likenesses_of
-from segmentation.dataset.pairs import DataError, Pair, find_pairs, gather, read_pair, readable
+from segmentation.dataset.pairs import DataError, Pair, find_pairs, gather, parts_of, read_pair, readable, split
 from segmentation.training.evaluate import evaluate
 from segmentation.training.manifest import part_of, write_manifest
 from segmentation.training.metrics import pooled
@@ -90,13 +91,12 @@ def test_greys_in_three_channels_are_greys(folder):
         assert (read_pair(pair)[1] == wanted[pair.name]).all()
 
 
-def test_half_the_size_is_the_same_shape(folder, capsys):
+def test_half_the_size_is_the_same_shape(folder):
     recode(folder, lambda mask: Image.fromarray(mask[::2, ::2]))
     assert len(gather([folder])) == 4
     recode(folder, lambda mask: Image.fromarray(mask[:20]))
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="32 x 20 pixels, its picture 64 x 64"):
         gather([folder])
-    assert "32 x 20 pixels, its picture 64 x 64" in capsys.readouterr().err
 
 
 def test_two_pictures_of_one_name_are_named(folder):
@@ -340,3 +340,192 @@ def test_what_a_table_of_a_cluster_needs_is_told(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "fastparquet", None)
     with pytest.raises(DataError, match="pip install pyarrow"):
         find_pairs(folder)
+
+
+# ---- labels that cannot be what they are taken for ----
+
+
+def test_masks_of_two_other_values_are_told(folder):
+    recode(folder, lambda mask: Image.fromarray(np.where(mask > 127, 128, 0).astype(np.uint8)))
+    with pytest.raises(DataError, match="masks of two values, 128 the greater.*--hair-value"):
+        gather([folder])
+    assert len(gather([folder], hair_value=128)) == 4
+    recode(folder, lambda mask: Image.fromarray(np.where(mask > 127, 17, 200).astype(np.uint8)))
+    with pytest.raises(DataError, match="the greatest value of its masks is 200"):
+        check({"train": [folder], "val": []}, None)
+
+
+def test_soft_masks_that_end_before_255_are_shares(folder):
+    recode(folder, lambda mask: Image.fromarray(cv2.GaussianBlur(mask, (0, 0), 4) // 8 * 7))
+    assert len(gather([folder])) == 4
+
+
+def test_inverted_masks_are_told(folder):
+    recode(folder, lambda mask: Image.fromarray(255 - mask))
+    with pytest.raises(DataError, match="more hair at the border.*inverted.*--hair-value 0"):
+        gather([folder])
+    wanted = {pair.name: 255 - cv2.imread(str(pair.label), 0) for pair in find_pairs(folder)[0]}
+    assert all((read_pair(pair)[1] == wanted[pair.name]).all() for pair in gather([folder], hair_value=0))
+
+
+def test_empty_masks_are_told_and_those_of_nobody_go_with_others(folder, tmp_path, capsys):
+    nobody = tmp_path / "nobody"
+    for part in ("images", "masks"):
+        (nobody / part).mkdir(parents=True)
+    cv2.imwrite(str(nobody / "images" / "a.png"), smooth(9)[0])
+    cv2.imwrite(str(nobody / "masks" / "a.png"), np.zeros((64, 64), np.uint8))
+    for ask in (lambda: parts_of([nobody], None, None, 0), lambda: check({"train": [nobody], "val": []}, None)):
+        with pytest.raises(DataError, match="all 1 labels are empty"):
+            ask()
+    assert len(parts_of([nobody, folder], None, None, 0)["train"]) == 5
+    assert "all its 1 masks are empty, as of pictures of nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("factor", [1, 257])
+def test_masks_of_16_bits_are_read(folder, factor):
+    wanted = {pair.name: read_pair(pair)[1] for pair in gather([folder])}
+    for path in (folder / "masks").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), 0).astype(np.uint16) * factor)
+    for pair in gather([folder]):
+        assert (read_pair(pair)[1] == wanted[pair.name]).all()
+    for pair in gather([folder], hair_value=255 * factor):
+        assert (read_pair(pair)[1] == wanted[pair.name]).all()
+
+
+def test_masks_of_a_square_picture_as_it_is_stored(folder, capsys):
+    """Of four the EXIF of one turns the picture, and its mask was drawn on the pixels as they are stored."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture, mask = np.full((64, 64, 3), 220, np.uint8), np.zeros((64, 64), np.uint8)
+    picture[4:30, 20:60], mask[4:30, 20:60] = 30, 255
+    Image.fromarray(picture).save(folder / "images" / "p1.jpg", exif=exif, quality=95)
+    cv2.imwrite(str(folder / "masks" / "p1.png"), mask)
+    assert [pair.name for pair in gather([folder])] == ["p0", "p2", "p3"]
+    assert "p1.png: fits its picture's pixels as they are stored" in capsys.readouterr().err
+    cv2.imwrite(str(folder / "masks" / "p1.png"), np.rot90(mask, -1))
+    assert len(gather([folder])) == 4
+
+
+def test_a_misfit_by_exif_is_named(folder, capsys):
+    picture = Image.open(folder / "images" / "p1.jpg").crop((0, 0, 64, 32))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture.save(folder / "images" / "p1.jpg", exif=exif)
+    Image.open(folder / "masks" / "p1.png").crop((0, 0, 64, 32)).save(folder / "masks" / "p1.png")
+    assert len(gather([folder])) == 3
+    assert "it fits the picture before its EXIF turns it" in capsys.readouterr().err
+
+
+def test_where_most_labels_do_not_fit_none_is_trusted(folder):
+    for number in range(3):
+        path = folder / "masks" / f"p{number}.png"
+        Image.open(path).crop((0, 0, 64, 20)).save(path)
+    for ask in (lambda: gather([folder]), lambda: check({"train": [folder], "val": []}, None)):
+        with pytest.raises(DataError, match="3 of 4 labels do not fit their pictures"):
+            ask()
+
+
+# ---- labels of the labelling stage ----
+
+
+@pytest.fixture
+def labelled(folder) -> pd.DataFrame:
+    """The rows of the four pictures' labels, all that the labelling notes of a file."""
+    rows = []
+    for number in range(4):
+        image, label = folder / "images" / f"p{number}.jpg", folder / "masks" / f"p{number}.png"
+        label.write_bytes(label.read_bytes() + b"\0" * number)  # no two of a size
+        row = dict(
+            image=f"images/{image.name}", label=f"masks/{label.name}", width=64, height=64, teacher="facexformer"
+        )
+        rows.append(row | dict(source=stamp(image), result_bytes=label.stat().st_size, teacher="facexformer"))
+    return pd.DataFrame(rows).assign(status="ok", error="")
+
+
+def write(rows: pd.DataFrame, folder) -> None:
+    rows.to_csv(folder / "labels.csv", index=False)
+
+
+def test_who_made_the_labels_is_known(folder, labelled):
+    assert {pair.maker for pair in gather([folder])} == {"drawn masks"}
+    write(labelled, folder)
+    assert {pair.maker for pair in gather([folder])} == {"facexformer"}
+
+
+def test_pictures_that_have_changed_since_are_left_out(folder, labelled, capsys):
+    write(labelled, folder)
+    assert len(gather([folder])) == 4 and capsys.readouterr().err == ""
+    cv2.imwrite(str(folder / "images" / "p1.jpg"), smooth(9)[0])
+    wide = labelled.assign(width=[64, 64, 80, 64])
+    write(wide, folder)
+    assert [pair.name for pair in gather([folder])] == ["masks/p0", "masks/p3"]
+    said = capsys.readouterr().err
+    assert "p1.jpg: has changed since it was labelled" in said
+    assert "p2.jpg: was 80 x 64 pixels when it was labelled and is 64 x 64" in said
+    cv2.imwrite(str(folder / "images" / "p0.jpg"), smooth(10)[0])
+    with pytest.raises(DataError, match="3 of 4 pictures have changed since they were labelled"):
+        gather([folder])
+
+
+def test_a_copy_has_another_time_alone(folder, labelled, capsys):
+    write(labelled, folder)
+    for path in (folder / "images").iterdir():
+        os.utime(path, (1, 1))
+    assert len(gather([folder])) == 4 and capsys.readouterr().err == ""
+
+
+def test_shuffled_rows_and_mended_labels_are_told_apart(folder, labelled, capsys):
+    write(labelled.assign(label=np.roll(labelled.label, 1)), folder)
+    with pytest.raises(DataError, match="shuffled"):
+        gather([folder])
+    write(labelled, folder)
+    for number in range(4):
+        path = folder / "masks" / f"p{number}.png"
+        path.write_bytes(path.read_bytes() + b"\0" * 1000)
+    assert len(gather([folder])) == 4
+    assert "4 of 4 labels have changed since they were made; taken as mended" in capsys.readouterr().err
+
+
+def test_one_label_of_two_pictures_is_left_out(folder, labelled, capsys):
+    write(labelled.assign(label=["masks/p0.png", "masks/p0.png", "masks/p2.png", "masks/p3.png"]), folder)
+    assert [pair.name for pair in gather([folder])] == ["masks/p2", "masks/p3"]
+    assert "p1.jpg: its label masks/p0.png is that of 2 pictures" in capsys.readouterr().err
+
+
+def test_a_missing_column_is_told(folder, labelled):
+    write(labelled.drop(columns="label"), folder)
+    with pytest.raises(DataError, match="no column 'label'"):
+        gather([folder])
+
+
+def test_labels_that_never_reach_one_half_are_told(folder, labelled):
+    recode(folder, lambda mask: Image.fromarray(np.minimum(cv2.GaussianBlur(mask, (0, 0), 3), 120)))
+    write(labelled.drop(columns="result_bytes"), folder)
+    for ask in (lambda: gather([folder]), lambda: check({"train": [folder], "val": []}, None)):
+        with pytest.raises(DataError, match="none of its labels reaches one half, the greatest value is 120") as told:
+            ask()
+        assert "--hair-value" not in str(told.value)
+
+
+# ---- the split ----
+
+
+def pairs_named(count: int, tmp_path) -> list[Pair]:
+    return [Pair(f"p{n:04d}", tmp_path / f"{n}.png", tmp_path / f"{n}.png") for n in range(count)]
+
+
+def test_the_split_is_exact(tmp_path, capsys):
+    parts = split(pairs_named(4930, tmp_path), 0)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 3944, "val": 493, "test": 493}
+    assert len({pair for part in parts.values() for pair in part}) == 4930
+    assert parts != split(pairs_named(4930, tmp_path), 1) and capsys.readouterr().err == ""
+
+
+def test_small_parts_are_told(tmp_path, capsys):
+    assert {name: len(part) for name, part in split(pairs_named(50, tmp_path), 0).items()}["val"] == 5
+    assert "5 pictures choose the epoch and 5 are measured on" in capsys.readouterr().err
+
+
+def test_few_pictures_more_move_few_others(tmp_path):
+    few, many = split(pairs_named(500, tmp_path), 3), split(pairs_named(505, tmp_path), 3)
+    assert sum(len(set(few[name]) - set(many[name])) for name in few) <= 5

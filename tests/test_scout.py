@@ -10,9 +10,10 @@ from common.image.picture import read_picture
 from common.weights import WeightsError
 from segmentation.finding.engines import torch_engine
 from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder
-from segmentation.networks.effisegnet import EffiSegNet, load_student, save_weights
+from segmentation.networks.effisegnet import EffiSegNet
+from segmentation.networks.registry import load_network, load_student, save_weights
 from segmentation.networks.resize import SCOUT_SIZE
-from segmentation.networks.scout import Scout, load_network, start_from_student
+from segmentation.networks.scout import Scout, start_from_student
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from common.weights import WeightsError
 from segmentation.finding.engines import torch_engine
 from segmentation.finding.export import exported, sums
 from segmentation.finding.hair_finder import HairFinder
-from segmentation.networks.effisegnet import EffiSegNet, HairProbability, load_student, tap_channels
+from segmentation.networks.effisegnet import EffiSegNet, HairProbability, tap_channels
+from segmentation.networks.registry import NETWORKS, load_network, load_student, save_weights
 from tests.golden.fill import fill
 from tests.tools.published_student import as_published
 
@@ -65,6 +66,59 @@ def test_every_encoder_fits_the_decoder(name):
     with torch.device("meta"):
         student = EffiSegNet(name)
     assert len(tap_channels(student.encoder)) == 5
+
+
+def test_weights_say_which_network_they_are_of(tmp_path):
+    for made in (EffiSegNet("efficientnet-b1", "bilinear", guide=True), EffiSegNet()):
+        save_weights(made, tmp_path / "own.safetensors")
+        loaded = load_student(tmp_path / "own.safetensors")
+        assert loaded.metadata == made.metadata and loaded.encoder_name == made.encoder_name
+        assert (loaded.guide is None) == (made.guide is None)
+
+
+@pytest.mark.parametrize(
+    "said", [dict(network="segformer"), dict(encoder="efficientnet-b9"), dict(upsampling="cubic")], ids=str
+)
+def test_weights_of_a_later_version_are_told(tmp_path, said):
+    save_file({"a": torch.zeros(1)}, tmp_path / "later.safetensors", said)
+    with pytest.raises(WeightsError, match=f"later.safetensors: needs .*{next(iter(said.values()))}"):
+        load_network(tmp_path / "later.safetensors")
+
+
+class Dot(torch.nn.Module):
+    """The least that a student can be."""
+
+    side, metadata = 64, {"network": "dot"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Conv2d(3, 1, 1)
+
+    @classmethod
+    def of(cls, said: dict[str, str]) -> "Dot":
+        return cls()
+
+    own_names = staticmethod(dict)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.encoder(x)
+
+
+def test_a_network_is_swapped_by_one_line(tmp_path, monkeypatch):
+    """Saved, loaded, and asked by what exports and looks."""
+    monkeypatch.setitem(NETWORKS, "dot", Dot)
+    save_weights(Dot(), tmp_path / "dot.safetensors")
+    assert isinstance(load_student(tmp_path / "dot.safetensors"), Dot)
+    answers = torch_engine(tmp_path / "dot.safetensors", "cpu")(np.zeros((1, 64, 64, 3), np.uint8))
+    assert answers.hair.shape == (1, 64, 64) and answers.guide is None
+
+
+def test_what_half_precision_cannot_hold_stays_whole(tmp_path):
+    large = Dot()
+    large.encoder.weight.data.fill_(1e6)
+    save_weights(large, tmp_path / "dot.safetensors")
+    kept = load_file(tmp_path / "dot.safetensors")
+    assert kept["encoder.weight"].dtype == torch.float32 and (kept["encoder.weight"] == 1e6).all()
 
 
 def test_sides_that_are_no_multiples_of_32_are_refused():

@@ -96,29 +96,3 @@ def test_the_shipped_student_finds_hair_and_leaves_a_wall_alone(tmp_path):
     assert run("predict", SAMPLES / "astronaut.jpg", "wall.png", "--output", "out", cwd=tmp_path).returncode == 0
     shares = pd.read_csv(tmp_path / "out" / "masks.csv").set_index("mask").hair_share
     assert 0.03 < shares["astronaut.png"] < 0.12 and shares["wall.png"] < 0.02
-
-
-def test_exported_forms_answer_like_pytorch_and_have_a_card(published, golden, tmp_path):
-    pytest.importorskip("onnx")
-    import openvino as ov
-
-    result = run("export", "--weights", published, "--output", tmp_path / "out", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    name = published.stem
-    files = {path.name for path in (tmp_path / "out").iterdir()}
-    assert files == {f"{name}.onnx", f"{name}.xml", f"{name}.bin", f"{name}.md"}
-    for form in ("onnx", "xml"):
-        found = ov.Core().compile_model(tmp_path / "out" / f"{name}.{form}", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        hair = found({"rgb": np.stack([golden["rgb"]] * 2)})["hair"]
-        assert hair.shape == (2, 224, 224) and np.abs(hair - golden["ohlora_hair"]).max() < 1e-4
-    assert "within" in (tmp_path / "out" / f"{name}.md").read_text()
-
-
-def test_a_form_that_answers_otherwise_is_refused(published, tmp_path, monkeypatch):
-    pytest.importorskip("onnx")
-    from segmentation.finding import formats
-
-    monkeypatch.setattr(formats, "TOLERANCE", 1e-12)
-    with pytest.raises(formats.ExportError, match="answers differ"):
-        formats.write_forms(published, tmp_path)
-    assert not list(tmp_path.glob("*.onnx"))

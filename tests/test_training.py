@@ -1,5 +1,6 @@
 """Data folders, the training loop, resuming after a kill, and two processes."""
 
+import errno
 import json
 import os
 import pickle
@@ -10,28 +11,36 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import URLError
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from efficientnet_pytorch import EfficientNet
 from safetensors.torch import load_file
 
+from common.errors import UserError
+from common.weights import WeightsError
 from segmentation import run_seg_model_ohlora_v4 as script
 from segmentation.dataset.augment import cover, far_away, warp
 from segmentation.dataset.loader import Changes, PairDataset, epoch_batches
 from segmentation.dataset.pairs import DataError, find_pairs, gather, parts_of, split
 from segmentation.networks.effisegnet import EffiSegNet
+from segmentation.networks.registry import save_weights
 from segmentation.training.losses import guide_loss, make_loss
+from segmentation.training.ranks import demand_gpus
 from segmentation.training.recipe import Recipe
 from segmentation.training.runtime import Runtime
 from segmentation.training.state import held
 from segmentation.training.validate import Validation
+from segmentation.training.warm_start import start
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_seg_model_ohlora_v4.py"
 FAST = ["--size", "64", "--batch-size", "8", "--workers", "0", "--precision", "float32", "--augmented", "--ema", "0.9"]
-FAST += ["--learning-rate", "1e-3", "--patience", "99"]
+FAST += ["--learning-rate", "1e-3", "--patience", "99", "--warm-start", "none"]
 
 
 def draw(seed: int, side: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -110,18 +119,16 @@ def test_bad_pairs_are_named_and_left_out(pairs_folder, tmp_path, capsys):
         gather([folder])
 
 
-def test_the_split_does_not_move_when_pictures_are_added(pairs_folder):
-    pairs, _ = find_pairs(pairs_folder)
-    few, many = split(pairs[:20], seed=3), split(pairs, seed=3)
-    for name, part in few.items():
-        assert set(part) <= set(many[name])
-    assert sum(map(len, many.values())) == 30
-
-
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
     whole = epoch_batches(21, 8, seed=1, epoch=4)
-    assert len(whole) == 2 and all(len(batch) == 8 for batch in whole) and len(set(sum(whole, []))) == 16
+    assert [len(batch) for batch in whole] == [8, 8, 5] and sorted(sum(whole, [])) == list(range(21))
     assert whole == epoch_batches(21, 8, seed=1, epoch=4) != epoch_batches(21, 8, seed=1, epoch=5)
+
+
+def test_no_batch_is_too_small_to_be_trained_on():
+    assert [len(batch) for batch in epoch_batches(17, 8, seed=1, epoch=0)] == [8, 9]
+    assert [len(batch) for batch in epoch_batches(19, 8, seed=1, epoch=0, least=4)] == [8, 11]
+    assert [len(batch) for batch in epoch_batches(3, 8, seed=1, epoch=0, least=4)] == [3]
 
 
 def test_labels_follow_the_pictures_through_every_change_of_place():
@@ -184,6 +191,48 @@ def test_each_epoch_varies_the_pictures_and_a_repeated_one_does_not(pairs_folder
     data = PairDataset(gather([pairs_folder]), 64, Changes(seed=1))
     first, again, other = [np.stack([data[epoch, index][0] for index in range(8)]) for epoch in (0, 0, 1)]
     assert (first == again).all() and (first != other).any()
+
+
+@pytest.mark.parametrize("changes", [None, Changes(seed=1, turned=0.5)])
+def test_pictures_that_are_kept_small_give_the_same_samples(pairs_folder, tmp_path, monkeypatch, changes):
+    """Decoded once, by one of the processes that read; in place of a new file's content the old one is not taken."""
+    for part in ("images", "masks"):
+        shutil.copytree(pairs_folder / part, tmp_path / part)
+        for seed in range(3):  # larger than they are needed
+            large = cv2.resize(cv2.imread(str(tmp_path / part / f"p{seed}.png")), (150, 130 + 30 * seed))
+            cv2.imwrite(str(tmp_path / part / f"p{seed}.png"), large)
+    pairs = gather([tmp_path])
+    plain, kept = PairDataset(pairs, 64, changes), PairDataset(pairs, 64, changes)
+    kept.keep_small()
+    wanted = [plain[epoch, index] for epoch in range(2) for index in range(30)]
+    for number, sample in enumerate(wanted[:30]):
+        assert all(map(torch.equal, kept[0, number], sample))
+    with monkeypatch.context() as patch:
+        patch.setattr("segmentation.dataset.loader.read_pair", None)
+        again = pickle.loads(pickle.dumps(kept))
+        for number, sample in enumerate(wanted[30:]):
+            assert all(map(torch.equal, again[1, number], sample))
+    picture, _ = draw(99)
+    cv2.imwrite(str(tmp_path / "images" / "p7.png"), picture)
+    other = PairDataset(pairs, 64, changes)
+    other.keep_small()
+    index = [pair.name for pair in pairs].index("p7")
+    assert torch.equal(other[0, index][0], plain[0, index][0])
+
+
+def test_without_room_pictures_are_decoded_each_time(pairs_folder, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    data = PairDataset(gather([pairs_folder]), 64)
+    data.keep_small()
+    assert data.kept is None and "has no room" in capsys.readouterr().err
+    composed = PairDataset(gather([pairs_folder]), 64, Changes(1, composed=0.5))
+    composed.keep_small()
+    assert composed.kept is None and capsys.readouterr().err == ""
+
+
+def test_a_gpu_is_fed_by_all_cores():
+    assert [script.reading_ahead("cuda", cores) for cores in (1, 12, 64)] == [1, 12, 16]
+    assert script.reading_ahead("cpu", 2) == 2
 
 
 def test_without_labels_it_says_which_command_makes_them(tmp_path):
@@ -417,3 +466,147 @@ def test_bad_numbers_are_refused(words, capsys):
     with pytest.raises(SystemExit, match="2"):
         script.main(words)
     assert words[1] in capsys.readouterr().err
+
+
+# ---- what befalls a run, in this process ----
+
+
+class Tiny(torch.nn.Module):
+    """The least that can be trained as a student."""
+
+    side, metadata = 64, {"network": "tiny"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.conv6 = torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Conv2d(4, 1, 1)
+        self.norm = torch.nn.BatchNorm2d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv6(self.norm(self.encoder(x)).relu())
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch) -> Path:
+    """A tiny student's run after one of two epochs, on the 20 pictures of the folder `pairs` beside it."""
+    monkeypatch.setattr(script, "report_figures", lambda *_: 0)
+    monkeypatch.setattr("segmentation.training.warm_start.start", lambda recipe: (Tiny(), recipe))
+    for part in ("images", "masks"):
+        (tmp_path / "pairs" / part).mkdir(parents=True)
+    for seed in range(20):
+        picture, mask = draw(seed)
+        cv2.imwrite(str(tmp_path / "pairs" / "images" / f"p{seed}.png"), picture)
+        cv2.imwrite(str(tmp_path / "pairs" / "masks" / f"p{seed}.png"), mask)
+    assert goes_on(tmp_path / "run", "1") == 0
+    return tmp_path / "run"
+
+
+def goes_on(run_folder: Path, epochs: str, *more: str) -> int:
+    where = ["--data", str(run_folder.parent / "pairs"), "--output", str(run_folder)]
+    return script.main(["train", *where, *FAST, "--batch-size", "16", "--epochs", epochs, *more])
+
+
+def test_a_run_goes_on_without_what_has_gone(begun, capsys):
+    """Pictures that are trained on, and one that chooses the epoch."""
+    parts = pd.read_csv(begun / "split.csv").groupby("part").name.apply(list)
+    for name in [*parts["train"][:2], parts["val"][0]]:
+        (begun.parent / "pairs" / "images" / f"{name}.png").unlink()
+    before = pd.read_csv(begun / "split.csv")
+    assert goes_on(begun, "2") == 0
+    said = capsys.readouterr().err
+    assert "3 pictures have gone since this run began" in said
+    assert "the next picture is trained on in its place" in said
+    assert len(pd.read_csv(begun / "history.csv")) == 2
+    pd.testing.assert_frame_equal(pd.read_csv(begun / "split.csv"), before)
+
+
+def test_a_state_of_another_version_is_a_line(begun, capsys):
+    state = torch.load(begun / "state.pt", weights_only=True)
+    (begun / "state.before.pt").unlink(missing_ok=True)
+    renamed = {name.replace("conv6", "conv9"): tensor for name, tensor in state["model"].items()}
+    for change in (dict(model=renamed), dict(progress=state["progress"] | dict(extra=1))):
+        torch.save(state | change, begun / "state.pt")
+        assert goes_on(begun, "2") == 2
+        said = capsys.readouterr().err
+        assert "holds a run of another version" in said and "--overwrite" in said
+
+
+def test_best_weights_that_are_gone_are_told(begun, capsys):
+    (begun / "best.safetensors").unlink()
+    for epochs in ("1", "2"):
+        assert goes_on(begun, epochs) == 2
+        said = capsys.readouterr().err
+        assert "best.safetensors: the best weights of this run are gone" in said and "--overwrite" in said
+
+
+@pytest.mark.parametrize("file", ["state", "best"])
+def test_a_full_disk_is_told_and_the_run_goes_on(begun, monkeypatch, capsys, file):
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name.startswith(f".{file}."):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        patch.setattr("segmentation.training.loop.is_best", lambda history: True)
+        assert goes_on(begun, "2") == 2
+    assert "make room, and the same command goes on from here" in capsys.readouterr().err
+    assert goes_on(begun, "2") == 0
+    assert len(pd.read_csv(begun / "history.csv")) == 2
+
+
+def test_more_processes_than_gpus_is_a_line(monkeypatch):
+    demand_gpus(2, 2)
+    with pytest.raises(UserError, match="3 processes for 2 GPUs.*--nproc-per-node 2"):
+        demand_gpus(3, 2)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):
+        demand_gpus(3, 2)
+
+
+# ---- what a training starts from ----
+
+
+def test_the_published_recipe_starts_from_imagenet():
+    assert Recipe().warm_start == "imagenet"
+
+
+def test_without_a_network_lite0_takes_imagenets_place(monkeypatch, capsys):
+    def offline(name: str) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(EfficientNet, "from_pretrained", offline)
+    model, recipe = start(Recipe())
+    assert recipe.warm_start == "lite0"
+    assert "could not be downloaded (no route to host): EfficientNet-Lite0's" in capsys.readouterr().err
+    wanted, _ = start(Recipe(warm_start="lite0"))
+    assert torch.equal(model.encoder._conv_stem.weight, wanted.encoder._conv_stem.weight)
+    with pytest.raises(WeightsError, match="efficientnet-b2 could not be downloaded"):
+        start(Recipe(encoder="efficientnet-b2"))
+
+
+def test_a_start_from_imagenet_has_its_encoder(monkeypatch, capsys):
+    whole = EfficientNet.from_name("efficientnet-b1")
+    monkeypatch.setattr(EfficientNet, "from_pretrained", lambda name: print("Loaded") or whole)
+    model, recipe = start(Recipe(encoder="efficientnet-b1"))
+    assert recipe.warm_start == "imagenet" and model.encoder_name == "efficientnet-b1"
+    assert torch.equal(model.encoder._blocks[-1]._bn2.weight, whole._blocks[-1]._bn2.weight)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_start_from_a_student_keeps_its_encoder(tmp_path):
+    weights = tmp_path / "wide.safetensors"
+    save_weights(EffiSegNet("efficientnet-b1", "bilinear"), weights)
+    model, _ = start(Recipe(warm_start=str(weights)))
+    assert model.encoder_name == "efficientnet-b1" and model.upsampling == "bilinear"
+    with pytest.raises(WeightsError, match="its encoder is efficientnet-b1, not efficientnet-b0"):
+        start(Recipe(warm_start=str(weights), encoder="efficientnet-b0"))
+
+
+def test_a_warm_start_that_holds_no_numbers_is_named(tmp_path):
+    model = EffiSegNet()
+    model.conv6.weight.data[0, 3] = torch.nan
+    save_weights(model, tmp_path / "nan.safetensors")
+    with pytest.raises(WeightsError, match="no numbers.*conv6.weight"):
+        start(Recipe(warm_start=str(tmp_path / "nan.safetensors")))

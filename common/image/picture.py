@@ -257,12 +257,21 @@ def read_mask(
     Raises PictureError as `read_picture`, and where the picture is coloured or transparent: what it means is unknown.
     """
     with opened(Path(path), max_pixels) as image:
+        if image.mode.startswith("I;16"):
+            return _of_16_bits(np.asarray(image), hair_value)
         if image.mode not in MODES:
             raise UnsupportedError(f"masks of the kind '{image.mode}'")
         if hair_value is None:
             return _greys(image, path)
         classes = np.asarray(image) if image.mode in ("1", "P") else _greys(image, path)
         return np.where(classes == hair_value, 255, 0).astype(np.uint8)
+
+
+def _of_16_bits(values: np.ndarray, hair_value: int | None) -> np.ndarray:
+    """As `read_mask`, of greys (H, W) uint16: shares of hair x 65535, or, where none is over 255, x 255."""
+    if hair_value is not None:
+        return np.where(values == hair_value, 255, 0).astype(np.uint8)
+    return values.astype(np.uint8) if values.max(initial=0) <= 255 else to8(values.astype(np.uint16))
 
 
 def _greys(image: Image.Image, path: str | os.PathLike) -> np.ndarray:

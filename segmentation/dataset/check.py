@@ -11,8 +11,9 @@ import numpy as np
 from common.device import own_cores
 from common.image.picture import PictureError, read_picture
 from common.progress import progress, say
-from segmentation.dataset.pairs import HAIR, Pair, demand_coding, facts_of, find_pairs
-from segmentation.dataset.scan import Facts, look_through
+from segmentation.dataset.coding import HAIR, demand_hair
+from segmentation.dataset.pairs import Pair, looked_through
+from segmentation.dataset.scan import Facts
 
 SIDE = 16  # cells of a picture's likeness
 ALIKE = 2.5  # grey levels between the cells of two likenesses, mean; copies in another size or quality stay below
@@ -44,11 +45,15 @@ def check(parts: dict[str, list[Path]], hair_value: int | None) -> int:
     """
     faults, pairs, names = 0, [], []
     for part, folders in parts.items():
+        facts: list[Facts] = []
         for folder in dict.fromkeys(folders):
             good, wrong = check_folder(folder, hair_value)
             faults += wrong
             pairs += good
+            facts += good.values()
             names += [part] * len(good)
+        if folders:
+            demand_hair(facts)
     likenesses, broken = likenesses_of(pairs)
     for fault in broken:  # behind its head
         say(f"{fault}; a training takes another picture in its place")
@@ -62,20 +67,16 @@ def check(parts: dict[str, list[Path]], hair_value: int | None) -> int:
     return int(bool(faults or across))
 
 
-def check_folder(folder: Path, hair_value: int | None) -> tuple[list[Pair], int]:
-    """One folder's good pairs, and how many files are not; prints both."""
-    pairs, problems = find_pairs(folder, hair_value)
-    facts = look_through(folder, pairs, facts_of)
-    good = {pair: fact for pair, fact in zip(pairs, facts) if not fact.fault}
-    for problem in [*problems, *(fact.fault for fact in facts if fact.fault)]:
-        say(problem)
+def check_folder(folder: Path, hair_value: int | None) -> tuple[dict[Pair, Facts], int]:
+    """One folder's good pairs, with what is known of them, and how many files are not; prints both."""
+    good, problems = looked_through(folder, hair_value)
+    for problem in problems:
+        say(f"left out: {problem}")
     for pair, fact in good.items():
         if 0 < fact.greatest < HAIR:
             say(f"{pair.label}: no hair, its greatest value is {fact.greatest}")
-    demand_coding(folder, list(good.values()), hair_value)
-    wrong = len(problems) + len(pairs) - len(good)
-    print(f"{folder}: {len(good)} pairs, {wrong} files left out{described(list(good.values()))}")
-    return list(good), wrong
+    print(f"{folder}: {len(good)} pairs, {len(problems)} files left out{described(list(good.values()))}")
+    return good, len(problems)
 
 
 def described(facts: Sequence[Facts]) -> str:

@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 from common.image.picture import PictureError
 from common.progress import say
 from segmentation.dataset import scenes
-from segmentation.dataset.augment import augment, draw_angle
+from segmentation.dataset.augment import WARP_MARGIN, augment, draw_angle
 from segmentation.dataset.pair import read_with_face
 from segmentation.dataset.pairs import DataError, Pair, read_pair
+from segmentation.dataset.shrunk import Shrunk, room_for
 from segmentation.networks.resize import INPUT_SIZE, resize, squash
 
 Key = tuple[int, int]  # epoch, and which of the pairs
@@ -48,17 +49,30 @@ class PairDataset(Dataset):
         changes: with them the pairs are augmented, each differently in every epoch, the same for the same seed and
             epoch.
         guide: whether the labels say what a student with a guide learns beside hair.
+        kept: where `keep_small` says so, pairs that were read are kept small, and read from there.
     """
 
     def __init__(self, pairs: Sequence[Pair], size: int, changes: Changes | None = None, guide: bool = False):
         self.pairs, self.size, self.changes, self.guide = pairs, size, changes, guide
+        self.kept: Shrunk | None = None
+
+    def keep_small(self) -> None:
+        """Keep what is read on the disk, at the size that is needed, for the epochs and runs to come; the samples stay
+        the same. Not where heads are cut out of other pictures, which takes these at their own size."""
+        if self.changes is None:
+            side = self.size
+        elif not self.changes.composed and not self.changes.covered:
+            side = round(self.size * WARP_MARGIN)
+        else:
+            return
+        self.kept = room_for(self.pairs, side, 6 if self.guide else 4)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         epoch, index = key
-        rgb, label = self.read(index)
+        rgb, label = self.sample(index)
         angle = 0.0
         if self.changes is None:
             label = squash(label, self.size)
@@ -75,6 +89,22 @@ class PairDataset(Dataset):
             return label
         up = torch.tensor([np.sin(angle), -np.cos(angle)]).float()
         return torch.cat([label, up[:, None, None].expand(2, *label.shape[1:])])
+
+    def sample(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `read`, or the same small, where it is kept so. A scene, of which parts are cut, is never."""
+        if self.kept is None:
+            return self.read(index)
+        if small := self.kept.get(index):
+            return small
+        rgb, label = self.read(index)
+        if self.changes:
+            label = resize(label, *rgb.shape[:2])
+        side = self.kept.shape[1]
+        small = squash(rgb, side), squash(label, side)
+        if self.changes and (scenes.is_scene(label) or scenes.is_scene(small[1])):
+            return rgb, label
+        self.kept.put(index, *small)
+        return small
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The pair's picture and label, or those of the next one that can be read. Raises DataError: none can."""
@@ -120,13 +150,17 @@ class Batches:
         return len(self.keys)
 
 
-def epoch_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, least: int = 2) -> list[list[int]]:
     """The batches of one epoch, in an order that depends on seed and epoch alone.
 
-    The last pictures that do not fill a batch wait for another epoch's order; a set smaller than a batch is one batch.
+    Every picture is in one of them. The last batch may be smaller; a rest of less than `least` pictures goes with the
+    batch before, since batch norm needs two, and each process one.
     """
     order = np.random.default_rng([seed, epoch]).permutation(count).tolist()
-    return [order[start : start + batch_size] for start in range(0, max(count - batch_size, 0) + 1, batch_size)]
+    batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    if len(batches) > 1 and len(batches[-1]) < least:
+        batches[-2:] = [batches[-2] + batches[-1]]
+    return batches
 
 
 def load(dataset: PairDataset, batches: Batches, workers: int) -> DataLoader:

@@ -1,5 +1,6 @@
 """One picture and its hair label."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ class Pair:
     """A picture and its hair label.
 
     `name` is the picture's path inside its data folder, without suffix; `hair_value` the class that is hair in a mask
-    of classes, None where the label is a share of hair x 255; `face` a mask of the face's skin, where there is one.
+    of classes, None where the label is a share of hair x 255; `face` a mask of the face's skin, where there is one;
+    `maker` who made the label, as far as it is known; `gone` the bytes that picture and label had when a run began,
+    where they cannot be read any more.
     """
 
     name: str
@@ -22,6 +25,13 @@ class Pair:
     label: Path
     hair_value: int | None = None
     face: Path | None = None
+    maker: str = "drawn masks"
+    gone: tuple[int, int] | None = None
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of its picture and of its label."""
+        return self.gone or (self.image.stat().st_size, self.label.stat().st_size)
 
 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -36,3 +46,8 @@ def read_with_face(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     known = np.full_like(hair, 255 if pair.face else 0)
     face = resize(read_mask(pair.face), *hair.shape) if pair.face else known
     return rgb, np.dstack([hair, face, known])
+
+
+def there(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those that have not gone since their run began."""
+    return [pair for pair in pairs if not pair.gone]

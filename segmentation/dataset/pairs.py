@@ -6,24 +6,29 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from common.batch.storage import Folder
-from common.batch.table import Row, read_rows
+from common.batch.table import Row, read_rows, same
 from common.device import own_cores
-from common.errors import UserError
 from common.image.opening import SUFFIXES, PictureError, size_seen
 from common.image.picture import read_mask, read_picture
 from common.progress import say
+from segmentation.dataset.coding import (
+    DataError,
+    demand_coding,
+    demand_hair,
+    facts_of_label,
+    is_of_stored_pixels,
+    orientation_of,
+)
 from segmentation.dataset.pair import Pair, read_pair
 from segmentation.dataset.scan import Facts, look_through
 from segmentation.networks.resize import INPUT_SIZE
 
 FLAT_PICTURE, FLAT_LABEL = "face_", "parsing_hair_label_"  # prefixes in the published flat folder
 TABLES = "labels.csv", "labels.parquet"  # of the labelling, the second one by a cluster
-HAIR = 128  # a label's value from which a pixel counts as hair
-
-
-class DataError(UserError):
-    """There is nothing to train on, or to measure on; the message says what to do."""
+FEW = 20  # pictures, below which a part's figures say little
 
 
 def gather(folders: Sequence[Path], hair_value: int | None = None) -> list[Pair]:
@@ -38,18 +43,11 @@ def gather(folders: Sequence[Path], hair_value: int | None = None) -> list[Pair]
     return [pair for folder in folders for pair in gather_folder(folder, hair_value)]
 
 
-def gather_folder(folder: Path, hair_value: int | None) -> list[Pair]:
-    """`gather` of one folder."""
-    found, problems = find_pairs(folder, hair_value)
-    if any((folder / table).exists() for table in TABLES):  # the labelling has read these, and wrote these labels
-        good = found
-    else:
-        facts = look_through(folder, found, facts_of)
-        problems += [f"left out: {fact.fault}" for fact in facts if fact.fault]
-        good = [pair for pair, fact in zip(found, facts) if not fact.fault]
-        demand_coding(folder, [fact for fact in facts if not fact.fault], hair_value)
+def gather_folder(folder: Path, hair_value: int | None) -> dict[Pair, Facts]:
+    """`gather` of one folder, with what is known of each pair."""
+    good, problems = looked_through(folder, hair_value)
     for problem in problems:
-        say(problem)
+        say(f"left out: {problem}")
     if problems:
         say(f"{folder}: {len(good)} pairs, {len(problems)} left out")
     if not good:
@@ -57,6 +55,25 @@ def gather_folder(folder: Path, hair_value: int | None) -> list[Pair]:
             f"{folder}: no picture with a hair label; `python segmentation/run_segmentation.py` makes labels"
         )
     return good
+
+
+def looked_through(folder: Path, hair_value: int | None) -> tuple[dict[Pair, Facts], list[str]]:
+    """The pairs of a folder that can be trained on, with what is known of each, and a line for each file left out.
+
+    Raises DataError as `gather`, and where most labels do not fit their pictures: the others cannot be trusted then.
+    """
+    pairs, problems = find_pairs(folder, hair_value)
+    facts = look_through(folder, pairs, facts_of)
+    good = {pair: fact for pair, fact in zip(pairs, facts) if not fact.fault}
+    wrong = [fact for fact in facts if fact.fault]
+    if 2 * sum(fact.misfit for fact in wrong) > len(pairs):
+        raise DataError(
+            f"{folder}: {sum(fact.misfit for fact in wrong)} of {len(pairs)} labels do not fit their pictures, so that "
+            f"none is trained on ({wrong[0].fault}); are pictures or labels turned, or other ones?"
+        )
+    labelled = any((folder / table).exists() for table in TABLES)
+    demand_coding(folder, list(good.values()), None if labelled else hair_value, labelled)
+    return good, [*problems, *(fact.fault for fact in wrong)]
 
 
 def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair], list[str]]:
@@ -85,30 +102,78 @@ def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair],
     return match(pictures, labels, hair_value)
 
 
-def pairs_of_rows(folder: Path, rows: Iterable[Row]) -> tuple[list[Pair], list[str]]:
+def pairs_of_rows(folder: Path, rows: Sequence[Row]) -> tuple[list[Pair], list[str]]:
     """The rows of the labelling whose status is ok and whose files are there; paths are relative to their folder.
 
-    Says so where several teachers have made the labels.
+    Left out are pictures that have changed since they were labelled, and labels that several rows name. Says so where
+    several teachers have made the labels.
+
+    Raises DataError: a column is missing, most pictures have changed, or the labels are not those that the rows say.
     """
+    if missing := next((name for name in ("image", "label", "status") if rows and name not in rows[0]), None):
+        raise DataError(f"{folder}: its table has no column '{missing}'; take it from a copy, or label anew")
     good: list[Pair] = []
     problems: list[str] = []
     teachers: Counter[str] = Counter()
+    uses, stale = Counter(row["label"] for row in rows), 0
+    sizes = {str(row.get("result_bytes") or "") for row in rows}  # that labels had when they were made
+    mended, swapped = 0, 0
     for row in rows:
         if row["status"] != "ok":
-            problems.append(f"{row['image']}: left out, its label has the status '{row['status']}'")
+            problems.append(f"{row['image']}: its label has the status '{row['status']}'")
             continue
         name = Path(row["label"]).with_suffix("").as_posix()
         face = folder / row["face"] if row.get("face") else None
-        pair = Pair(name, folder / row["image"], folder / row["label"], face=face)
+        maker = str(row.get("teacher") or "nobody named")
+        pair = Pair(name, folder / str(row["image"]), folder / str(row["label"]), face=face, maker=maker)
         if missing := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
-            problems.append(f"{missing}: left out, there is no such file")
-            continue
-        good.append(pair)
-        teachers[row.get("teacher") or ""] += 1
+            problems.append(f"{missing}: there is no such file")
+        elif uses[row["label"]] > 1:
+            problems.append(f"{pair.image}: its label {row['label']} is that of {uses[row['label']]} pictures")
+        elif said := changed_since(pair, row):
+            stale += 1
+            problems.append(said)
+        else:
+            good.append(pair)
+            teachers[pair.maker] += 1
+            if row.get("result_bytes") and not same(row["result_bytes"], pair.sizes[1]):
+                mended += 1
+                swapped += str(pair.sizes[1]) in sizes
+    if 2 * stale > len(good) + stale:
+        raise DataError(
+            f"{folder}: {stale} of {len(good) + stale} pictures have changed since they were labelled "
+            f"({problems[-1]}); label them anew: `python segmentation/run_segmentation.py`"
+        )
+    if swapped > 1 and 2 * swapped > len(good):
+        raise DataError(
+            f"{folder}: {swapped} of {len(good)} labels are as large as its table says of others: are its rows "
+            "shuffled, one column sorted without the rest? Take the table from a copy, or label anew"
+        )
+    if mended:
+        say(f"{folder}: {mended} of {len(good)} labels have changed since they were made; taken as mended by hand")
     if len(teachers) > 1:
-        shares = ", ".join(f"{count} by {teacher or 'nobody named'}" for teacher, count in teachers.most_common())
+        shares = ", ".join(f"{count} by {teacher}" for teacher, count in teachers.most_common())
         say(f"{folder}: holds labels of several teachers ({shares}); keep each one's in a folder of its own")
     return sorted(good, key=lambda pair: pair.name), problems
+
+
+def changed_since(pair: Pair, row: Row) -> str:
+    """How a picture has changed since its row was written, by its file's bytes and by its sides; empty where it has
+    not. Another time alone is that of a copy."""
+    noted = str(row.get("source") or "").split(" ", 1)[0]
+    if noted.isdecimal() and int(noted) != pair.image.stat().st_size:
+        return f"{pair.image}: has changed since it was labelled ({noted} bytes then, {pair.image.stat().st_size} now)"
+    try:
+        sides = [int(float(str(row[name]))) for name in ("width", "height")]
+        now = size_seen(pair.image)
+    except (KeyError, ValueError, PictureError):  # not noted; or broken, which is said later
+        return ""
+    if now and list(now) != sides:
+        return (
+            f"{pair.image}: was {sides[0]} x {sides[1]} pixels when it was labelled and is {now[0]} x {now[1]}: turned "
+            "or cut since"
+        )
+    return ""
 
 
 def rows_of_cluster(folder: Path) -> list[Row]:
@@ -152,12 +217,12 @@ def match(
         if len(images) == len(masks) == 1:
             pairs.append(Pair(name, images[0], masks[0], hair_value))
         elif not masks:
-            problems += [f"{path}: left out, it has no label" for path in images]
+            problems += [f"{path}: it has no label" for path in images]
         elif not images:
-            problems += [f"{path}: left out, it has no picture" for path in masks]
+            problems += [f"{path}: it has no picture" for path in masks]
         else:
             several = images if len(images) > 1 else masks
-            problems.append(f"left out: {' and '.join(map(str, several))} have one name; keep one of them")
+            problems.append(f"{' and '.join(map(str, several))} have one name; keep one of them")
     return pairs, problems
 
 
@@ -165,13 +230,26 @@ def facts_of(pair: Pair) -> Facts:
     """What a pair is, or why it cannot be trained on; decodes the label, and the picture only where it must."""
     label = read_mask(pair.label, pair.hair_value)
     width, height = size_seen(pair.image) or read_picture(pair.image).rgb.shape[1::-1]
-    fits = abs(label.shape[1] * height - label.shape[0] * width) <= max(height, width)  # to a pixel
-    if not fits and label.shape != (INPUT_SIZE, INPUT_SIZE):  # the size of the labelling's
+    if not has_shape(label, width, height) and label.shape != (INPUT_SIZE, INPUT_SIZE):  # the size of the labelling's
+        as_stored = "; it fits the picture before its EXIF turns it: save that upright, or turn the label"
         return Facts(
-            f"{pair.label}: the label is {label.shape[1]} x {label.shape[0]} pixels, its picture {width} x {height}; "
-            f"a label has its picture's shape or is {INPUT_SIZE} x {INPUT_SIZE}"
+            f"{pair.label}: the label is {label.shape[1]} x {label.shape[0]} pixels, its picture {width} x {height}"
+            f"{as_stored if has_shape(label, height, width) and orientation_of(pair) != 1 else ''}; a label has its "
+            f"picture's shape or is {INPUT_SIZE} x {INPUT_SIZE}",
+            misfit=1,
         )
-    return Facts("", width, height, int(label.max()), round(float((label >= HAIR).mean()), 4))
+    if is_of_stored_pixels(pair, label, width, height):
+        return Facts(
+            f"{pair.label}: fits its picture's pixels as they are stored, not as its EXIF turns them: save the picture "
+            "upright, or turn the label",
+            misfit=1,
+        )
+    return facts_of_label(label, width, height)
+
+
+def has_shape(label: np.ndarray, width: int, height: int) -> bool:
+    """Whether a label (h, w) has a picture's shape, to a pixel."""
+    return abs(label.shape[1] * height - label.shape[0] * width) <= max(height, width)
 
 
 def readable(pairs: Sequence[Pair]) -> list[Pair]:
@@ -196,38 +274,30 @@ def readable(pairs: Sequence[Pair]) -> list[Pair]:
     return [pair for pair, said in zip(pairs, faults) if not said]
 
 
-def demand_coding(folder: Path, facts: Sequence[Facts], hair_value: int | None) -> None:
-    """Raise DataError where no label of a folder can mean a share of hair x 255; say where some of them may not."""
-    greatest = max((fact.greatest for fact in facts), default=0)
-    if hair_value is not None and facts and greatest == 0:
-        raise DataError(f"{folder}: no mask has the value {hair_value} that --hair-value names")
-    if 0 < greatest < HAIR:
-        meaning = "masks of 0 and 1" if greatest == 1 else "class numbers, or not of hair"
-        raise DataError(
-            f"{folder}: the greatest value of its masks is {greatest}, where 255 means hair: they are {meaning}; "
-            "name the value that is hair by --hair-value"
-        )
-    if faint := sum(0 < fact.greatest < HAIR for fact in facts):
-        say(f"{folder}: {faint} of {len(facts)} masks have no hair, but some value between; `check` names them")
-
-
 def split(pairs: Sequence[Pair], seed: int) -> dict[str, list[Pair]]:
-    """80 % train, 10 % val, 10 % test, by a seeded hash of the name: no pair moves when others come or go.
+    """80 % train, 10 % val, 10 % test, to the picture, in the order of a seeded hash of the names.
 
-    Pictures that are too few for three parts are not split: each part is all of them, said on stderr.
+    Of a few pictures that come or go hardly another one moves. A line says so where parts are small. Pictures that are
+    too few for three parts are not split: each part is all of them, and a line says so.
     """
-    parts: dict[str, list[Pair]] = {"train": [], "val": [], "test": []}
-    for pair in pairs:
-        digest = hashlib.sha256(f"{seed}:{pair.name}".encode()).digest()
-        share = int.from_bytes(digest[:8], "big") / 2**64
-        parts["train" if share < 0.8 else "val" if share < 0.9 else "test"].append(pair)
-    if all(parts.values()):
-        return parts
-    say(
-        f"{len(pairs)} pictures are too few to set some aside: all are trained on, and the figures are of these very "
-        "pictures; they say nothing of others. --val names other pictures to measure on"
-    )
-    return {name: list(pairs) for name in parts}
+
+    def drawn(pair: Pair) -> bytes:
+        return hashlib.sha256(f"{seed}:{pair.name}".encode("utf-8", "surrogateescape")).digest()
+
+    order, aside = sorted(pairs, key=drawn), round(len(pairs) / 10)
+    cuts = {"train": (0, len(order) - 2 * aside), "val": (-2 * aside, -aside), "test": (-aside, None)}
+    if not aside:
+        say(
+            f"{len(pairs)} pictures are too few to set some aside: all are trained on, and the figures are of these "
+            "very pictures; they say nothing of others. --val names other pictures to measure on"
+        )
+        return {name: list(pairs) for name in cuts}
+    if aside < FEW:
+        say(
+            f"{aside} pictures choose the epoch and {aside} are measured on: with fewer than {FEW} each, figures "
+            "depend on which these are. --val names others"
+        )
+    return {name: sorted(order[slice(*cut)], key=lambda pair: pair.name) for name, cut in cuts.items()}
 
 
 def parts_of(
@@ -238,7 +308,9 @@ def parts_of(
     Pictures that are trained on and measured on are counted on stderr; those measured on are decoded to their end now,
     so that a broken one is known before hours have gone. Raises DataError.
     """
-    pairs = gather(data, hair_value)
+    found = [item for folder in data for item in gather_folder(folder, hair_value).items()]
+    demand_hair([fact for _, fact in found])
+    pairs = [pair for pair, _ in found]
     if val is None:
         parts = split(pairs, seed)
         return parts | {name: readable(parts[name]) for name in ("val", "test")}

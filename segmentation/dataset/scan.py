@@ -24,10 +24,14 @@ class Facts:
     """What decoding a pair tells. Either `fault` says why it cannot be trained on, or the rest is known."""
 
     fault: str = ""
+    misfit: int = 0  # 1: the fault is that label and picture do not belong together
     width: int = 0  # of the picture, pixels
     height: int = 0
     greatest: int = 0  # of the label's values
     hair_share: float = 0.0  # of the label's pixels
+    levels: int = 0  # how many different values the label has
+    border: float = 0.0  # share of hair in the outer eighth of the label, on all sides
+    middle: float = 0.0  # and in its inner half
 
 
 def look_through(folder: Path, pairs: Sequence[Pair], facts_of: Callable[[Pair], Facts]) -> list[Facts]:

@@ -91,7 +91,7 @@ def torch_engine(weights: Path, device: str) -> Engine:
     import torch
 
     from segmentation.networks.effisegnet import HairProbability
-    from segmentation.networks.scout import load_network
+    from segmentation.networks.registry import load_network
 
     network = HairProbability(load_network(weights), guided=True).to(device).eval()
 

@@ -12,7 +12,7 @@ from common.progress import say
 from common.weights import WeightsError, sha256
 from common.workarounds import without_telemetry
 
-NETWORKS = [ROOT / "segmentation" / "networks" / name for name in ("effisegnet.py", "resize.py", "scout.py")]
+NETWORKS = sorted((ROOT / "segmentation" / "networks").glob("*.py"))
 MODEL, PARTS, SUMS = "model.xml", ("model.xml", "model.bin"), "sha256"
 
 
@@ -64,7 +64,7 @@ def export(weights: Path, folder: Path) -> None:
     import torch
 
     from segmentation.networks.effisegnet import HairProbability
-    from segmentation.networks.scout import load_network
+    from segmentation.networks.registry import load_network
 
     say(f"preparing {weights.name} for this processor, once")
     network = load_network(weights)

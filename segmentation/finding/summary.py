@@ -8,8 +8,8 @@ import torch
 
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.cost import layers, statistics_of, time_in_turn
-from segmentation.networks.effisegnet import load_student
 from segmentation.networks.facexformer.model import FaceXFormer
+from segmentation.networks.registry import load_student
 from segmentation.networks.resize import INPUT_SIZE
 
 

@@ -1,12 +1,13 @@
-"""Who says what is hair: FaceXFormer, or the shipped student in its place.
+"""Who says what is hair: FaceXFormer, or students in its place, one or several as one.
 
 Either is a `Teacher`; the labelling knows nothing else of them.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,10 @@ AT_ONCE = 4
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
-FindHair = Callable[[np.ndarray], np.ndarray]  # (N, 224, 224, 3) uint8 -> (N, 224, 224) float32 in 0..1
+LOOKS = ("mirror", "scales")  # of an ensemble: the mirror image too; at each of these sides of the square, pixels
+SCALES = (192, 224, 288)
+
+FindHair = Callable[[np.ndarray], np.ndarray]  # (N, side, side, 3) uint8 -> (N, 224, 224) float32 in 0..1
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Teacher:
     name: str  # with the next two, as labels.csv records it
     weights: str
     precision: str
-    see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (224, 224, 3) uint8, as its network wants it
+    see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (side, side, 3) uint8, as its network wants it
     # weights, device, precision -> the network, ready; raises WeightsError: the weights are broken, or of another one
     load: Callable[[Path | None, str, str], FindHair]
     path: Path | None = None  # of the weights
@@ -110,15 +114,29 @@ def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
     return find_hair
 
 
-def student() -> Teacher:
-    """The shipped student in the teacher's place: so that all three stages can be tried without the teacher's weights.
+def students(weights: Sequence[Path] = (), looks: Sequence[str] = ()) -> Teacher:
+    """Students in the teacher's place, as one: the mean of what each of them sees, in each of the looks asked for.
+
+    Args:
+        weights: of any number of them, with any encoders; none: the shipped one alone.
+        looks: what is looked at besides the picture as it is, of `LOOKS`.
 
     Raises WeightsError as `facexformer`.
     """
     from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
     from segmentation.networks.resize import squash
 
-    return Teacher("student", short_hash(SHIPPED_WEIGHTS), "float32", squash, ready_student, SHIPPED_WEIGHTS)
+    chosen = list(weights) or [SHIPPED_WEIGHTS]
+    names = "+".join(path.stem for path in chosen)
+    name = ", ".join(["student" if chosen == [SHIPPED_WEIGHTS] else f"students {names}", *looks])
+    hashes = "+".join(short_hash(path) for path in chosen)
+    if len(chosen) == 1 and not looks:
+        return Teacher(name, hashes, "float32", squash, ready_student, chosen[0])
+
+    def load(_: Path | None, device: str, __: str) -> FindHair:
+        return ready_ensemble(chosen, device, looks)
+
+    return Teacher(name, hashes, "float32", partial(squash, side=max(SCALES)), load)
 
 
 def ready_student(weights: Path, device: str, _: str) -> FindHair:
@@ -127,6 +145,38 @@ def ready_student(weights: Path, device: str, _: str) -> FindHair:
 
     engine = HairFinder(weights, device).student.engine
     return lambda rgb: engine(rgb).hair
+
+
+def ready_ensemble(weights: Sequence[Path], device: str, looks: Sequence[str]) -> FindHair:
+    """Students on their device, ready to be asked for the mean of what they see. Raises WeightsError, UserError."""
+    import torch
+    from torch.nn import functional as F
+
+    from segmentation.networks.registry import load_student
+    from segmentation.networks.resize import INPUT_SIZE
+
+    place = choose_device(device)
+    networks = [load_student(path).to(place) for path in weights]
+    sides = SCALES if "scales" in looks else (INPUT_SIZE,)
+
+    def seen(x: torch.Tensor, side: int) -> torch.Tensor:
+        x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+        views = [x, x.flip(3)] if "mirror" in looks else [x]
+        answers = [[network(view)[:, :1].sigmoid() for network in networks] for view in views]
+        upright = [sum(answers[0]), *(sum(of).flip(3) for of in answers[1:])]
+        mean = sum(upright) / (len(views) * len(networks))
+        return F.interpolate(mean, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True)
+
+    @torch.inference_mode()
+    def find_hair(rgb: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(rgb).to(place).permute(0, 3, 1, 2).float() / 127.5 - 1
+        hair = sum(seen(x, side) for side in sides) / len(sides)
+        if not hair.isfinite().all():
+            raise WeightsError(f"{weights[0]}: these weights give values that are not numbers; train them again")
+        return hair[:, 0].cpu().numpy()
+
+    find_hair(np.zeros((1, max(SCALES), max(SCALES), 3), np.uint8))  # bad weights end the run before a picture
+    return find_hair
 
 
 def resize_as_published(rgb: np.ndarray) -> np.ndarray:

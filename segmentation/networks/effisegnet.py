@@ -5,21 +5,18 @@ Source: Vezakis et al., "EffiSegNet", arXiv 2407.16298; the layer names are thos
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
-from typing import cast
 
 import torch
 from efficientnet_pytorch import EfficientNet
 from efficientnet_pytorch.model import MBConvBlock
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.files import replacing
-from common.weights import WeightsError, load_state_dict, load_strict, safetensors_metadata
+from common.weights import WeightsError
 from segmentation.networks.resize import INPUT_SIZE
 
 CHANNELS = 64  # decoder width
+ENCODERS = tuple(f"efficientnet-b{number}" for number in range(8))
 UPSAMPLING = ("nearest", "bilinear")
 GUIDE = "face, head, up"  # what the second output tells, as weights files name it
 
@@ -37,6 +34,8 @@ class ConvOfParts(nn.Conv2d):
 
     def forward(self, *parts: Tensor) -> Tensor:
         """Features (N, C_i, h_i, w_i), coarse to fine -> (N, C, H, W) of the finest."""
+        if len(parts) == 1:  # a split into one part is what some converters cannot translate
+            return F.conv2d(parts[0], self.weight)
         shares = self.weight.split([part.shape[1] for part in parts], dim=1)
         return coarse_to_fine((F.conv2d(part, share) for part, share in zip(parts, shares)), self.upsampling)
 
@@ -73,6 +72,7 @@ class EffiSegNet(nn.Module):
 
     def __init__(self, encoder: str = "efficientnet-b0", upsampling: str = "nearest", guide: bool = False):
         super().__init__()
+        self.encoder_name = encoder
         self.encoder = headless_efficientnet(encoder)
         for level, channels in enumerate(tap_channels(self.encoder), start=1):
             setattr(self, f"conv{level}", nn.Conv2d(channels, CHANNELS, 3, padding=1, bias=False))
@@ -104,7 +104,22 @@ class EffiSegNet(nn.Module):
     @property
     def metadata(self) -> dict[str, str]:
         """What its weights file says of it."""
-        return {"upsampling": self.upsampling} | ({"guide": GUIDE} if self.guide else {})
+        said = {"network": "effisegnet", "encoder": self.encoder_name, "upsampling": self.upsampling}
+        return said | ({"guide": GUIDE} if self.guide else {})
+
+    @classmethod
+    def of(cls, said: dict[str, str]) -> "EffiSegNet":
+        """The network, untrained, that a weights file says it is of. Raises WeightsError: it is of a later version."""
+        encoder, upsampling = said.get("encoder", ENCODERS[0]), said.get("upsampling", UPSAMPLING[0])
+        for what, value, known in (("encoder", encoder, ENCODERS), ("upsampling", upsampling, UPSAMPLING)):
+            if value not in known:
+                raise WeightsError(f"needs the {what} '{value}' that this version does not know; update it")
+        return cls(encoder, upsampling, guide=said.get("guide") == GUIDE)
+
+    @staticmethod
+    def own_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors by the names that they have here: of the published checkpoint too."""
+        return from_published_names(state)
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W); with a
@@ -224,36 +239,6 @@ def tap_channels(encoder: EfficientNet) -> list[int]:
     blocks = list(encoder._blocks)
     before = [earlier for earlier, block in zip(blocks, blocks[1:]) if halves(block)]
     return [block._project_conv.out_channels for block in [*before, blocks[-1]]]
-
-
-def load_student(path: Path) -> EffiSegNet:
-    """Build the student and load its weights, in float32 and evaluation mode.
-
-    Args:
-        path: our own safetensors, which say which upsampling they need, or the published
-            `segmentation_model_ohlora_v4.pth` (MONAI's names).
-
-    Raises:
-        WeightsError: the file is missing or broken, or a tensor is unexpected, missing or misshapen.
-    """
-    state = from_published_names(load_state_dict(path))
-    upsampling = safetensors_metadata(path).get("upsampling", "nearest")
-    if upsampling not in UPSAMPLING:
-        raise WeightsError(f"{path}: needs an upsampling '{upsampling}' that this version does not know; update it")
-    model = EffiSegNet(upsampling=upsampling, guide=safetensors_metadata(path).get("guide") == GUIDE)
-    load_strict(model, state, path)
-    return model.eval()
-
-
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write a network's weights as safetensors, convolutions in half precision (which changes no score), the rest as it
-    is, and its `metadata`."""
-    state = {
-        name: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    with replacing(path) as temporary:
-        save_file(state, temporary, cast(dict[str, str], model.metadata))
 
 
 def from_published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,18 +4,14 @@ The student's encoder down to a sixteenth, at twice the student's input size, an
 (Lin et al., arXiv 1612.03144).
 """
 
-from pathlib import Path
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.weights import load_state_dict, load_strict, safetensors_metadata
 from segmentation.networks.effisegnet import (
     EffiSegNet,
     coarse_to_fine,
     encode,
     headless_efficientnet,
-    load_student,
     tap_channels,
 )  # fmt: skip
 from segmentation.networks.resize import SCOUT_SIZE
@@ -34,6 +30,18 @@ class Scout(nn.Module):
 
     side = SCOUT_SIZE
     metadata = {"network": "scout"}  # what its weights file says of it
+
+    @classmethod
+    def of(cls, said: dict[str, str]) -> "Scout":
+        """A scout, untrained, as it is used: not `upsampled`."""
+        scout = cls()
+        scout.upsampled = False
+        return scout
+
+    @staticmethod
+    def own_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors by the names that they have here: no other program has a scout."""
+        return state
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,15 +86,3 @@ def start_from_student(student: EffiSegNet) -> Scout:
     for layer in scout.kept():
         layer.requires_grad_(False)
     return scout
-
-
-def load_network(path: Path) -> EffiSegNet | Scout:
-    """Build the network that a weights file is of, a student or a scout (not `upsampled`), and load it, as
-    `load_student` does."""
-    state = load_state_dict(path)  # first, since it says what is wrong with a broken file
-    if safetensors_metadata(path) != Scout.metadata:
-        return load_student(path)
-    scout = Scout()
-    scout.upsampled = False
-    load_strict(scout, state, path)
-    return scout.eval()

@@ -19,8 +19,8 @@ from common.device import rank_and_size
 from common.files import replacing
 from common.progress import say
 from segmentation.dataset.loader import Batches, Changes, PairDataset, epoch_batches, load
-from segmentation.dataset.pairs import Pair
-from segmentation.networks.effisegnet import save_weights
+from segmentation.dataset.pair import Pair, there
+from segmentation.networks.registry import save_weights
 from segmentation.training import ranks
 from segmentation.training.losses import make_loss, with_guide
 from segmentation.training.recipe import Recipe
@@ -93,7 +93,7 @@ def train(
     if runtime.dtype == torch.bfloat16 and runtime.device.type == "cpu":
         keep_depthwise_in_float32(model)
     steps = Steps(pairs, learner, recipe, runtime)
-    validation = Validation(val, learner.measured, make_loss(recipe.loss, recipe.dice_weight), recipe, runtime)
+    validation = Validation(there(val), learner.measured, make_loss(recipe.loss, recipe.dice_weight), recipe, runtime)
     board = Board(run / BOARD if rank == 0 else None, progress.epoch)
     while progress.epoch < recipe.epochs and not out_of_patience(progress.history, recipe.patience):
         started = time.perf_counter()
@@ -117,10 +117,12 @@ class Steps:
     def __init__(self, pairs: list[Pair], learner: Learner, recipe: Recipe, runtime: Runtime) -> None:
         self.learner, self.recipe, self.runtime = learner, recipe, runtime
         self.pictures = len(pairs)
-        self.count = len(epoch_batches(self.pictures, recipe.batch_size, recipe.seed, 0))
+        self.count = len(self.shares_of(0))
         self.batches = Batches()
         changes = Changes(recipe.seed, recipe.composed, recipe.turned, recipe.covered) if recipe.augmented else None
         data = PairDataset(pairs, recipe.size, changes, recipe.guide)
+        if runtime.keep_small:
+            data.keep_small()
         self.loader = load(data, self.batches, runtime.workers)
         self.loss_of = with_guide(make_loss(recipe.loss, recipe.dice_weight))
         self.network = DistributedDataParallel(learner.model) if rank_and_size()[1] > 1 else learner.model
@@ -134,7 +136,7 @@ class Steps:
         """
         rank, size = rank_and_size()
         recipe, runtime, epoch = self.recipe, self.runtime, progress.epoch
-        batches = epoch_batches(self.pictures, recipe.batch_size, recipe.seed, epoch)
+        batches = self.shares_of(epoch)
         self.batches.keys = [[(epoch, index) for index in batch[rank::size]] for batch in batches[progress.step :]]
         known = progress.losses[rank] if progress.losses else []
         new: list[Tensor] = []  # stay on the device, so that no step waits for its loss
@@ -157,6 +159,11 @@ class Steps:
                 progress = Progress(epoch, step, ranks.gathered(known), progress.history)
                 demand_numbers(sum(progress.losses, []), progress)
                 yield progress
+
+    def shares_of(self, epoch: int) -> list[list[int]]:
+        """The batches of an epoch, of all processes."""
+        least = max(2, rank_and_size()[1])
+        return epoch_batches(self.pictures, self.recipe.batch_size, self.recipe.seed, epoch, least)
 
     def take(self, x: Tensor, labels: Tensor, share: float) -> Tensor:
         """One step; its loss."""
@@ -216,12 +223,17 @@ def out_of_patience(history: list[dict], patience: int) -> bool:
 
 def keep(run: Path, settings: dict, progress: Progress, learner: Learner) -> None:
     """Write the best weights, the history, its curve and, last, the state from which a new start goes on."""
-    if progress.history[-1]["val_loss"] <= min(row["val_loss"] for row in progress.history):
+    if is_best(progress.history):
         save_weights(learner.measured, run / BEST)
     with replacing(run / HISTORY) as path:
         pd.DataFrame(progress.history).to_csv(path, index=False)
     plot(progress.history, run / PLOT)
     keep_state(run, settings, progress, learner)
+
+
+def is_best(history: list[dict]) -> bool:
+    """Whether the last epoch has the least validation loss."""
+    return history[-1]["val_loss"] <= min(row["val_loss"] for row in history)
 
 
 def tell(row: dict, epochs: int, seconds: float) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -47,16 +48,48 @@ def write_manifest(run: Path, arguments: dict, recipe: dict, parts: dict[str, li
             processes=int(os.environ.get("WORLD_SIZE", 1)),
         ),
     )  # fmt: skip
-    data = {name: dict(pictures=len(part), hash=fingerprint(part)) for name, part in parts.items()}
+    data = {
+        name: dict(pictures=len(part), hash=fingerprint(part), labels=Counter(pair.maker for pair in part))
+        for name, part in parts.items()
+    }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(dict(recipe=recipe, data=data, starts=[*starts, now]), indent=2) + "\n")
     rows = [
-        (name, pair.name, os.path.realpath(pair.image), os.path.getsize(pair.image))
-        for name, part in parts.items()
-        for pair in part
-    ]
+        (part, pair.name, os.path.realpath(pair.image), pair.sizes[0], os.path.realpath(pair.label), pair.sizes[1],
+         "" if pair.hair_value is None else pair.hair_value)
+        for part, pairs in parts.items()
+        for pair in pairs
+    ]  # fmt: skip
     with replacing(run / SPLIT) as temporary:
-        write_csv(temporary, ["part", "name", "image", "bytes"], rows)
+        write_csv(temporary, ["part", "name", "image", "bytes", "label", "label_bytes", "hair_value"], rows)
+
+
+def with_gone(run: Path, parts: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
+    """The parts with which the run in this folder began, where all that has changed since is that pictures have gone.
+
+    What is gone keeps its place, marked so, and a line counts it: the next picture is trained on instead, as when it
+    goes while the run is at work. Parts of a new run, or with other pictures, come back as they are.
+    """
+    try:
+        begun = [(row["part"], begun_with(row)) for row in read_csv(run / SPLIT)]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error):
+        return parts
+    here = {(pair.name, *pair.sizes): pair for part in parts.values() for pair in part}
+    before = {(pair.name, *pair.sizes) for _, pair in begun}
+    if not here or not here.keys() < before:
+        return parts
+    restored: dict[str, list[Pair]] = {name: [] for name in parts}
+    for part, pair in begun:
+        restored[part].append(here.get((pair.name, *pair.sizes), pair))
+    say(f"{run}: {len(before) - len(here)} pictures have gone since this run began; it goes on with the others")
+    return restored
+
+
+def begun_with(row: dict[str, str]) -> Pair:
+    """The pair of a row of split.csv, as if it had gone. Raises KeyError, TypeError, ValueError: an older version's."""
+    hair_value = int(row["hair_value"]) if row["hair_value"] else None
+    sizes = int(row["bytes"]), int(row["label_bytes"])
+    return Pair(row["name"], Path(row["image"]), Path(row["label"]), hair_value, gone=sizes)
 
 
 def commit() -> str:

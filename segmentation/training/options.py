@@ -35,8 +35,13 @@ def add_train(train: argparse.ArgumentParser, data: Path, output: Path) -> None:
         help="auto: bfloat16 where it is fast, else float16 on a GPU, with its loss scaled, else float32",
     )  # fmt: skip
     train.add_argument(
-        "--workers", type=whole, default=2, metavar="N", help="processes that read pictures ahead (%(default)s)"
-    )
+        "--workers", type=whole, metavar="N",
+        help="processes that read pictures ahead; the default is one a core on a GPU, else 2",
+    )  # fmt: skip
+    train.add_argument(
+        "--keep-small", action=argparse.BooleanOptionalAction, default=True,
+        help="keep the pictures beside their labels at the size that is needed, so that they are decoded once",
+    )  # fmt: skip
     train.add_argument(
         "--checkpoint-every", type=whole, default=1000, metavar="N",
         help="steps between two checkpoints within an epoch, 0 for none (%(default)s); there is one after each epoch",

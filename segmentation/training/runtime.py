@@ -13,3 +13,4 @@ class Runtime:
     dtype: torch.dtype  # of autocast; float32 is none
     workers: int  # processes that read pictures ahead, 0: none
     every: int  # steps between two checkpoints within an epoch, 0: none
+    keep_small: bool = False  # keep the pictures on the disk at the size that is needed

@@ -20,7 +20,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     encoder = list(model.get_submodule("encoder").parameters())
     decoder = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
     groups = [dict(params=encoder, share=recipe.encoder_rate), dict(params=decoder, share=1.0)]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    on_gpu = next(model.parameters()).is_cuda  # where one kernel updates all of them
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=on_gpu)
 
 
 def set_rates(optimizer: torch.optim.AdamW, recipe: Recipe, epoch: float) -> None:

@@ -1,6 +1,7 @@
 """What is kept of a run, so that it goes on after a kill to the same numbers: its files, its lock, its checkpoints."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -92,8 +93,7 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
     """A short hash of which pairs these are: their names and the sizes of their files."""
     digest = hashlib.sha256()
     for pair in pairs:
-        sizes = [path.stat().st_size for path in (pair.image, pair.label)]
-        digest.update(repr((pair.name, pair.hair_value, *sizes)).encode())
+        digest.update(repr((pair.name, pair.hair_value, *pair.sizes)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -104,8 +104,10 @@ def keep_state(run: Path, settings: dict, progress: Progress, learner: Learner) 
         average=learner.average.state_dict(), optimizer=learner.optimizer.state_dict(),
         scaler=learner.scaler.state_dict(),
     )  # fmt: skip
+    data = io.BytesIO()  # a full disk is then an OSError, where torch would hide what it is
+    torch.save(state, data)
     with replacing(run / STATE) as path:
-        torch.save(state, path)
+        path.write_bytes(data.getbuffer())
         if (run / STATE).exists():
             os.replace(run / STATE, run / BEFORE)
 
@@ -124,12 +126,24 @@ def resume(run: Path, settings: dict, learner: Learner) -> Progress:
     state = newest(run)
     if state is None:
         return Progress()
-    demand_same(run, state["settings"], settings, state["progress"])
-    learner.model.load_state_dict(state["model"])
-    learner.average.load_state_dict(state["average"])
-    learner.optimizer.load_state_dict(state["optimizer"])
-    learner.scaler.load_state_dict(state["scaler"])
-    return Progress(**state["progress"])
+    try:
+        demand_same(run, state["settings"], settings, state["progress"])
+        learner.model.load_state_dict(state["model"])
+        learner.average.load_state_dict(state["average"])
+        learner.optimizer.load_state_dict(state["optimizer"])
+        learner.scaler.load_state_dict(state["scaler"])
+        progress = Progress(**state["progress"])
+    except (RuntimeError, TypeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise RunError(
+            f"{run}: holds a run of another version ({reason}); start over with --overwrite, or name another --output"
+        ) from error
+    if progress.history and not (run / BEST).is_file():
+        raise RunError(
+            f"{run / BEST}: the best weights of this run are gone, its state has the last ones alone; put them back, "
+            "start over with --overwrite, or name another --output"
+        )
+    return progress
 
 
 def newest(run: Path) -> dict | None:
@@ -156,6 +170,8 @@ def demand_same(run: Path, old: dict, new: dict, progress: dict) -> None:
     """
     others = {name: value for name, value in old.items() if value != new.get(name)}
     others.pop("patience", None)
+    if {old.get("warm_start"), new.get("warm_start")} == {"imagenet", "lite0"}:  # it has begun, and only so it differs
+        others.pop("warm_start", None)
     finished = progress["epoch"] >= old["epochs"]
     if new["epochs"] > old["epochs"] and (finished or new["schedule"] == "exponential"):
         others.pop("epochs", None)

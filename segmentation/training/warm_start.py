@@ -1,34 +1,61 @@
 """The student at the start of a training: from nothing, from ImageNet's weights, or from another student's."""
 
+import io
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from efficientnet_pytorch import EfficientNet
 from torch import Tensor
 
-from common.weights import WeightsError, load_state_dict
-from segmentation.networks.effisegnet import EffiSegNet, load_student
+from common.progress import say
+from common.weights import TIMEOUT, WeightsError, load_state_dict
+from segmentation.networks.effisegnet import GUIDE, EffiSegNet
+from segmentation.networks.registry import load_student, make_network
 from segmentation.training.recipe import Recipe
 
 # The gates of squeeze-excitation start at sigmoid(4) = 0.98: a network that was trained without them hardly notices.
 OPEN_GATE = 4.0
+ENCODERS_OF = ("none", "lite0", "imagenet")  # starts that are no student's weights
 
 
-def start(recipe: Recipe) -> EffiSegNet:
-    """The student at the start of its training. Raises WeightsError: the weights to start from cannot be had."""
+def start(recipe: Recipe) -> tuple[EffiSegNet, Recipe]:
+    """The student at the start of its training, and the recipe with what it really starts from.
+
+    Where ImageNet's weights cannot be downloaded, those of EfficientNet-Lite0 take their place, and a line says so.
+
+    Raises WeightsError: the weights to start from cannot be had, or are of another encoder.
+    """
     torch.manual_seed(recipe.seed)
-    before = None if recipe.warm_start in ("none", "lite0", "imagenet") else load_student(Path(recipe.warm_start))
-    own = before.upsampling if before else "nearest"
-    guide = recipe.guide or before is not None and before.guide is not None
-    model = EffiSegNet(upsampling=own if recipe.upsampling == "auto" else recipe.upsampling, guide=guide)
+    before = None if recipe.warm_start in ENCODERS_OF else load_student(Path(recipe.warm_start))
+    said = before.metadata if before else {}
+    asked = {name: getattr(recipe, name) for name in ("encoder", "upsampling") if getattr(recipe, name) != "auto"}
+    if before and asked.get("encoder", before.encoder_name) != before.encoder_name:
+        raise WeightsError(f"{recipe.warm_start}: its encoder is {before.encoder_name}, not {asked['encoder']}")
+    model = make_network(said | asked | ({"guide": GUIDE} if recipe.guide else {}))
     if before:
         model.load_state_dict(model.state_dict() | before.state_dict())  # a new guide begins from nothing
-    elif recipe.warm_start == "lite0":
-        start_from_lite0(model.encoder)
-    elif recipe.warm_start == "imagenet":
-        start_from_imagenet(model.encoder)
+    elif recipe.warm_start != "none":
+        recipe = replace(recipe, warm_start=fill_encoder(model, recipe.warm_start))
     model.freeze(recipe.frozen)
-    return model
+    return model, recipe
+
+
+def fill_encoder(model: EffiSegNet, wanted: str) -> str:
+    """Fill an encoder from "imagenet" or "lite0"; which of them it was. Raises WeightsError: neither can be had."""
+    if wanted == "imagenet":
+        try:
+            start_from_imagenet(model.encoder, model.encoder_name)
+            return wanted
+        except WeightsError as error:
+            if model.encoder_name != "efficientnet-b0":
+                raise
+            say(f"{error}: EfficientNet-Lite0's weights take their place")
+    start_from_lite0(model.encoder)
+    return "lite0"
 
 
 def start_from_lite0(encoder: EfficientNet) -> None:
@@ -59,17 +86,28 @@ def open_gate(name: str, tensor: Tensor) -> Tensor:
     return tensor * 0.1 if name.endswith("_se_expand.weight") else tensor
 
 
-def start_from_imagenet(encoder: EfficientNet) -> None:
-    """Fill a B0 encoder from `efficientnet-pytorch`'s own ImageNet weights, downloaded once by torch's hub.
+def start_from_imagenet(encoder: EfficientNet, name: str) -> None:
+    """Fill an encoder from `efficientnet-pytorch`'s own ImageNet weights, downloaded once by torch's hub.
 
-    Raises:
-        WeightsError: the weights could not be downloaded.
+    Raises WeightsError: the weights could not be downloaded.
     """
     try:
-        whole = EfficientNet.from_pretrained("efficientnet-b0")
+        with silent():
+            whole = EfficientNet.from_pretrained(name)
     except OSError as error:
-        raise WeightsError(
-            f"EfficientNet-B0's ImageNet weights could not be downloaded ({error}); use --warm-start lite0"
-        ) from error
+        reason = " ".join(str(error).split()).removeprefix("<urlopen error ").removesuffix(">")
+        raise WeightsError(f"ImageNet's weights of {name} could not be downloaded ({reason})") from error
     state = whole.state_dict()
     encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Without what a library prints; and a server that does not answer is waited for only so long."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,81 @@
+"""Networks by their names: a weights file says what it is of, and here that is made.
+
+To swap the student's network, or its decoder: one file beside this one, with a class as `EffiSegNet`, and one line in
+`NETWORKS`. What such a class has:
+
+- `side`, pixels of the square that it sees; `encoder`, a module whose learning rate may differ; `freeze`;
+- `metadata`, what its weights files say of it, and `of`, a class method that makes it from that, untrained;
+- `own_names`, which gives tensors of other programs' files the names that it has;
+- RGB (N, 3, H, W) float32 in -1..1 -> logits (N, C, H, W), hair first.
+"""
+
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from common.files import replacing
+from common.weights import WeightsError, load_state_dict, load_strict, safetensors_metadata
+from segmentation.networks.effisegnet import EffiSegNet
+from segmentation.networks.scout import Scout
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "effisegnet": EffiSegNet,
+    "scout": Scout,
+}
+STUDENT = "effisegnet"  # what a training makes, and what files are of that name no network
+
+
+def make_network(said: dict[str, str]) -> nn.Module:
+    """A network, untrained, by what weights files say of it; what they leave out is as published.
+
+    Raises WeightsError: this version knows no such network.
+    """
+    name = said.get("network", STUDENT)
+    if name not in NETWORKS:
+        raise WeightsError(f"needs a network '{name}' that this version does not know; update it")
+    return NETWORKS[name].of(said)
+
+
+def load_network(path: Path) -> nn.Module:
+    """Build the network that a weights file is of and load it, in float32 and evaluation mode.
+
+    Args:
+        path: our own safetensors, which say what they are of, or the published `segmentation_model_ohlora_v4.pth`.
+
+    Raises:
+        WeightsError: the file is missing or broken, or of a network that this version does not know; or a tensor is
+            unexpected, missing, misshapen or holds what is no number.
+    """
+    state = load_state_dict(path)  # first, since it says what is wrong with a broken file
+    try:
+        network = make_network(safetensors_metadata(path))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    load_strict(network, network.own_names(state), path)
+    return network.eval()
+
+
+def load_student(path: Path) -> nn.Module:
+    """As `load_network`, of a student. Raises WeightsError: it is a scout's too."""
+    network = load_network(path)
+    if isinstance(network, Scout):
+        raise WeightsError(f"{path}: is a scout, which only tells where to look; name a student's weights")
+    return network
+
+
+def save_weights(network: nn.Module, path: Path, **further: str) -> None:
+    """Write a network's weights as safetensors, with its `metadata` and what `further` is to be said of it.
+
+    Convolutions are in half precision, which changes no score, unless a value is too large for that; the rest is as it
+    is.
+    """
+    state = {name: compact(tensor).cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(state, network.metadata | further))  # a full disk is then an OSError
+
+
+def compact(tensor: Tensor) -> Tensor:
+    """A tensor in half precision where it has several dimensions and that is exact enough."""
+    half = tensor.half() if tensor.ndim > 1 else tensor
+    return half if half.isfinite().all() or not tensor.isfinite().all() else tensor
