@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from common.cli import carry_out
-from segmentation.dataset.loader import Changes, PairDataset
+from segmentation.dataset.loader import Batches, Changes, PairDataset, load
 from segmentation.dataset.pairs import Pair, find_pairs
 from segmentation.networks.effisegnet import EffiSegNet, encode
 from segmentation.networks.registry import load_student, save_weights
@@ -70,15 +70,16 @@ def pairs_of(labels: Path) -> list[Pair]:
 @torch.inference_mode()
 def samples_of(student: EffiSegNet, pairs: list[Pair]) -> Samples:
     """What the encoder sees in changed pictures, and their labels."""
-    data = PairDataset(pairs, student.side, CHANGES, guide=True)
     order = np.random.default_rng(0).permutation(len(pairs))
+    keys = [(number // len(order), int(order[number % len(order)])) for number in range(SAMPLES)]
+    batches = Batches()
+    batches.keys = [keys[start : start + BATCH] for start in range(0, SAMPLES, BATCH)]
     taps: list[list[Tensor]] = [[], [], []]
     labels = []
-    for number in tqdm(range(SAMPLES), "samples"):
-        x, label = data[number // len(order), int(order[number % len(order)])]
-        for kept, tap in zip(taps, encode(student.encoder, x[None])[2:]):
+    for x, label in tqdm(load(PairDataset(pairs, student.side, CHANGES, guide=True), batches, workers=1), "samples"):
+        for kept, tap in zip(taps, encode(student.encoder, x)[2:]):
             kept.append(tap.half())
-        labels.append(F.avg_pool2d(label[None], GUIDE_STEP).half())
+        labels.append(F.avg_pool2d(label, GUIDE_STEP).half())
     return [torch.cat(kept) for kept in taps], torch.cat(labels)
 
 
