@@ -18,7 +18,7 @@ from ombre.render import fade
 TOE = 7.0  # L* added before the depth is told: what is darker is the camera's black and noise
 SPREAD, USUAL = 0.72, 0.72  # deviation of depth in dyed hair, and in natural hair, both as seen above TOE
 GAIN = (0.75, 1.3)  # times the depths: half-way, in a logarithm, from hair's own spread to SPREAD, within these
-LIT = 0.2  # depth by which lit strands lie above the shade: their mean is then the shade's
+LIT = 0.15  # depth by which lit strands lie above the shade: their mean is then the shade's
 MOST_LIT = 1.5  # deviations above the mean, beyond which strands count no more
 LIGHTER = 15.0  # L* of a lightness of 1
 FULLY = 0.98  # of the fade: hair that is as good as fully dyed
