@@ -27,6 +27,7 @@ from ombre.stage import Dye
 from ombre.style import Style
 from segmentation.finding.box import Part
 from tests.tools.clips import make_clip, scene
+from tests.tools.heads import head_of
 from tests.tools.icc import rgb_profile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -187,7 +188,7 @@ def test_frames_that_jut_out_are_cut_to_the_screen(tmp_path):
     assert {frame.rgba.shape for frame in MovingPicture(tmp_path / "a.gif", 10**6).frames()} == {(40, 60, 4)}
     rows = dyed(tmp_path / "a.gif", tmp_path / "out")
     assert rows.status["a_lilac.gif"] == "ok" and rows.frames["a_lilac.gif"] == 3
-    assert Image.open(tmp_path / "out" / "a_lilac.gif").size == (60, 40)
+    assert head_of(tmp_path / "out" / "a_lilac.gif").size == (60, 40)
 
 
 @pytest.mark.parametrize("data", [gif((60, 40), (60, 40), (65000, 65000)), gif((14000, 14000), (8, 8), (8, 8))])

@@ -28,6 +28,7 @@ from segmentation.labelling.flat_folder import write_flat_folder
 from segmentation.labelling.stage import Batches, Label
 from segmentation.labelling.teachers import Teacher, resize_as_published
 from segmentation.networks.registry import NETWORKS, save_weights
+from tests.tools.heads import head_of
 from tests.tools.official_checkpoint import GOLDEN, official_checkpoint
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_segmentation.py"
@@ -495,7 +496,7 @@ def test_the_published_layout_is_what_the_published_programs_read(tmp_path, teac
     assert write_flat_folder(tmp_path / "out", flat) == 2
     names = {"face_000001.png", "parsing_hair_label_000001.png", "face_000002.png", "parsing_hair_label_000002.png"}
     assert {path.name for path in flat.iterdir()} == names | {".numbers.csv"}
-    assert Image.open(flat / "face_000002.png").size == (20, 30)
+    assert head_of(flat / "face_000002.png").size == (20, 30)
     label = (tmp_path / "out" / "b.png").read_bytes()
     assert (flat / "parsing_hair_label_000001.png").read_bytes() == label
     assert [pair.name for pair in find_pairs(flat)[0]] == ["000001", "000002"]

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from common.weights import short_hash
+from tests.tools.heads import head_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
@@ -120,7 +122,7 @@ def test_a_sheet_passes_over_what_has_gone_or_changed(folder, tmp_path):
     Image.open(folder / "deep" / "a.png").crop((0, 0, 150, 200)).save(folder / "deep" / "a.png")
     result = run(folder, "--output", output, "--color", "mint", "--sheet")
     assert result.returncode == 0, result.stderr
-    assert Image.open(output / "contact_sheet.jpg").height < 400, "one picture, as it is now and in mint"
+    assert head_of(output / "contact_sheet.jpg").height < 400, "one picture, as it is now and in mint"
 
 
 def test_saved_masks_are_no_pictures_to_dye(folder, tmp_path):
@@ -159,7 +161,7 @@ def test_masks_go_out_are_mended_by_hand_and_come_in(folder, tmp_path):
     names = {path.relative_to(masks) for path in masks.rglob("*.png")}
     assert names == {path.relative_to(predicted) for path in predicted.rglob("*.png")} and len(names) == 2
     mask = Image.open(masks / "a.png")
-    assert mask.mode == "L" and mask.size == Image.open(folder / "a.jpg").size
+    assert mask.mode == "L" and mask.size == head_of(folder / "a.jpg").size
 
     given = tmp_path / "given"
     assert run(folder, "--output", given, "--masks", masks, "--format", "png").returncode == 0
@@ -241,7 +243,7 @@ def test_alpha_profile_and_orientation_stay(form, tmp_path):
     extra = {} if form == "bmp" else dict(exif=exif, icc_profile=b"a profile")
     picture.save(source, **extra | (dict(lossless=True, exact=True) if form == "webp" else {}))
     assert run(source, "--output", output).returncode == 0
-    before, after = Image.open(open(source, "rb")), Image.open(open(output / f"turned_0.9.{form}", "rb"))
+    before, after = (Image.open(BytesIO(path.read_bytes())) for path in (source, output / f"turned_0.9.{form}"))
     assert after.size == before.size and after.format == before.format and after.mode == before.mode
     if form != "bmp":
         assert after.getexif()[0x0112] == 6 and after.info["icc_profile"] == b"a profile"
@@ -288,8 +290,8 @@ def test_pictures_named_alike_but_for_the_suffix_get_two_results(tmp_path):
     shutil.copy(ASTRONAUT, source / "x")
     Image.open(ASTRONAUT).crop((150, 0, 350, 260)).save(source / "x.png")
     assert run(source / "x", source / "x.png", "--output", output).returncode == 0
-    sizes = {row.image: Image.open(output / name).size for name, row in rows(output).iterrows()}
-    assert sizes == {"../s/x": Image.open(ASTRONAUT).size, "../s/x.png": (200, 260)}
+    sizes = {row.image: head_of(output / name).size for name, row in rows(output).iterrows()}
+    assert sizes == {"../s/x": head_of(ASTRONAUT).size, "../s/x.png": (200, 260)}
 
 
 def test_starting_up_imports_neither_torch_nor_training(tmp_path):

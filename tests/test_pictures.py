@@ -18,6 +18,7 @@ from common.image import picture as picture_module
 from common.image.gain_map import levelled
 from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
+from tests.tools.heads import head_of
 
 H, W = 48, 65
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -74,7 +75,7 @@ def test_lossless_formats_keep_every_pixel(tmp_path, name):
     write_picture(tmp_path / name, picture)
     np.testing.assert_array_equal(picture.rgb, colours())
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name).convert("RGB")), colours())
-    assert Image.open(tmp_path / name).format == Image.open(source).format
+    assert head_of(tmp_path / name).format == head_of(source).format
     assert os.stat(tmp_path / name).st_size < 1.3 * colours().nbytes
 
 
@@ -120,7 +121,7 @@ def test_a_jpeg_written_again_hardly_moves(tmp_path, subsampling):
     moved = np.abs(np.asarray(first).astype(int) - np.asarray(second))
     assert moved.mean() < (0.1, 0.5, 1)[subsampling]
     write_picture(tmp_path / "c.jpg", replace(picture, jpeg=None))
-    assert Image.open(tmp_path / "c.jpg").layer[0][1:3] == (1, 1), "without tables to follow: no subsampling"
+    assert head_of(tmp_path / "c.jpg").layer[0][1:3] == (1, 1), "without tables to follow: no subsampling"
 
 
 @pytest.mark.parametrize("settings", [{"progressive": True}, {"quality": 30, "subsampling": 2}, {"keep_rgb": True}])
@@ -148,7 +149,7 @@ def test_grey_stays_grey_until_it_is_coloured(tmp_path, name):
     picture = read_picture(save(tmp_path / name, grey))
     assert picture.grey and picture.rgb.shape == (H, W, 3) and (picture.rgb[..., :1] == picture.rgb).all()
     write_picture(tmp_path / ("same" + name), picture)
-    assert Image.open(tmp_path / ("same" + name)).mode == "L"
+    assert head_of(tmp_path / ("same" + name)).mode == "L"
     dyed = picture.rgb.copy()
     dyed[10:20, 10:20] = (200, 30, 90)
     write_picture(tmp_path / ("dyed" + name), replace(picture, rgb=dyed))
@@ -218,7 +219,7 @@ def test_cmyk_becomes_rgb(tmp_path):
     assert np.abs(picture.rgb.astype(int) - colours()).mean() < 8
     assert picture.icc is None and picture.jpeg is None
     write_picture(tmp_path / "b.jpg", picture)
-    assert Image.open(tmp_path / "b.jpg").mode == "RGB"
+    assert head_of(tmp_path / "b.jpg").mode == "RGB"
 
 
 def test_what_is_clear_is_white_in_a_jpeg(tmp_path):
@@ -296,7 +297,7 @@ def test_a_grey_profile_is_only_for_grey(tmp_path, name):
     write_picture(tmp_path / name, replace(picture, rgb=colours()))
     assert read_picture(tmp_path / name).icc is None
     write_picture(tmp_path / name, picture)
-    assert Image.open(tmp_path / name).mode == "L" and read_picture(tmp_path / name).icc == bytes(icc)
+    assert head_of(tmp_path / name).mode == "L" and read_picture(tmp_path / name).icc == bytes(icc)
 
 
 def test_broken_exif_and_icc_are_no_obstacle(tmp_path, capfd):
@@ -317,7 +318,7 @@ def test_the_content_says_what_it_is_and_the_suffix_what_it_becomes(tmp_path):
     picture = read_picture(tmp_path / "a.jpg")
     np.testing.assert_array_equal(picture.rgb, colours())
     write_picture(tmp_path / "b.JPG", picture)
-    assert Image.open(tmp_path / "b.JPG").format == "JPEG"
+    assert head_of(tmp_path / "b.JPG").format == "JPEG"
 
 
 def test_a_photograph_with_a_preview_behind_it_is_one_picture(tmp_path):
@@ -326,7 +327,7 @@ def test_a_photograph_with_a_preview_behind_it_is_one_picture(tmp_path):
     picture = read_picture(tmp_path / "a.jpg")
     assert np.abs(picture.rgb.astype(int) - colours()).mean() < 6
     write_picture(tmp_path / "b.jpg", picture)
-    assert Image.open(tmp_path / "b.jpg").format == "JPEG"
+    assert head_of(tmp_path / "b.jpg").format == "JPEG"
 
 
 JPEG_BLOCKS = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0c\x1c\x02\x78\0\x07caption8BIM\x04\x0c\0\0\0\0\0\x04face"

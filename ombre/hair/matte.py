@@ -11,15 +11,18 @@ import numpy as np
 
 from ombre.hair import foreground, grid
 
-FAR = (0.1, 0.9)  # probabilities up to which, and from which on, colours are not asked
-RAMP = (0.345, 0.645)  # probabilities taken as no hair and as hair where colours say nothing
-LEAST, MOST = (0.375, 0.825), (0.085, 0.505)  # the same for the least and the most that colours may say
+FAR = (0.05, 0.95)  # probabilities up to which, and from which on, colours are not asked
+RAMP = (0.03, 0.97)  # probabilities taken as no hair and as hair where colours say nothing
+LEAST, MOST = (0.5, 1.2), (-0.2, 0.5)  # the same for the least and the most that colours may say
 COARSER, LEAST_STEP = 2, 4  # times the step of hair's own grid; pixels: a network's mask is coarser than its picture
 WINDOW = 3  # cells across, from which the colours of hair and of what is behind it are taken
 ROOM = 3  # cells around the mask in which strands are looked for
 ALIKE, NOISE = 0.9, 40.0  # how much of the colours' spread, and which variance at least, makes the two look alike
 FLOOR = 0.08  # place on the line up to which a pixel is what is behind
 TRUST = 0.95  # in the colours at most
+ROWS = 48  # of a picture, in which is seen how sharp it is
+SHARP, APART = 1.0, 2.0  # pixels: a lens's own blur; and one more, by which that of a picture is told
+NEAR_EDGE, MOST_BLUR = 12, 8.0  # pixels
 
 
 def _ramp(start: float, end: float) -> np.ndarray:
@@ -52,7 +55,32 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
         known = cv2.multiply(alpha[tile], 255 - trusted, scale=1 / 255)
         shares = cv2.add(cv2.multiply(seen, trusted, scale=1 / 255), known)
         alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
+    blur = blur_of(rgb, mask)
+    if blur > SHARP:  # no edge of hair is sharper than the picture's own
+        alpha[...] = cv2.GaussianBlur(alpha, (0, 0), np.sqrt(blur**2 - SHARP**2))
     return whole
+
+
+def blur_of(rgb: np.ndarray, mask: np.ndarray) -> float:
+    """By how many pixels, as a Gaussian's deviation, a picture (h, w, 3) is blurred near the edges of a mask (h, w).
+
+    The steps between pixels are told before and after a further blur. Of an edge that a Gaussian of variance v has
+    blurred the squared steps add up to something over the root of v, so the ratio of the two tells v. Strands and
+    noise make it smaller, not larger."""
+    some = np.s_[:: max(1, len(mask) // ROWS)]
+    doubtful = cv2.dilate(cv2.inRange(mask[some], 26, 229), np.ones((1, 2 * NEAR_EDGE + 1), np.uint8))[:, 1:-1] > 0
+    if not doubtful.any():
+        return 0.0
+    grey = np.float32(cv2.cvtColor(np.ascontiguousarray(rgb[some]), cv2.COLOR_RGB2GRAY))
+    steps = [
+        float((((row[:, 2:] - row[:, :-2])[doubtful]) ** 2).mean())
+        for row in (grey, cv2.GaussianBlur(grey, (13, 1), APART))
+    ]
+    ratio = steps[0] / max(steps[1], 1e-9)
+    lens = 0.5  # variance of the difference of neighbours itself
+    if ratio <= 1:
+        return 0.0
+    return float(np.sqrt(np.clip((APART**2 + 0.25 - lens * ratio**2) / (ratio**2 - 1), 0, MOST_BLUR**2)))
 
 
 def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,8 @@ from ombre.render import fade
 TOE = 7.0  # L* added before the depth is told: what is darker is the camera's black and noise
 SPREAD, USUAL = 0.72, 0.72  # deviation of depth in dyed hair, and in natural hair, both as seen above TOE
 GAIN = (0.75, 1.3)  # times the depths: half-way, in a logarithm, from hair's own spread to SPREAD, within these
-LIT = 0.2  # depth by which lit strands lie above the shade: their mean is then the shade's
+LIT = 0.15  # depth by which lit strands lie above the shade: their mean is then the shade's
+MOST_LIT = 1.5  # deviations above the mean, beyond which strands count no more
 LIGHTER = 15.0  # L* of a lightness of 1
 FULLY = 0.98  # of the fade: hair that is as good as fully dyed
 
@@ -76,7 +77,8 @@ def _by_person(hair: Hair, depth: np.ndarray, weight: np.ndarray) -> tuple[np.nd
     away = depth - mean[labels]
     spread = np.sqrt(np.bincount(labels, weight * away**2) / total)
     lit = weight * (away >= 0)
-    above = mean + np.bincount(labels, lit * away) / np.maximum(np.bincount(labels, lit), 1e-12)
+    capped = np.minimum(away, MOST_LIT * spread[labels])  # a rim against the sun is not what hair looks like
+    above = mean + np.bincount(labels, lit * capped) / np.maximum(np.bincount(labels, lit), 1e-12)
     if alone:
         return mean[0], above[0], spread[0]
     values = (np.float32(value)[hair.people.labels] for value in (mean, above, spread))

@@ -55,7 +55,8 @@ def augment(
 def nobody(side: int, like: np.ndarray) -> np.ndarray:
     """The label of a picture of nothing, with the channels of another one."""
     label = np.zeros((side, side, *like.shape[2:]), np.uint8)
-    label[..., 2:] = 255  # that there is no face is known
+    if label.ndim == 3:
+        label[..., 2] = 255  # that there is no face is known
     return label
 
 
