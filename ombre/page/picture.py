@@ -5,6 +5,7 @@ Everything lies in files, so that memory does not grow with the number of pictur
 
 import io
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from PIL import Image
 
 from common.image.icc import in_srgb8
 from common.image.picture import read_mask, read_picture, write_mask
-from ombre.media.mask_files import MaskOf
 from ombre.page.strokes import Stroke, paint
 from ombre.render.recolour import Hair, dye_hair, prepare
 from ombre.style import Style
@@ -23,6 +23,8 @@ VIEW_PIXELS = 1024 * 1024  # larger pictures are shown this large
 SMALL_SIDE = 240  # pixels, the longer side in the gallery
 QUALITY = 90  # of the JPEG that the browser shows
 FOUND_COLOR = (255, 0, 170)  # of the hair found, laid over the picture
+
+MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
 
 
 @dataclass(frozen=True)

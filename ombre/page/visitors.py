@@ -9,9 +9,8 @@ from secrets import token_urlsafe
 
 import numpy as np
 
-from ombre.media.mask_files import MaskOf
 from ombre.page.choosing import START, changed
-from ombre.page.picture import Shown, dyed, jpeg, prepared, take_in
+from ombre.page.picture import MaskOf, Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.render.recolour import Hair
 from ombre.style import Style
