@@ -1,6 +1,7 @@
-"""A cluster of three nodes on this machine; a node is killed half-way, then everything, and the job is started again.
+"""A cluster of three nodes on this machine, pictures and clips in a store: two nodes are killed, then everything.
 
-It says what was done when, and whether files and rows are those of a plain run in the end: none lost, none twice.
+The store is moto's server, which speaks as S3 does. One picture ends each process that opens it. It says what was done
+when, and whether files and rows are those of a plain run in the end: none lost, none twice.
 """
 
 import argparse
@@ -12,59 +13,83 @@ from pathlib import Path
 
 import pandas as pd
 from PIL import Image
+from pyarrow import fs
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.tools.nodes import SETTINGS, cluster, wait_until
+from tests.tools.clips import make_clip
+from tests.tools.nodes import SETTINGS, cluster, object_store, start, wait_until
 from tests.tools.processes import kill
-from tests.tools.same_results import files_of, rows_of
+from tests.tools.same_results import files_of
 
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 SAMPLES = sorted((ROOT / "data" / "samples").glob("*.jpg"))
 NODES = 3
 IN_A_FOLDER = 500
 EVERY = 100  # of so many pictures one is broken, and one a wall
+POISON = "poison.jpg"
+# run by each Python that starts with its folder on PYTHONPATH: a decoder that crashes
+CRASH = f"""
+import os, sys
+sys.addaudithook(lambda event, of: event == "open" and str(of[0]).endswith("{POISON}") and os._exit(139))
+"""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=2000, metavar="N")
-    count = parser.parse_args().pictures
-    os.environ.update(SETTINGS)
-    with tempfile.TemporaryDirectory() as place:
+    parser.add_argument("--clips", type=int, default=20, metavar="N")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place, object_store() as keys:
         folder = Path(place)
-        make_pictures(folder / "in", count)
-        print(f"{count} pictures; a plain run:", dye(folder, "plain").communicate()[0].strip(), flush=True)
-        interrupted(folder, count)
-        kept = noted(folder)
+        os.environ.update(SETTINGS | keys)
+        make_pictures(folder / "in", options.pictures)
+        for number in range(options.clips):
+            make_clip(folder / "in" / "clips" / f"{number:03d}.mp4", frames=10)
+        print("a plain run:", dye(folder, folder / "in", folder / "plain").communicate()[0].strip(), flush=True)
+        (folder / "in" / "00" / POISON).write_bytes(SAMPLES[0].read_bytes())
+        store, _ = fs.FileSystem.from_uri("s3://bucket?allow_bucket_creation=true")
+        store.create_dir("bucket")
+        fs.copy_files(str(folder / "in"), "bucket/in", destination_filesystem=store)
+        (folder / "crash").mkdir()
+        (folder / "crash" / "sitecustomize.py").write_text(CRASH)
+        os.environ["PYTHONPATH"] = str(folder / "crash")
+        interrupted(folder, options.pictures)
+        kept = noted()
         with cluster(NODES, folder / "node.log") as (_, address):
-            print("started again:", dye(folder, "there", "--cluster", address).communicate()[0].strip(), flush=True)
+            print("started again:", on_cluster(folder, address).communicate()[0].strip(), flush=True)
+        fs.copy_files("bucket/out", str(folder / "there"), source_filesystem=store)
         return compared(folder, kept)
 
 
 def interrupted(folder: Path, count: int) -> None:
-    """A job whose last node is killed after a third of the pictures, and all of it after two thirds."""
+    """A job that loses a node after a quarter of the pictures and one after a half, and all after three quarters."""
     with cluster(NODES, folder / "node.log") as (nodes, address):
-        job = dye(folder, "there", "--cluster", address)
-        wait_for_rows(folder, job, count // 3)
-        kill(nodes[-1])
-        print(f"a node of {NODES} killed when {len(noted(folder))} rows were noted", flush=True)
-        wait_for_rows(folder, job, 2 * count // 3)
+        job = on_cluster(folder, address)
+        for part in (1, 2):
+            wait_for_rows(folder, job, part * count // 4)
+            kill(nodes[-1])
+            print(f"a node of {NODES} killed when {len(noted())} rows were noted", flush=True)
+            start(nodes, folder / "node.log", 1, "--address", address)
+        wait_for_rows(folder, job, 3 * count // 4)
         kill(job, *nodes)
-        print(f"everything killed when {len(noted(folder))} rows were noted", flush=True)
+        print(f"everything killed when {len(noted())} rows were noted", flush=True)
 
 
 def compared(folder: Path, kept: pd.DataFrame) -> int:
     """Say how the results compare; the exit code, 0 where they are the same."""
     plain, there = files_of(folder / "plain"), files_of(folder / "there")
-    rows = noted(folder)
+    rows = noted().sort_values("number").drop_duplicates("output", keep="last")
+    poison = rows.image.str.endswith(POISON)
     whole = rows[rows.status != "failed"]
     checks = {
         f"{len(there)} results, byte by byte those of the plain run": there == plain,
         f"{len(whole)} rows of results, none twice": len(whole) == whole.output.nunique() == len(plain),
-        "rows as in the plain run": rows_of(folder / "there/ombre.parquet") == rows_of(folder / "plain/ombre.csv"),
-        f"the {len(kept)} rows of the killed job are still there": kept.fingerprint.isin(rows.fingerprint).all(),
+        "rows as in the plain run, and one more": sorted(rows.status[~poison])
+        == sorted(pd.read_csv(folder / "plain" / "ombre.csv").status),
+        "the picture that ends its process is named": "has ended, twice" in rows.error[poison].item(),
+        f"the {len(kept)} rows of the killed job are still there": kept.fingerprint.isin(noted().fingerprint).all(),
     }
     for check, holds in checks.items():
         print(f"{'yes' if holds else 'NO'}: {check}")
@@ -86,23 +111,29 @@ def make_pictures(folder: Path, count: int) -> None:
             portraits[number % len(portraits)].resize(size).save(path)
 
 
-def dye(folder: Path, output: str, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, SCRIPT, folder / "in", "--output", folder / output, *arguments]
-    with open(folder / f"{output}.log", "a") as log:
+def dye(folder: Path, given: Path | str, output: Path | str, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, SCRIPT, given, "--output", output, *arguments]
+    with open(folder / "job.log", "a") as log:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
 
 
-def noted(folder: Path) -> pd.DataFrame:
+def on_cluster(folder: Path, address: str) -> subprocess.Popen:
+    return dye(folder, "s3://bucket/in", "s3://bucket/out", "--cluster", address)
+
+
+def noted() -> pd.DataFrame:
     """The rows that are there."""
-    return pd.read_parquet(folder / "there" / "ombre.parquet")
+    return pd.read_parquet("bucket/out/ombre.parquet", filesystem=fs.FileSystem.from_uri("s3://bucket")[0])
 
 
 def wait_for_rows(folder: Path, job: subprocess.Popen, count: int) -> None:
     def there() -> bool:
-        parts = list((folder / "there" / "ombre.parquet").glob("[0-9]*.parquet"))
-        return bool(parts) and len(noted(folder)) >= count
+        try:
+            return len(noted()) >= count
+        except OSError:  # no file yet
+            return False
 
-    wait_until(there, job, folder / "there.log")
+    wait_until(there, job, folder / "job.log")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ if __name__ == "__main__":
 
 from common.batch.storage import without_secrets
 from common.batch.table import BatchError
+from common.device import choose_device
 from common.progress import say
 from segmentation.labelling.face_crop import face_finder
 from segmentation.labelling.flat_folder import write_flat_folder
@@ -123,6 +124,8 @@ def teacher_of(options: argparse.Namespace) -> Teacher:
     if options.teacher in (None, ["facexformer"]):
         if looks:
             raise BatchError(f"--{looks[0]} is for students; the teacher looks once")
+        if not options.cluster:  # whose machines have devices of their own
+            choose_device(options.device)
         return facexformer(options.weights, options.precision)
     if options.teacher == ["student"]:
         return students((), looks)

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from PIL import Image
 
 from ombre.generate_ombre_images import main
 from tests.tools.clips import make_clip, scene
-from tests.tools.nodes import SETTINGS, cluster
+from tests.tools.nodes import SETTINGS, cluster, object_store
 from tests.tools.processes import kill
 from tests.tools.same_results import files_of, rows_of
 
@@ -51,23 +50,10 @@ def store():
     if not find_spec("moto"):
         yield
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (keys | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}).items():
+    with object_store() as keys, pytest.MonkeyPatch.context() as patch:
+        for name, value in keys.items():
             patch.setenv(name, value)
         yield
-    server.terminate()
-    server.wait()
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,8 @@ class Job:
                     for landed in self.crew.landed():
                         advance(self._take(landed))
                     self.rows.write_if_due()
+                    if complaint := self.crew.complaint():
+                        say(complaint)
             finally:
                 self.rows.write()
 

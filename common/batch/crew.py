@@ -20,6 +20,7 @@ AHEAD = 64  # orders that are made before a worker is free
 MOST_LOSSES = 2  # ends of a process, after which an order is parted, and a picture given up
 STILLBORN = 3  # workers in a row that end before they are ready, after which the job ends
 LOOK = 0.2  # seconds to wait for what comes back
+PATIENCE = 60.0  # seconds without any worker, after which it is said
 PAUSE = 5.0  # seconds between two looks at how many GPUs the cluster has
 
 
@@ -150,6 +151,15 @@ class Crew:
         self.members: list[Member] = []
         self.stillborn = 0
         self._gpus, self._next_look = 0, 0.0
+        self._patient = time.monotonic() + PATIENCE
+
+    def complaint(self) -> str:
+        """What is to be said, once, where the cluster has given no worker for long; else empty."""
+        if self.members or not self.coming or time.monotonic() < self._patient:
+            return ""
+        self._patient = float("inf")
+        needs = " or ".join(f"{kind.cores} cores" + f" and {kind.gpus} GPU" * kind.gpus for kind in self.kinds)
+        return f"no machine of the cluster has room for a worker yet, which asks for {needs}; waiting"
 
     def is_idle(self) -> bool:
         """Whether nobody has an order."""

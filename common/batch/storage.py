@@ -139,7 +139,8 @@ class Folder(Place):
 
     def pages(self, folder: str) -> Iterator[Page]:
         """As Place.pages."""
-        names, folders = [], []
+        names: list[str] = []
+        folders: list[str] = []
         with os.scandir(self.path(folder)) as entries:
             for entry in entries:
                 if not entry.name.startswith("."):

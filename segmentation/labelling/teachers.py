@@ -54,7 +54,7 @@ class Teacher:
     precision: str
     see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (side, side, 3) uint8, as its network wants it
     # weights, device, precision -> the network, ready; raises WeightsError: the weights are broken, or of another one
-    load: Callable[[Path | None, str, str], FindHair]
+    load: Callable[[Path, str, str], FindHair]
     path: Path | None = None  # of the weights
 
     def on(self, device: str) -> "Teacher":

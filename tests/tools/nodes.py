@@ -58,3 +58,24 @@ def wait_until(there: Callable[[], bool], process: subprocess.Popen, log: Path) 
         if process.poll() is not None:
             raise SystemExit(f"ended too soon. It said: {log.read_text()}")
         time.sleep(0.2)
+
+
+@contextmanager
+def object_store() -> Iterator[dict[str, str]]:
+    """A server that speaks as S3 does; what of the environment says where."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    try:
+        yield keys | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    finally:
+        server.terminate()
+        server.wait()
