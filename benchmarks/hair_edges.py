@@ -3,8 +3,10 @@
     python benchmarks/hair_edges.py HAIR_MASKS       cuts of HAIR_MASKS/val without hair are what is behind
 
 A body of hair with strands, waves, curls or fuzz at its edge is drawn at four times the size, in hair's colours, and
-laid over a cut (every sixth time, in black, over a bright wall). From its share of hair, cut at one half, reduced to a
-quarter and enlarged again, which is what 224 pixels keep of a portrait, the share is to be found again: the squared
+laid over a cut (every sixth time, in black, over a bright wall). Every other picture is a soft one: its edge thins out
+in wisps over a wide band, every second time before a background of the hair's own colour, and the picture is blurred;
+its coarse mask is not cut, but errs as a network does. Of the others, from the share of hair, cut at one half, reduced
+to a quarter and enlarged again, which is what 224 pixels keep of a portrait, the share is to be found: the squared
 error in the band around the edge, of that coarse mask and of the matte made of it. Then the colouring, mean over
 pictures and colours of the absolute error in grey levels in that band, against dyeing the strands alone and laying
 them over what is behind: by the coarse mask as it is, by the matte, and by the true share.
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown
-from benchmarks.strands import render
+from benchmarks.strands import render, thinned
 from common.image.picture import read_mask, read_picture
 from ombre.hair.matte import refine
 from ombre.render.recolour import ombre
@@ -80,14 +82,23 @@ def measure_all(cuts: list[np.ndarray], count: int) -> Iterator[tuple[str, list[
         if wall:
             behind = rng.uniform(205, 245) + cv2.GaussianBlur(rng.normal(0, 200, behind.shape), (0, 0), 40)
         colour, share, style = render(rng, SIDE, 0 if wall else number)
+        coarse, blur = coarse_of(share), 0.0
+        if number % 2:
+            style, mean = "soft", colour[share > 0.5].mean(axis=0)
+            colour = np.where(share[..., None] > 0.02, colour, mean)
+            behind = 0.55 * behind + 0.45 * (mean + (behind - behind.mean((0, 1))) / 2) if number % 4 == 1 else behind
+            share, blur = thinned(rng, share), rng.uniform(0.5, 3)
+            coarse = erring(rng, share)
         mixed = share[..., None] * colour + (1 - share[..., None]) * behind
+        mixed = cv2.GaussianBlur(mixed, (0, 0), blur) if blur else mixed
         rgb = np.uint8(np.rint(np.clip(mixed + rng.normal(0, 2, mixed.shape), 0, 255)))
-        yield style, measure(rgb, colour, share, behind)
+        yield style, measure(rgb, colour, share, behind, coarse)
 
 
-def measure(rgb: np.ndarray, colour: np.ndarray, share: np.ndarray, behind: np.ndarray) -> list[float]:
+def measure(
+    rgb: np.ndarray, colour: np.ndarray, share: np.ndarray, behind: np.ndarray, coarse: np.ndarray
+) -> list[float]:
     """Squared error of alpha (coarse, matte) and of the colouring (coarse, matte, true share) around the edge."""
-    coarse = coarse_of(share)
     matte = refine(rgb, coarse)
     band = cv2.dilate(np.uint8(((share > 0.02) & (share < 0.98)) | ((coarse > 5) & (coarse < 250))), BAND) > 0
     errors = [float(((alpha / 255 - share)[band] ** 2).mean()) for alpha in (coarse, matte)]
@@ -107,6 +118,15 @@ def coarse_of(share: np.ndarray) -> np.ndarray:
     small = (SIDE // COARSER, SIDE // COARSER)
     cut = cv2.resize(np.float32(share >= 0.5), small, interpolation=cv2.INTER_AREA)
     return np.uint8(np.rint(255 * cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)))
+
+
+def erring(rng: np.random.Generator, share: np.ndarray) -> np.ndarray:
+    """The share of hair (SIDE, SIDE) 0..1 reduced and enlarged again, and surer of itself: uint8, x 255."""
+    small = cv2.resize(share, (SIDE // COARSER, SIDE // COARSER), interpolation=cv2.INTER_AREA)
+    seen = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    doubt = 20 * cv2.GaussianBlur(rng.normal(0, 1, share.shape), (0, 0), 8)
+    sure = 1.8 * np.log((seen + 0.02) / (1.02 - seen)) + doubt
+    return np.uint8(np.rint(255 / (1 + np.exp(-sure))))
 
 
 if __name__ == "__main__":

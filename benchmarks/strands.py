@@ -94,3 +94,10 @@ def _reduced(
     share = np.clip(share / 255, 0, 1)
     own = np.where(share[..., None] > 0.004, inked / np.maximum(share, 1e-3)[..., None], np.float32(elsewhere))
     return np.float32(np.clip(own, 0, 255)), share
+
+
+def thinned(rng: np.random.Generator, share: np.ndarray) -> np.ndarray:
+    """A share of hair (side, side) 0..1 whose edge thins out over a wide band, in wisps, as out of focus."""
+    wide = cv2.GaussianBlur(share, (0, 0), rng.uniform(6, 22))
+    wisps = cv2.GaussianBlur(rng.normal(0, 1, share.shape), (0, 0), 2)
+    return np.float32(np.clip(wide * (1 + 0.25 * wisps / wisps.std() * (1 - wide)) * 1.1 - 0.02, 0, 1))

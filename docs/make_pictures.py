@@ -2,8 +2,9 @@
 
     python docs/make_pictures.py
 
-before_after.jpg: what the samples look like, dyed; shades.jpg: every shade on black, brown and blond hair; sweep.webp:
-a colour after the other, then the height.
+before_after.jpg: what the samples look like, dyed; shades.jpg: every shade on black, brown and blond hair;
+natural_and_dyed.jpg: hair that grew blond, and dark hair dyed from root to tip; sweep.webp: a colour after the other,
+then the height.
 """
 
 import sys
@@ -31,6 +32,8 @@ BEFORE_AFTER = {
     "ginger_wavy": ["ash blond", "mint", "plum>pink"],
 }
 BLACK_BROWN_BLOND = "black_flying", "brown_long", "strawberry_straight"
+NATURAL = "blonde_windblown", "strawberry_straight", "lightbrown_wavy"
+DYED = ("black_flying", "platinum"), ("brown_long", "honey"), ("ginger_wavy", "beige blond")
 SHADE_SIDE, SHADES_ACROSS = 150, 4
 SWEEP, SWEEP_SIDE = "brown_long", 400
 SWEEP_COLORS = ["platinum", "honey", "copper", "burgundy", "rose", "lilac", "blue", "turquoise"]
@@ -39,13 +42,16 @@ SWEEP_COLORS = ["platinum", "honey", "copper", "burgundy", "rose", "lilac", "blu
 def main() -> None:
     finder = HairFinder()
     hairs = {}
-    for name in (*BEFORE_AFTER, *BLACK_BROWN_BLOND, SWEEP):
+    for name in (*BEFORE_AFTER, *BLACK_BROWN_BLOND, *NATURAL, SWEEP):
         rgb = in_srgb8(read_picture(SAMPLES / f"{name}.jpg"))
         hairs[name] = prepare(rgb, finder.mask(rgb))
     before_after = [strip(hairs[name], colors) for name, colors in BEFORE_AFTER.items()]
     halves = [np.hstack(before_after[start : start + 2]) for start in (0, 2)]
     save("before_after.jpg", np.vstack(halves), quality=85)
     save("shades.jpg", shades([hairs[name] for name in BLACK_BROWN_BLOND]), quality=78)
+    grown = np.hstack([tile(hairs[name].rgb, "as it grew") for name in NATURAL])
+    dyed = np.hstack([tile(dye_hair(hairs[name], color, 1, 0.1), color) for name, color in DYED])
+    save("natural_and_dyed.jpg", np.vstack([grown, dyed]), quality=85)
     frames = [Image.fromarray(frame) for frame in sweep(hairs[SWEEP])]
     times = [80] * len(frames)
     frames[0].save(DOCS / "sweep.webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=62)

@@ -192,6 +192,18 @@ def test_ends_of_hair_go_with_the_head_and_do_not_jump():
     assert heads.counts == [1, 1, 1, 1] and isinstance(moved.people, People)
 
 
+def test_the_light_of_a_scene_does_not_jump_and_another_scene_has_its_own():
+    heads, still = SteadyHeads(), places(120, 160)
+    known = np.ones(still.shape[:2], np.float32)
+    hair = hair_between(40, 200)
+    bright, dim = (hair._replace(illuminant=np.float32([1, 1, 1]) * light) for light in (1, 0.25))
+    heads.steadied(bright, Motion(still, 0 * known), 0.0)
+    lights = [float(heads.steadied(dim, Motion(still, known), 1 / 30).illuminant[0]) for _ in range(300)]
+    assert lights[0] > 0.97 and np.all(np.diff(lights) < 0) and lights[-1] < 0.27
+    cut = heads.steadied(bright, Motion(still, 0 * known), 1 / 30)
+    np.testing.assert_allclose(cut.illuminant, 1)
+
+
 def test_places_along_the_hair_go_with_the_head_and_do_not_jump():
     heads, still = SteadyHeads(), places(120, 160)
     known = np.ones(still.shape[:2], np.float32)
