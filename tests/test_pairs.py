@@ -498,6 +498,33 @@ def test_a_missing_column_is_told(folder, labelled):
         gather([folder])
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", "\t").replace("\n", "\r\n"),
+        lambda text: text.rstrip("\n"),
+        lambda text: text.title().replace("Images/P", "images/p").replace("Masks/P", "masks/p").replace(".J", ".j")
+        .replace(".P", ".p"),
+        lambda text: text + ",,,,\n,,,,\n",
+        lambda text: text.replace(",ok", ",ok "),
+    ],
+    ids=["semicolons", "tabs", "no last end", "capitals", "empty rows", "blanks"],
+)  # fmt: skip
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_from_a_spreadsheet(folder, edit, coding):
+    table = pd.DataFrame(rows_of_labels()[:4])[["image", "label", "teacher", "status"]].assign(error="")
+    text = table.to_csv(index=False)
+    (folder / "labels.csv").write_bytes(edit(text).encode(coding))
+    assert [pair.name for pair in find_pairs(folder)[0]] == [f"masks/p{n}" for n in range(4)]
+
+
+def test_a_torn_last_line_does_not_count(folder):
+    text = pd.DataFrame(rows_of_labels()[:4])[["image", "label", "teacher", "status"]].to_csv(index=False)
+    (folder / "labels.csv").write_text(text.rstrip("\n")[:-12])
+    assert len(find_pairs(folder)[0]) == 3
+
+
 def test_labels_that_never_reach_one_half_are_told(folder, labelled):
     recode(folder, lambda mask: Image.fromarray(np.minimum(cv2.GaussianBlur(mask, (0, 0), 3), 120)))
     write(labelled.drop(columns="result_bytes"), folder)

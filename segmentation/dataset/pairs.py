@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.batch.edited import read_edited
 from common.batch.storage import Folder
-from common.batch.table import Row, read_rows, same
+from common.batch.table import Row, same
 from common.device import own_cores
 from common.image.opening import SUFFIXES, PictureError, size_seen
 from common.image.picture import read_mask, read_picture
@@ -88,7 +89,8 @@ def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair],
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; `python segmentation/run_segmentation.py` makes labels")
     if (folder / "labels.csv").is_file():
-        return pairs_of_rows(folder, read_rows(folder / "labels.csv", "image"))
+        rows = read_edited(folder / "labels.csv")
+        return pairs_of_rows(folder, list({row.get("image"): row for row in rows}.values()))  # the last of each counts
     if (folder / "labels.parquet").is_dir():
         return pairs_of_rows(folder, rows_of_cluster(folder / "labels.parquet"))
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
@@ -119,7 +121,7 @@ def pairs_of_rows(folder: Path, rows: Sequence[Row]) -> tuple[list[Pair], list[s
     sizes = {str(row.get("result_bytes") or "") for row in rows}  # that labels had when they were made
     mended, swapped = 0, 0
     for row in rows:
-        if row["status"] != "ok":
+        if str(row["status"]).lower() != "ok":
             problems.append(f"{row['image']}: its label has the status '{row['status']}'")
             continue
         name = Path(row["label"]).with_suffix("").as_posix()
