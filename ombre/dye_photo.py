@@ -9,19 +9,31 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common.batch.local import DAMAGED
 from common.batch.table import Row
+from common.batch.turns import LARGE, Turns
+from common.device import own_cores
 from common.files import replacing
+from common.image import raw
+from common.image.gain_map import levelled
 from common.image.icc import colour_ready, in_srgb8
-from common.image.picture import Picture, read_picture, write_picture
+from common.image.opening import opened
+from common.image.picture import Picture, PictureError, read_picture, write_picture
+from common.image.pixels import to8, turned_view
 from ombre.api import Sight, hair_of
 from ombre.debug import write_debug
+from ombre.hair.analysis import Hair
 from ombre.render.recolour import dye_hair
 from ombre.render.visibility import shows_little
 from ombre.style import DYED, LITTLE, NO_HAIR, Style
 
 SHOWN_BY = ("ombre_height", "ombre_grad_height", "along", "reverse", "strength")
 
+NO_MEMORY = -4  # OpenCV's number of the error
+
 SightOf = Callable[[np.ndarray, np.ndarray], Sight]  # a picture, and the same in sRGB; see Masks.of
+
+turns = Turns(LARGE * own_cores())
 
 
 def dye_photo(
@@ -30,36 +42,66 @@ def dye_photo(
     """Dye one picture in every style of its rows; the rows of the table, complete. Raises PictureError.
 
     Where no hair is found the picture is copied (status NO_HAIR); where much less of it is seen to be dyed than was
-    found and asked for the status is LITTLE. Into the folder `debug` pictures are written of what was found on the way.
+    found and asked for the status is LITTLE. Large pictures take turns. Into the folder `debug` pictures are written of
+    what was found on the way.
     """
+    with turns.of(pixels_of(path, max_pixels)):
+        try:
+            return _dyed(path, output, sight_of, rows, max_pixels, debug)
+        except (MemoryError, cv2.error) as error:
+            if isinstance(error, cv2.error) and error.code != NO_MEMORY:
+                raise
+            raise PictureError(f"{path}: is too large for the memory that there is; scale it down") from error
+
+
+def pixels_of(path: Path, max_pixels: int) -> int:
+    """How many pixels a picture has, by its head. Raises PictureError as `read_picture`."""
+    if path.is_file() and raw.is_raw(path):
+        return 2 * LARGE  # as cameras have; only decoding tells
+    with opened(path, max_pixels) as image:
+        return image.width * image.height
+
+
+def _dyed(
+    path: Path, output: Path, sight_of: SightOf, rows: list[Row], max_pixels: int, debug: Path | None
+) -> list[Row]:
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
-    ready, space, note = colour_ready(picture)
+    ready, space, said = colour_ready(picture)
     srgb = space.to_srgb8(ready.rgb8)
     sight = sight_of(ready.rgb, srgb)
     hair = hair_of(ready.rgb, sight, space)
     if debug:
         write_debug(debug, srgb, sight, hair, style_of(rows[0]))
+    del srgb
+    common = dict(hair_share=round(cv2.mean(sight.share)[0] / 255, 4), people=len(hair.people.heads) if hair else 0)
+    shared = ([f"{DAMAGED}: {picture.damage}"] if picture.damage else []) + ([said] if said else [])
     results = []
     for row in rows:
         target, status = output / str(row["output"]), DYED if hair else NO_HAIR
         if hair is None or row["ombre_height"] == 0:
-            copy(path, picture, target)
+            notes = copy(path, picture, target)
         else:
-            style = style_of(row).row()
-            rgb = dye_hair(hair, **style)
-            write(target, replace(ready, rgb=rgb))
-            if shows_little(hair, sight.mask, rgb, **{name: style[name] for name in SHOWN_BY}):
-                status = LITTLE
-        results.append(dict(result_bytes=target.stat().st_size, status=status))
-    seconds = (time.perf_counter() - started) / len(rows)
-    common = dict(
-        hair_share=round(cv2.mean(sight.share)[0] / 255, 4),
-        people=len(hair.people.heads) if hair else 0,
-        seconds=round(seconds, 4),
-        note=note,
-    )
+            dyed, little = dyed_picture(ready, hair, sight, style_of(row))
+            status = LITTLE if little else DYED
+            if row is rows[-1]:
+                del hair, picture, ready, sight  # what the encoder needs is room
+            notes = write(target, dyed)
+        results.append(dict(result_bytes=target.stat().st_size, status=status, note="; ".join(shared + notes)))
+    common["seconds"] = round((time.perf_counter() - started) / len(rows), 4)
     return [row | common | result for row, result in zip(rows, results)]
+
+
+def dyed_picture(ready: Picture, hair: Hair, sight: Sight, style: Style) -> tuple[Picture, bool]:
+    """A picture in a style, its gain map level where it was dyed, and whether little of the dye shows."""
+    settings = style.row()
+    rgb = dye_hair(hair, **settings)
+    gain = ready.gain_map
+    if gain:
+        before, after = (turned_view(to8(each), ready.orientation) for each in (ready.rgb, rgb))
+        gain = levelled(gain, np.ascontiguousarray(before), np.ascontiguousarray(after))
+    little = shows_little(hair, sight.mask, rgb, **{name: settings[name] for name in SHOWN_BY})
+    return replace(ready, rgb=rgb, gain_map=gain), little
 
 
 def style_of(row: Row) -> Style:
@@ -67,17 +109,18 @@ def style_of(row: Row) -> Style:
     return Style(**{field.name: row[field.name] for field in fields(Style)})
 
 
-def copy(path: Path, picture: Picture, target: Path) -> None:
-    """The picture unchanged: the file itself, or its pixels where another format is asked for."""
+def copy(path: Path, picture: Picture, target: Path) -> list[str]:
+    """The picture unchanged: the file itself, or its pixels where another format is asked for; what was left out."""
     if path.suffix.lower() != target.suffix.lower():
-        write(target, picture)
-        return
+        return write(target, picture)
     with replacing(target) as part:
         shutil.copyfile(path, part)
+    return []
 
 
-def write(target: Path, picture: Picture) -> None:
-    """Write a picture in the target's format; in BMP, which has no room for a profile, its colours become sRGB's."""
+def write(target: Path, picture: Picture) -> list[str]:
+    """Write a picture in the target's format; in BMP, which has no room for a profile, its colours become sRGB's. What
+    was left out, in words."""
     if picture.icc and target.suffix.lower() == ".bmp":
         picture = replace(picture, rgb=in_srgb8(picture), icc=None)
-    write_picture(target, picture)
+    return write_picture(target, picture)

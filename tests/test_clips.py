@@ -8,10 +8,12 @@ import av
 import numpy as np
 import pytest
 
+from common.image.hdr import HdrSpace, hdr_space
+from common.image.moving import is_clip
 from common.image.picture import PictureError
 from ombre.media.video import Clip
-from ombre.media.video_frame import changed, matrix_of
-from tests.tools.clips import SIZE, make_clip
+from ombre.media.video_frame import UPRIGHT, changed, matrix_of
+from tests.tools.clips import SIZE, make_clip, scene
 
 BOX = np.s_[20:61, 31:90]
 LARGE = 10**8
@@ -80,7 +82,7 @@ def test_the_box_gets_its_colour_and_the_rest_stays_to_the_bit(pix_fmt, tags, tm
     before = frame.rgb()
     after, scale = before.copy(), np.iinfo(before.dtype).max // 255
     after[BOX] = np.array([200, 40, 120]) * scale
-    now = type(frame)(1, 0.0, changed(frame.raw, before, after, BOX, 0)).rgb()
+    now = type(frame)(1, 0.0, changed(frame.raw, before, after, BOX, UPRIGHT)).rgb()
     inner = now[24:56, 36:86] / scale
     assert np.abs(inner - [200, 40, 120]).max() <= 2
     outside = np.ones(now.shape[:2], bool)
@@ -93,6 +95,145 @@ def test_a_turned_clip_is_dyed_where_it_is_seen(tmp_path):
     seen = next(Clip(tmp_path / "b.mp4", LARGE).frames()).rgb()
     assert seen.shape[:2] == SIZE
     assert np.abs(seen[28:52, 40:80].mean(axis=(0, 1)) - [250, 20, 20]).max() < 6
+
+
+def laid(a: int, b: int, c: int, d: int) -> list[int]:
+    """A display matrix: x' = a x + c y, y' = b x + d y."""
+    one = 1 << 16
+    return [a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30]
+
+
+@pytest.mark.parametrize(("matrix", "seen"), [
+    (laid(1, 0, 0, 1), lambda rgb: rgb), (laid(-1, 0, 0, 1), lambda rgb: rgb[:, ::-1]),
+    (laid(1, 0, 0, -1), lambda rgb: rgb[::-1]), (laid(-1, 0, 0, -1), lambda rgb: rgb[::-1, ::-1]),
+    (laid(0, 1, -1, 0), lambda rgb: np.rot90(rgb, -1)), (laid(0, -1, 1, 0), lambda rgb: np.rot90(rgb)),
+    (laid(0, 1, 1, 0), lambda rgb: rgb.swapaxes(0, 1)),
+    (laid(0, -1, -1, 0), lambda rgb: np.rot90(rgb, 2).swapaxes(0, 1)),
+])  # fmt: skip
+def test_a_mirrored_clip_is_seen_and_dyed_as_players_show_it(matrix, seen, tmp_path):
+    source = make_clip(tmp_path / "a.mov", frames=2, laid=matrix)
+    frame = next(Clip(source, LARGE).frames())
+    assert np.array_equal(frame.rgb(), seen(frame.raw.to_ndarray(format="rgb24")))
+    copy(source, tmp_path / "b.mov", (250, 20, 20))
+    after = next(Clip(tmp_path / "b.mov", LARGE).frames()).rgb()
+    assert np.abs(after[28:52, 40:80].mean(axis=(0, 1)) - [250, 20, 20]).max() < 6
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_stays_hdr(transfer, tmp_path):
+    """In 10 bits, with its tags and the screen that it was made on."""
+    params = "log-level=error:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):"
+    options = {"x265-params": params + "max-cll=900,300"}
+    source = make_clip(tmp_path / "a.mp4", "libx265", "yuv420p10le", frames=3, tags=(9, transfer, 1), options=options)
+    clip, notes = copy(source, tmp_path / "b.mp4")
+    assert what_it_is(tmp_path / "b.mp4") == what_it_is(source) and notes == []
+    assert isinstance(clip.space, HdrSpace)
+    before, after = (next(Clip(path, LARGE).frames()).raw for path in (source, tmp_path / "b.mp4"))
+    for name in ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"):
+        assert bytes(before.side_data.get(name)) == bytes(after.side_data.get(name))
+
+
+def test_hdr_without_an_encoder_of_10_bits_is_refused(tmp_path):
+    source = make_clip(tmp_path / "a.mkv", "libx265", "yuv420p10le", frames=2, tags=(9, 18, 1))
+    (tmp_path / "b.avi").write_bytes(b"")
+    clip = Clip(source, LARGE)
+    with pytest.raises(PictureError, match="HLG needs 10 bits"), clip.writer(tmp_path / "c.avi", 75) as writer:
+        raise AssertionError(writer.pix_fmt)
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("primaries", [9, 12, 1])
+def test_sdrs_colours_come_back_from_hdr_as_they_were(primaries, transfer):
+    space = hdr_space(transfer, primaries)
+    colours = np.random.default_rng(2).integers(30, 256, (400, 3))
+    numbers = space.from_srgb(colours / 255)
+    back = space.to_srgb8(np.uint8(np.rint(255 * numbers)))
+    assert np.abs(back.astype(int) - colours).mean() < 3
+    white = {16: 0.5806, 18: 0.75}[transfer]  # BT.2408, table 1
+    assert np.abs(space.from_srgb(np.ones((1, 3))) - white).max() < 0.002
+
+
+@pytest.mark.parametrize(("name", "codec", "pix_fmt", "kept"), [
+    ("a.mov", "qtrle", "argb", "prores"), ("a.mkv", "png", "rgba", "ffv1"), ("a.mkv", "ffv1", "bgra", "ffv1"),
+    ("a.mov", "png", "rgba", "prores"), ("a.avi", "png", "rgba", "ffv1"),
+])  # fmt: skip
+def test_transparency_stays_in_a_codec_that_holds_it(name, codec, pix_fmt, kept, tmp_path):
+    rgba = np.dstack([scene(0), np.full(SIZE[::-1], 255, np.uint8)])
+    rgba[:, :40, 3] = 0
+    with av.open(tmp_path / name, "w") as output:
+        video = output.add_stream(codec, rate=25)
+        video.width, video.height, video.pix_fmt = *SIZE, pix_fmt
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format=pix_fmt)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+    _, notes = copy(tmp_path / name, tmp_path / f"b{name}", (200, 40, 120))
+    assert what_it_is(tmp_path / f"b{name}")["codec"] == kept and "without its transparency" not in notes
+    with av.open(tmp_path / f"b{name}") as container:
+        after = next(container.decode(video=0)).to_ndarray(format="rgba").astype(int)
+    assert after[:, :36, 3].max() < 8 and after[:, 44:, 3].min() > 247
+    assert np.abs(after[28:52, 50:80, :3].mean(axis=(0, 1)) - [200, 40, 120]).max() < 6
+
+
+def test_transparency_that_no_codec_of_the_file_holds_is_told(tmp_path):
+    source = make_clip(tmp_path / "a.mp4", "png", "rgba", frames=2)
+    _, notes = copy(source, tmp_path / "b.mp4")
+    assert "without its transparency" in notes
+
+
+def test_which_track_plays_first_stays(tmp_path):
+    source = make_clip(tmp_path / "a.mp4", frames=4, sound=True)
+    wanted = [av.stream.Disposition.default, av.stream.Disposition(0), av.stream.Disposition.default]
+    with av.open(source) as clip, av.open(tmp_path / "b.mkv", "w") as output:
+        streams = [clip.streams.video[0], clip.streams.audio[0], clip.streams.audio[0]]
+        copies = [output.add_stream_from_template(stream) for stream in streams]
+        for stream, how in zip(copies, wanted):
+            stream.disposition = how
+        for packet in clip.demux():
+            if packet.dts is not None:
+                for stream in copies[:1] if packet.stream.type == "video" else copies[1:]:
+                    packet.stream = stream
+                    output.mux(packet)
+    for name in ("c.mkv", "c.mp4"):
+        copy(tmp_path / "b.mkv", tmp_path / name)
+        with av.open(tmp_path / name) as container:
+            assert [bool(stream.disposition & 1) for stream in container.streams] == [True, False, True]
+
+
+def test_what_a_telephone_notes_stays(tmp_path):
+    notes = {"com.apple.quicktime.location.ISO6709": "+48.1-011.5/", "com.android.version": "14", "title": "At sea"}
+    with av.open(make_clip(tmp_path / "a.mov", frames=3)) as clip:
+        out = av.open(tmp_path / "b.mov", "w", container_options={"movflags": "use_metadata_tags"})
+        with out as output:
+            output.metadata.update(notes)
+            stream = output.add_stream_from_template(clip.streams.video[0])
+            for packet in clip.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    output.mux(packet)
+    copy(tmp_path / "b.mov", tmp_path / "c.mov")
+    with av.open(tmp_path / "c.mov") as container:
+        assert notes.items() <= dict(container.metadata).items()
+
+
+def test_fields_that_are_no_longer_told_apart_are_said(tmp_path):
+    options = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
+    source = make_clip(tmp_path / "a.mp4", frames=4, options=options)
+    _, notes = copy(source, tmp_path / "b.mp4")
+    assert notes == ["no longer marked as interlaced"]
+
+
+@pytest.mark.parametrize(("name", "codec", "as_well"), [
+    ("a.3gp", "libx264", "h264"), ("a.mts", "libx264", "h264"), ("a.mpg", "mpeg2video", "mpeg2video"),
+    ("a.wmv", "wmv2", "wmv2"), ("a.flv", "flv", "flv1"),
+])  # fmt: skip
+def test_clips_of_older_kinds_keep_them(name, codec, as_well, tmp_path):
+    source = make_clip(tmp_path / name, codec, frames=6)
+    assert is_clip(source)
+    copy(source, tmp_path / f"b{name}", (200, 40, 120))
+    with av.open(tmp_path / f"b{name}") as container:
+        assert container.streams.video[0].codec.canonical_name == as_well and len([*container.decode(video=0)]) == 6
 
 
 def test_another_codec_where_the_own_cannot_be_kept(tmp_path):
@@ -151,8 +292,6 @@ def test_quality_is_size(tmp_path):
 
 
 @pytest.mark.parametrize(("make", "said"), [
-    (lambda path: make_clip(path, pix_fmt="yuv420p10le", tags=(9, 16, 1)), "HDR (PQ)"),
-    (lambda path: make_clip(path, pix_fmt="yuv420p10le", tags=(9, 18, 1)), "HDR (HLG)"),
     (lambda path: make_clip(path, **LOCKED), "encrypted"),
     (lambda path: path.write_bytes(b""), "no clip"),
     (lambda path: path.write_text("words" * 1000), "no clip"),

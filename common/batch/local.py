@@ -24,6 +24,7 @@ from common.progress import progress, say
 Each = TypeVar("Each")
 NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the next picture would meet the same
 LOOK_UP = 0.1  # seconds after which it is seen that the run shall end
+DAMAGED = "damaged"  # how the note of a row begins whose picture is
 PATIENCE = 4.0  # seconds without a word from then on
 
 
@@ -184,8 +185,11 @@ def work_through(
         for row in rows:
             table.add(row)
         failures = [row for row in rows if row["status"] == FAILED]
-        for line in dict.fromkeys(str(row["error"]) for row in failures):
+        damaged = [row for row in rows if str(row.get("note", "")).startswith(DAMAGED)]
+        lines = [str(row["error"]) for row in failures] + [f"{row['image']}: {row['note']}" for row in damaged]
+        for line in dict.fromkeys(lines):
             say(line)
+        tally.damaged += len(damaged)
         tally.failed += len(failures)
         tally.done += len(rows) - len(failures)
         tally.statuses.update(str(row["status"]) for row in rows)

@@ -79,7 +79,8 @@ class Stage(ABC):
 @dataclass
 class Tally:
     """How many rows a run has done, skipped as done before, and failed at, how many folders it could not read, what of
-    the folders it left out, in words, and how many of its rows have which status."""
+    the folders it left out, in words, how many of its rows have which status, and of those done how many are of a file
+    that is damaged."""
 
     done: int = 0
     skipped: int = 0
@@ -87,11 +88,12 @@ class Tally:
     unreadable: int = 0
     left_out: str = ""
     statuses: Counter = field(default_factory=Counter, compare=False)
+    damaged: int = 0
 
     @property
     def exit_code(self) -> int:
-        """What a script exits with: 0, or 1 where something failed."""
-        return int(self.failed + self.unreadable > 0)
+        """What a script exits with: 0, or 1 where something failed or is damaged."""
+        return int(self.failed + self.unreadable + self.damaged > 0)
 
     def pace(self, started: float) -> str:
         """How long each took, since this time of `time.perf_counter()`, for a script's last line."""

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ from common.progress import say
 FAILED = "failed"
 TRUTHS = ("True", "False")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # a spreadsheet would run a cell that begins so
+# What tears rows, or is no text.
+UNPRINTED = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
+ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))")
 BETWEEN = "\0"  # the cells of a row that is kept in memory
 
 Row = dict[str, Any]
@@ -145,15 +149,15 @@ def read_rows(path: str | os.PathLike, key: str) -> list[Row]:
 
 
 def write_csv(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain CSV; file names that are no UTF-8 are written as they are, and come back by `read_csv`."""
+    """A plain CSV; file names that are no UTF-8 are escaped, and come back by `read_csv`."""
     with open(path, "wb") as file:
-        file.write(_lines([columns, *(list(map(str, row)) for row in rows)]))
+        file.write(_lines([columns, *([escaped(str(cell)) for cell in row] for row in rows)]))
 
 
 def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
     """The rows of a plain CSV. Raises OSError, UnicodeError or csv.Error."""
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file))
+        return [{name: unescaped(cell or "") for name, cell in row.items()} for row in csv.DictReader(file)]
 
 
 def is_table(path: str | os.PathLike) -> bool:
@@ -222,17 +226,39 @@ def _lines(rows: Iterable[Sequence[str]]) -> bytes:
 
 def _cell(value: object) -> str:
     """A value as it stands in the table; text that a spreadsheet would run gets the apostrophe that stops it."""
-    text = str(value).replace(BETWEEN, " ")
+    text = escaped(str(value))
     return "'" + text if isinstance(value, str) and text.startswith(FORMULA) else text
 
 
 def _value(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") else cell
+    return unescaped(cell[1:] if cell.startswith("'") else cell)
+
+
+def escaped(text: str) -> str:
+    """Text in which a control character, or a byte of a file's name that is no UTF-8, stands as \\x0d: any reader of
+    CSV has one row of it, in UTF-8."""
+
+    def escape(found: re.Match) -> str:
+        code = ord(found[0])
+        byte = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code  # as Python holds such bytes
+        return f"\\x{byte:02x}" if byte < 0x100 else f"\\u{code:04x}"
+
+    return UNPRINTED.sub(escape, text)
+
+
+def unescaped(text: str) -> str:
+    """What `escaped` was given."""
+
+    def letter(found: re.Match) -> str:
+        code = int(found[1] or found[2], 16)
+        return chr(code + 0xDC00 if found[1] and code >= 0x80 else code)
+
+    return ESCAPED.sub(letter, text)
 
 
 def _unpacked(columns: Sequence[str], packed: str) -> Row:
     cells = packed.split(BETWEEN)
-    return dict(zip(columns, map(_value, cells) if "'" in packed else cells))
+    return dict(zip(columns, map(_value, cells) if "'" in packed or "\\" in packed else cells))
 
 
 def relative_folder(folder: str, base: str) -> str:

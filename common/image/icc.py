@@ -57,9 +57,13 @@ class ProfiledSpace(Space):
 
     def __init__(self, icc: bytes) -> None:
         self._to_srgb, self._from_srgb = _transform(icc), _transform(None, icc)
+        self._measure()
+
+    def _measure(self) -> None:
+        """What is asked of the space often."""
         grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
         plain = _lightness(np.linspace(0, 1, 256))
-        own = _lightness(_apply(self._to_srgb, grey) @ LUMA / 255)
+        own = _lightness(self.to_srgb8(grey) @ LUMA / 255)
         self._lightness = np.maximum.accumulate(plain + _smooth((own - plain)[:, None], 2)[:, 0])
         self._weights = self._fit_weights()
         self.bend = self._fit_bend()
@@ -76,16 +80,20 @@ class ProfiledSpace(Space):
         """As Space.from_srgb."""
         coarse = np.rint(255 * rgb).astype(np.uint8)
         # the difference is smooth, so what rounding to 8 bits did to it can be smoothed away
-        return rgb + _smooth((_apply(self._from_srgb, coarse) - np.float64(coarse)) / 255, 4)
+        return rgb + _smooth((self._own_of(coarse) - np.float64(coarse)) / 255, 4)
 
     def to_srgb8(self, rgb: np.ndarray) -> np.ndarray:
         """As Space.to_srgb8."""
         return _apply(self._to_srgb, rgb)
 
+    def _own_of(self, srgb: np.ndarray) -> np.ndarray:
+        """(n, 3) uint8 of sRGB -> numbers of this space, 0..255."""
+        return _apply(self._from_srgb, srgb)
+
     def _fit_weights(self) -> np.ndarray:
         """(1, 3) shares of the channels by which hair is as light here as the same hair is in sRGB."""
         hair = np.array(HAIR, np.uint8)
-        own = _apply(self._from_srgb, hair) / 255
+        own = self._own_of(hair) / 255
         wanted = np.interp(_lightness(hair @ LUMA / 255), self._lightness, np.linspace(0, 1, 256))
         share, *_ = np.linalg.lstsq(own[:, :2] - own[:, 2:], wanted - own[:, 2], rcond=None)
         return np.array([[*share, 1 - share.sum()]])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-CLIPS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".apng"))  # suffixes
+_NAMES = "mp4 m4v mov mkv webm avi 3gp 3g2 mts m2ts mpg mpeg wmv flv gif apng"
+CLIPS = frozenset(f".{name}" for name in _NAMES.split())  # suffixes
 MOVING_SUFFIXES = frozenset((".gif", ".webp", ".png", ".apng"))
 MOVING_FORMATS = ("GIF", "WEBP", "PNG")  # in Pillow's words
 

@@ -14,12 +14,15 @@ import av
 
 from common.files import replacing
 from common.image.cicp import HDR
-from common.image.icc import SRGB
+from common.image.hdr import hdr_space
+from common.image.icc import SRGB, Space
 from common.image.picture import PictureError
-from ombre.media.video_frame import Frame, like, quarters_of
+from ombre.media.video_frame import Frame, like, turn_of
 from ombre.media.video_writer import Writer
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+FORMATS |= {".3gp": "3gp", ".3g2": "3g2", ".mts": "mpegts", ".m2ts": "mpegts", ".mpg": "mpeg", ".mpeg": "mpeg"}
+FORMATS |= {".wmv": "asf", ".flv": "flv"}
 MOST_A_SECOND = 1000  # frames
 LONGEST_SIDE = 16384  # pixels, of what the encoders take
 
@@ -28,10 +31,10 @@ class Clip:
     """A clip to read, frame by frame; `damaged` counts what could not be decoded or is marked as broken, `space` is
     that of its frames' RGB.
 
-    Raises PictureError: no clip, encrypted, HDR, without a frame, or of an absurd size or rate.
+    Raises PictureError: no clip, encrypted, without a frame, or of an absurd size or rate.
     """
 
-    space = SRGB
+    space: Space = SRGB
 
     def __init__(self, path: str | os.PathLike, max_pixels: int) -> None:
         self.path, self.damaged, self.writers = Path(path), 0, []
@@ -47,10 +50,10 @@ class Clip:
 
     def frames(self) -> Iterator[Frame]:
         """All frames in the order in which they are shown. What is not video goes to the writers meanwhile."""
-        self.damaged = 0
+        self.damaged, turn = 0, turn_of(self.first)
         with self._opened() as container:
             for number, raw in enumerate(self._decoded(container), 1):
-                yield Frame(number, float(raw.pts * raw.time_base), like(raw, self.first), quarters_of(self.first))
+                yield Frame(number, float(raw.pts * raw.time_base), like(raw, self.first), turn, self.space)
 
     @contextmanager
     def writer(self, path: Path, quality: int) -> Iterator[Writer]:
@@ -65,8 +68,14 @@ class Clip:
                 f"{self.path}: is not what its suffix says; give a still picture that of its kind (.png)"
             )
         with replacing(path) as part, self._opened() as source, written_to(path):
-            with av.open(part, "w", format=FORMATS[path.suffix.lower()]) as container:
+            options = muxer_options(source)
+            with av.open(part, "w", format=FORMATS[path.suffix.lower()], container_options=options) as container:
                 writer = Writer(container, video_of(source, self.path), self.first, self.rate, quality)
+                if self.first.color_trc in HDR and writer.bits < 10:
+                    kind = HDR[self.first.color_trc]
+                    raise PictureError(
+                        f"{self.path}: {kind} needs 10 bits, which cannot be written here; save it as .mp4"
+                    )
                 self.writers.append(writer)
                 try:
                     yield writer
@@ -119,7 +128,14 @@ class Clip:
         if self.rate > MOST_A_SECOND:
             raise PictureError(f"{self.path}: {float(self.rate):g} frames a second cannot be true; convert it")
         if trc in HDR:
-            raise PictureError(f"{self.path}: HDR ({HDR[trc]}) is not supported; convert it to SDR (BT.709) first")
+            self.space = hdr_space(trc, int(self.first.color_primaries))
+
+
+def muxer_options(source: av.container.InputContainer) -> dict[str, str]:
+    """With these a MOV or MP4 keeps what telephones note under names of their own: place, camera, a Live Photo's
+    link."""
+    own = any(name.startswith("com.") for name in source.metadata)
+    return {"movflags": "use_metadata_tags"} if own else {}
 
 
 @contextmanager

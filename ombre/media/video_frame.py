@@ -5,11 +5,15 @@ their range: nothing else changes.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
+
+from common.image.icc import SRGB, Space
+from common.image.pixels import to8
 
 # Shares of red and blue in luma (ITU-T H.273, table 4).
 LUMA = {Colorspace.ITU709: (0.2126, 0.0722), Colorspace.SMPTE240M: (0.212, 0.087), Colorspace.FCC: (0.3, 0.11)}
@@ -17,15 +21,32 @@ LUMA |= {9: (0.2627, 0.0593)}  # BT.2020
 BT601 = (0.299, 0.114)
 
 
+class Turn(NamedTuple):
+    """How a picture is laid upright: its sides exchanged (`across`), then mirrored."""
+
+    across: bool
+    left_to_right: bool
+    top_to_bottom: bool
+
+    def view(self, pixels: np.ndarray) -> np.ndarray:
+        """(h, w) or (h, w, C) laid upright, in the same memory."""
+        pixels = pixels.swapaxes(0, 1) if self.across else pixels
+        return pixels[:: -1 if self.top_to_bottom else 1, :: -1 if self.left_to_right else 1]
+
+
+UPRIGHT = Turn(False, False, False)
+
+
 @dataclass
 class Frame:
-    """A frame as it was decoded. `number` from 1 on, `seconds` when it is shown, `quarters` the quarter turns, against
-    the clock, that bring it upright."""
+    """A frame as it was decoded. `number` from 1 on, `seconds` when it is shown, `turn` what brings it upright, `space`
+    that of its RGB."""
 
     number: int
     seconds: float
     raw: av.VideoFrame
-    quarters: int = 0
+    turn: Turn = UPRIGHT
+    space: Space = SRGB
 
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8, or uint16 where it has more than 8 bits, upright."""
@@ -46,12 +67,11 @@ class Frame:
         return self._upright(grey)
 
     def rgb8(self) -> np.ndarray:
-        """(H, W, 3) uint8, upright."""
-        rgb = self.rgb()
-        return rgb if rgb.dtype == np.uint8 else cv2.convertScaleAbs(rgb, alpha=1 / 257)
+        """(H, W, 3) uint8, upright, as a screen of sRGB shows it."""
+        return self.space.to_srgb8(to8(self.rgb()))
 
     def _upright(self, pixels: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.rot90(pixels, self.quarters))
+        return np.ascontiguousarray(self.turn.view(pixels))
 
 
 def like(raw: av.VideoFrame, first: av.VideoFrame) -> av.VideoFrame:
@@ -83,13 +103,19 @@ def matrix_of(raw: av.VideoFrame) -> int:
     return Colorspace.ITU709 if max(raw.width, raw.height) >= 1280 else Colorspace.ITU601
 
 
-def quarters_of(raw: av.VideoFrame) -> int:
-    """Quarter turns, against the clock, that bring a frame upright."""
-    return round(raw.rotation / 90) % 4
+def turn_of(raw: av.VideoFrame) -> Turn:
+    """What brings a frame upright, by its display matrix: x' = a x + c y, y' = b x + d y, of (a, b, ., c, d, ...)."""
+    matrix = raw.side_data.get("DISPLAYMATRIX")
+    if not matrix:
+        return UPRIGHT
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Turn(False, a < 0, d < 0)
+    return Turn(True, c < 0, b < 0)
 
 
 def changed(
-    raw: av.VideoFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None, quarters: int
+    raw: av.VideoFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None, turn: Turn
 ) -> av.VideoFrame:
     """A copy of a planar frame, with what differs between two upright RGB pictures in a box added to its planes."""
     copy = av.VideoFrame(raw.width, raw.height, raw.format.name)
@@ -105,7 +131,7 @@ def changed(
     difference = cv2.subtract(after[box], before[box], dtype=cv2.CV_32F)
     parts = cv2.transform(difference, weights_of(raw) * np.float32(most / np.iinfo(before.dtype).max))
     for plane, part in zip(copy.planes, cv2.split(parts)):
-        pixels = np.rot90(pixels_of(plane, most), quarters)
+        pixels = turn.view(pixels_of(plane, most))
         steps = [round(side / own) for side, own in zip(before.shape, pixels.shape)]
         place = tuple(slice(part.start // step, -(-part.stop // step)) for part, step in zip(box, steps))
         here = np.ascontiguousarray(pixels[place])

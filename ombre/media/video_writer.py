@@ -20,14 +20,23 @@ ENCODERS = {
     "vp9": ("libvpx-vp9", "crf", 63, 12, {"b": "0", "cpu-used": "4", "row-mt": "1"}),
     "vp8": ("libvpx", "crf", 63, 4, {"b": "0", "cpu-used": "4"}),
     "mpeg4": ("mpeg4", "qscale", 31, 1, {}),
+    "mpeg2video": ("mpeg2video", "qscale", 31, 1, {}),
+    "wmv2": ("wmv2", "qscale", 31, 1, {}),
+    "flv1": ("flv", "qscale", 31, 1, {}),
     "mjpeg": ("mjpeg", "qscale", 31, 1, {}),
     "prores": ("prores_ks", "", 0, 0, {}),
     "ffv1": ("ffv1", "", 0, 0, {}),
 }
 LAMBDA = 118  # of FFmpeg's units to a quantiser's step
-INSTEAD = {"webm": ("vp9", "av1")}  # where a clip's own codec cannot be written; else H.264 or H.265
+INSTEAD = {
+    "webm": ("vp9", "av1"),
+    "asf": ("wmv2",),
+    "mpeg": ("mpeg2video",),
+}  # where a clip's own codec cannot be written; else H.264 or H.265
 ODD = ("mpeg4",)  # before them where a frame's sides are odd
-PLANAR = ("yuv", "gbrp", "gray")  # pixel formats that `changed` can change
+SEEN_THROUGH = ("prores", "ffv1")  # before them where a clip has transparency
+PLANAR = ("yuv", "gbrp", "gbrap", "gray")  # pixel formats that `changed` can change
+OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # which the new one has of its own
 
 
 class Writer:
@@ -50,13 +59,16 @@ class Writer:
     ) -> None:
         self.container, self.notes, self.copies = container, [], {}
         self.muxing = Lock()  # sound comes from the thread that reads, frames from the one that dyes
-        container.metadata.update(source.container.metadata)
+        told = source.container.metadata.items()
+        container.metadata.update({name: text for name, text in told if name not in OF_THE_FILE})
         container.set_chapters(source.container.chapters())
         for stream in source.container.streams:
             if stream is source:
                 self.stream = self._add_video(source, first, rate, quality)
-            elif stream.type != "data":  # chapters' titles, which go along anyway; camera's notes, which few can write
+            elif stream.type != "data":
                 self._add_copy(stream)
+        if data_tracks(source.container):
+            self.notes.append("without its data track")
 
     def _add_copy(self, source: av.stream.Stream) -> None:
         try:
@@ -65,15 +77,25 @@ class Writer:
             self.notes.append(f"without its {source.type} stream")
             return
         copy.metadata.update(source.metadata)
+        copy.disposition = source.disposition
         self.copies[source.index] = copy
 
     def _add_video(self, source: av.VideoStream, first: av.VideoFrame, rate: Fraction, quality: int) -> av.VideoStream:
         own, kind = source.codec.canonical_name, self.container.format.name
         instead = INSTEAD.get(kind, ("h264", "hevc"))
+        if has_alpha(first.format):
+            instead = (*SEEN_THROUGH, *instead)
         codec, self.pix_fmt = chosen(own, first, instead, self.container.supported_codecs)
         if codec != own:
             self.notes.append(f"as {codec}, since {own} cannot be written")
+        if has_alpha(first.format) and not has_alpha(av.VideoFormat(self.pix_fmt)):
+            self.notes.append("without its transparency")
+        if first.interlaced_frame:
+            self.notes.append("no longer marked as interlaced")
         name, options, scale = settings(codec, quality)
+        if name == "libx265" and (light := mastering(first)):
+            options = options | {"x265-params": f"{options['x265-params']}:{light}"}
+        self.bits = av.VideoFormat(self.pix_fmt).components[0].bits
         stream = self.container.add_stream(name, rate=rate, options=options)
         target = stream.codec_context
         if scale:
@@ -91,6 +113,7 @@ class Writer:
         if matrix := first.side_data.get("DISPLAYMATRIX"):
             stream.set_display_matrix(np.frombuffer(bytes(matrix), np.int32).tolist())
         stream.metadata.update(source.metadata)
+        stream.disposition = source.disposition
         if stream.metadata.pop("alpha_mode", None) == "1":  # beside the frames, where decoders leave it
             self.notes.append("without its transparency")
         return stream
@@ -99,7 +122,7 @@ class Writer:
         """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone; None:
         nowhere."""
         raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt)
-        self.encode(changed(raw, before, after, box, frame.quarters))
+        self.encode(changed(raw, before, after, box, frame.turn))
 
     def encode(self, raw: av.VideoFrame | None) -> None:
         """A frame as it is; None: there are no more."""
@@ -143,8 +166,35 @@ def chosen(codec: str, first: av.VideoFrame, instead: tuple[str, ...], kinds: se
             return name, pix_fmt
     lost = {}
     for name in candidates:
-        best, loss = find_best_pix_fmt_of_list(formats[name], pix_fmt, has_alpha="yuva" in pix_fmt)
+        best, loss = find_best_pix_fmt_of_list(formats[name], pix_fmt, has_alpha=has_alpha(first.format))
         own = int(loss & ~PixFmtLoss.DEPTH) if name == codec else int(loss)  # which its decoder may have widened
-        lost[name] = own.bit_count(), best.name
+        lost[name] = (bool(loss & PixFmtLoss.ALPHA), own.bit_count()), best.name
     name = min(lost, key=lambda name: lost[name][0])
     return name, lost[name][1]
+
+
+def has_alpha(kind: av.VideoFormat) -> bool:
+    """Whether frames of this pixel format can be seen through."""
+    return any(component.is_alpha for component in kind.components)
+
+
+def data_tracks(source: av.container.InputContainer) -> int:
+    """How many tracks hold what a camera notes while it films; titles of chapters and times go along anyway."""
+    tracks = sum(stream.type == "data" and "timecode" not in stream.metadata for stream in source.streams)
+    return max(tracks - bool(source.chapters()), 0)
+
+
+def mastering(frame: av.VideoFrame) -> str:
+    """x265's words for the screen that an HDR clip was made on, and for its light; "" where it says nothing of them."""
+    words = []
+    if data := frame.side_data.get("MASTERING_DISPLAY_METADATA"):
+        numbers = np.frombuffer(bytes(data), np.int32)
+        parts = np.where(numbers[1:20:2] == 0, 0, numbers[0:20:2] / np.maximum(numbers[1:20:2], 1))
+        if numbers[20] and numbers[21]:
+            red, green, blue, white = (np.rint(parts[at : at + 2] * 50_000).astype(int).tolist() for at in (0, 2, 4, 6))
+            least, most = np.rint(parts[8:10] * 10_000).astype(int).tolist()
+            places = (f"{name}({x},{y})" for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white)))
+            words.append(f"master-display={''.join(places)}L({most},{least})")
+    if data := frame.side_data.get("CONTENT_LIGHT_LEVEL"):
+        words.append("max-cll={},{}".format(*np.frombuffer(bytes(data), np.uint32)[:2].tolist()))
+    return ":".join(words)

@@ -24,7 +24,9 @@ def scene(number: int, seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarra
 def make_clip(
     path: Path, codec: str = "libx264", pix_fmt: str = "yuv420p", *, frames: int = 20, sound: bool = False,
     times: list[int] | None = None, rotation: int = 0, tags: tuple[int, int, int] = (1, 1, 1),
-    shape: Fraction | None = None, options: dict[str, str] | None = None, size: tuple[int, int] = SIZE, **container: str
+    laid: list[int] | None = None, shape: Fraction | None = None, options: dict[str, str] | None = None,
+    size: tuple[int, int] = SIZE,
+    **container: str,
 ) -> Path:  # fmt: skip
     """A clip of `scene`; `tags` are matrix, transfer and range; `times` in ticks."""
     matrix, transfer, extent = tags
@@ -36,6 +38,8 @@ def make_clip(
         context.colorspace, context.color_range, context.color_trc = matrix, extent, transfer
         if rotation:
             video.set_display_rotation(rotation)
+        if laid:
+            video.set_display_matrix(laid)
         if path.suffix != ".avi":
             output.set_chapters(CHAPTERS)
         output.metadata["title"] = "A clip"
