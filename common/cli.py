@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from glob import glob, has_magic
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -77,6 +78,26 @@ def place(text: str) -> Path | str:
     return text if "://" in text else Path(text)
 
 
+class Named(argparse.Action):
+    """Files and folders; "-" stands for those whose paths come by the standard input, and wildcards that the shell has
+    left for what they fit."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values, option=None) -> None:
+        """As argparse asks for."""
+        setattr(namespace, self.dest, [each for value in values for each in self._meant(value)])
+
+    def _meant(self, value: Path | str) -> list[Path | str]:
+        if isinstance(value, str):
+            return [value]
+        if str(value) == "-":
+            data = sys.stdin.buffer.read()
+            lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+            return [Path(os.fsdecode(line)) for line in lines if line]
+        if not os.path.lexists(value) and has_magic(str(value)):
+            return [Path(found) for found in sorted(glob(str(value)))] or [value]
+        return [value]
+
+
 def add_batch(
     parser: argparse.ArgumentParser, pictures: Path, output: Path, results: str, what: str = "pictures"
 ) -> None:
@@ -86,8 +107,10 @@ def add_batch(
         "pictures",
         type=place,
         nargs="*",
+        action=Named,
         metavar="PICTURE_OR_FOLDER",
-        help=f"{what}, and folders of them at any depth ({_shown(pictures)})",
+        help=f"{what}, and folders of them at any depth; - reads their paths, a line each, from the standard input "
+        f"({_shown(pictures)})",
     )
     add_output(parser, output, results)
     add_overwrite(parser)

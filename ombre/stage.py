@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from common.batch.discover import Source, result_names, suffix_of
+from common.batch.local import tidy
 from common.batch.stage import Item, Stage, Work
 from common.batch.table import Row, Table
 from common.device import own_cores
@@ -74,6 +75,8 @@ class Dye(Stage):
         if not self.masks.folder and not self.masks.save:
             return items
         masks = names_of_masks(sources)
+        if self.masks.save:
+            tidy(self.masks.save, [f"{name}/" if not name.endswith(".png") else name for name in masks.values()])
         return [item._replace(mask=masks[item.source.name]) for item in items]
 
     def plan(self, item: Item) -> list[Row]:

@@ -1,15 +1,17 @@
 """How the hair is to look in one result: from the command line, or for each picture by itself from a table."""
 
 import csv
+import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from common.batch.discover import Source
-from common.batch.table import BatchError, Row
+from common.batch.table import BatchError, Row, unescaped
 from common.progress import say
 from ombre.colour.shades import file_name, parse_color
 from ombre.render.fade import ALONG
@@ -57,6 +59,9 @@ class Style:
 
 
 SETTINGS = [field.name for field in fields(Style)]
+NUMBERS = {field.name for field in fields(Style) if field.type is float}
+PARTED_BY = (",", ";", "\t")
+OLDER = ("cp949", "cp932", "gb18030", "cp1252")  # encodings of spreadsheets' plain CSV
 
 
 def read_styles(path: Path, usual: Sequence[Style]) -> dict[str, list[Style]]:
@@ -69,22 +74,85 @@ def read_styles(path: Path, usual: Sequence[Style]) -> dict[str, list[Style]]:
     """
     styles: dict[str, list[Style]] = {}
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                if not row.get("image"):
-                    raise BatchError(
-                        f"{path}: line {number} has no 'image', the picture's path from this table's folder"
-                    )
-                try:
-                    settings = _settings(row)
-                    meant = [replace(style, **settings) for style in usual]
-                except ValueError as error:
-                    raise BatchError(f"{path}: line {number}: {error}") from None
-                own = styles.setdefault(os.path.realpath(path.parent / row["image"].removeprefix("'")), [])
-                own += [style for style in dict.fromkeys(meant) if style not in own]
-    except (OSError, UnicodeError, csv.Error) as error:
+        rows = spreadsheet_rows(path.read_bytes(), path)
+    except (OSError, csv.Error) as error:
         raise BatchError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    for number, row in rows:
+        if not row.get("image"):
+            raise BatchError(f"{path}: line {number} has no 'image', the picture's path from this table's folder")
+        try:
+            settings = _settings(row)
+            meant = [replace(style, **settings) for style in usual]
+        except ValueError as error:
+            raise BatchError(f"{path}: line {number}: {error}") from None
+        own = styles.setdefault(os.path.realpath(path.parent / image_of(row)), [])
+        own += [style for style in dict.fromkeys(meant) if style not in own]
     return styles
+
+
+def image_of(row: dict[str, str]) -> str:
+    """The picture's path as a row has it."""
+    return unescaped(row["image"].removeprefix("'"))
+
+
+def spreadsheet_rows(data: bytes, path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Lines' numbers and their cells by column, in lower case, of a table as spreadsheets write it: parted by commas,
+    semicolons or tabs, in UTF-8, UTF-16, or an older encoding in which its pictures are found.
+
+    Raises BatchError where that cannot be told.
+    """
+    tables = [table for text in _texts(data) if (table := _parted(text)) is not None]
+    if not tables:
+        head = next(_texts(data), "").partition("\n")[0].strip()[:80]
+        raise BatchError(f"{path}: has no column 'image' in its first line ({head}); save it as 'CSV UTF-8'")
+    for table in tables:
+        rows = [row for _, row in table if row.get("image")]
+        if len(tables) == 1 or all((path.parent / image_of(row)).exists() for row in rows):
+            return table
+    if all(table == tables[0] for table in tables):
+        return tables[0]
+    raise BatchError(
+        f"{path}: is not in UTF-8, and its pictures are found in no other encoding; save it as 'CSV UTF-8'"
+    )
+
+
+def _texts(data: bytes) -> Iterator[str]:
+    """What the bytes of a table may mean."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        yield data.decode("utf-16", "replace")
+        return
+    try:
+        yield data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        for encoding in OLDER:
+            with suppress(UnicodeDecodeError):
+                yield data.decode(encoding)
+
+
+def _parted(text: str) -> list[tuple[int, dict[str, str]]] | None:
+    """The rows of a table; None where no way to part its first line gives a column 'image'."""
+    lines = io.StringIO(text, newline="")
+    skipped = 0
+    if text[:4].lower() == "sep=":  # Excel's own first line
+        lines.readline()
+        skipped = 1
+    start = lines.tell()
+    head = lines.readline()
+    for mark in PARTED_BY:
+        if "image" not in [cell.strip().lower() for cell in next(csv.reader([head], delimiter=mark), [])]:
+            continue
+        lines.seek(start)
+        reader = csv.DictReader(lines, delimiter=mark)
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
+        rows = []
+        for number, row in enumerate(reader, 2 + skipped):
+            cells = {name: cell for name, cell in row.items() if isinstance(name, str) and isinstance(cell, str)}
+            if mark != ",":  # where numbers have a comma instead of a point
+                numbers = cells.keys() & NUMBERS
+                cells |= {name: cells[name].replace(",", ".") for name in numbers}
+            rows.append((number, cells))
+        return rows
+    return None
 
 
 def _settings(row: dict[str, str]) -> dict[str, Any]:

@@ -135,9 +135,8 @@ def test_hdr_stays_hdr(transfer, tmp_path):
 
 def test_hdr_without_an_encoder_of_10_bits_is_refused(tmp_path):
     source = make_clip(tmp_path / "a.mkv", "libx265", "yuv420p10le", frames=2, tags=(9, 18, 1))
-    (tmp_path / "b.avi").write_bytes(b"")
     clip = Clip(source, LARGE)
-    with pytest.raises(PictureError, match="HLG needs 10 bits"), clip.writer(tmp_path / "c.avi", 75) as writer:
+    with pytest.raises(PictureError, match="HLG needs 10 bits"), clip.writer(tmp_path / "c.wmv", 75) as writer:
         raise AssertionError(writer.pix_fmt)
 
 
@@ -154,7 +153,7 @@ def test_sdrs_colours_come_back_from_hdr_as_they_were(primaries, transfer):
 
 
 @pytest.mark.parametrize(("name", "codec", "pix_fmt", "kept"), [
-    ("a.mov", "qtrle", "argb", "prores"), ("a.mkv", "png", "rgba", "ffv1"), ("a.mkv", "ffv1", "bgra", "ffv1"),
+    ("a.mov", "qtrle", "argb", "prores"), ("a.mkv", "ffv1", "bgra", "ffv1"),
     ("a.mov", "png", "rgba", "prores"), ("a.avi", "png", "rgba", "ffv1"),
 ])  # fmt: skip
 def test_transparency_stays_in_a_codec_that_holds_it(name, codec, pix_fmt, kept, tmp_path):
@@ -226,7 +225,7 @@ def test_fields_that_are_no_longer_told_apart_are_said(tmp_path):
 
 @pytest.mark.parametrize(("name", "codec", "as_well"), [
     ("a.3gp", "libx264", "h264"), ("a.mts", "libx264", "h264"), ("a.mpg", "mpeg2video", "mpeg2video"),
-    ("a.wmv", "wmv2", "wmv2"), ("a.flv", "flv", "flv1"),
+    ("a.wmv", "wmv2", "wmv2"), ("a.flv", "flv", "h264"),
 ])  # fmt: skip
 def test_clips_of_older_kinds_keep_them(name, codec, as_well, tmp_path):
     source = make_clip(tmp_path / name, codec, frames=6)

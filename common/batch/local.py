@@ -65,9 +65,9 @@ def run_here(
 
         finished: set[str] = set()
         todo, finished, skipped = left_to_do(items, plan, table, stage.result, overwrite, stage.read)
+        tidy(output, [item.result for item in items])
         if not todo:
             return Tally(skipped=skipped, unreadable=unreadable, left_out=left_out)
-        tidy(output, [item.result for item in items])
         work = stage.load(todo)
         tally = work_through(
             todo, lambda item: work(item, output, left(item)), table, workers=stage.threads(), plan=failed

@@ -207,6 +207,7 @@ def _read(path: Path, columns: Sequence[str], key: str) -> tuple[list[str], dict
                     torn = True
                     continue
                 kept = cells if in_order else [cells[place] if place >= 0 else "" for place in places]
+                torn |= _value(cells[at]) in known  # of a run that was killed before it put its rows in order
                 known[_value(cells[at])] = BETWEEN.join(kept)
         except csv.Error as error:
             raise BatchError(f"{path}: is not a table of this command ({error}); move it away") from None

@@ -81,13 +81,15 @@ def like(raw: av.VideoFrame, first: av.VideoFrame) -> av.VideoFrame:
     return raw.reformat(first.width, first.height, first.format.name)
 
 
-def in_format(raw: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-    """The frame in another pixel format; what was RGB becomes full range."""
+def in_format(raw: av.VideoFrame, pix_fmt: str, wide: bool = True) -> av.VideoFrame:
+    """The frame in another pixel format; what was RGB becomes full range or, if not `wide`, a video's usual one."""
     matrix, full = matrix_of(raw), ColorRange.JPEG if is_full(raw) else ColorRange.MPEG
-    ranges = dict(src_color_range=full, dst_color_range=full)
+    from_rgb = raw.format.is_rgb and not av.VideoFormat(pix_fmt).is_rgb
+    after = ColorRange.MPEG if from_rgb and not wide else full
+    ranges = dict(src_color_range=full, dst_color_range=after)
     other = raw.reformat(format=pix_fmt, src_colorspace=matrix, dst_colorspace=matrix, **ranges)
-    if raw.format.is_rgb and not other.format.is_rgb:
-        other.colorspace, other.color_range = matrix, ColorRange.JPEG
+    if from_rgb:
+        other.colorspace, other.color_range = matrix, after
     return other
 
 

@@ -22,7 +22,6 @@ ENCODERS = {
     "mpeg4": ("mpeg4", "qscale", 31, 1, {}),
     "mpeg2video": ("mpeg2video", "qscale", 31, 1, {}),
     "wmv2": ("wmv2", "qscale", 31, 1, {}),
-    "flv1": ("flv", "qscale", 31, 1, {}),
     "mjpeg": ("mjpeg", "qscale", 31, 1, {}),
     "prores": ("prores_ks", "", 0, 0, {}),
     "ffv1": ("ffv1", "", 0, 0, {}),
@@ -34,7 +33,9 @@ INSTEAD = {
     "mpeg": ("mpeg2video",),
 }  # where a clip's own codec cannot be written; else H.264 or H.265
 ODD = ("mpeg4",)  # before them where a frame's sides are odd
-SEEN_THROUGH = ("prores", "ffv1")  # before them where a clip has transparency
+# Before them where a clip has transparency.
+SEEN_THROUGH = {"mov": ("prores",), "matroska": ("ffv1",), "avi": ("ffv1",)}
+NARROW = ("prores",)  # codecs that cannot say that their range is full
 PLANAR = ("yuv", "gbrp", "gbrap", "gray")  # pixel formats that `changed` can change
 OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # which the new one has of its own
 
@@ -84,7 +85,7 @@ class Writer:
         own, kind = source.codec.canonical_name, self.container.format.name
         instead = INSTEAD.get(kind, ("h264", "hevc"))
         if has_alpha(first.format):
-            instead = (*SEEN_THROUGH, *instead)
+            instead = (*SEEN_THROUGH.get(kind, ()), *instead)
         codec, self.pix_fmt = chosen(own, first, instead, self.container.supported_codecs)
         if codec != own:
             self.notes.append(f"as {codec}, since {own} cannot be written")
@@ -104,8 +105,11 @@ class Writer:
             target.max_b_frames = 0  # its frames have no times but their order
         stream.width, stream.height, stream.pix_fmt = first.width, first.height, self.pix_fmt
         stream.time_base = target.time_base = source.time_base
+        if codec == "mpeg2video":
+            target.time_base = 1 / rate  # it has no other times
         target.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0)  # 0: not said
-        sample = in_format(first, self.pix_fmt)
+        self.wide = codec not in NARROW
+        sample = in_format(first, self.pix_fmt, self.wide)
         target.color_range, target.colorspace = sample.color_range, sample.colorspace
         target.color_primaries, target.color_trc = first.color_primaries, first.color_trc
         if codec == own == "hevc":
@@ -121,7 +125,7 @@ class Writer:
     def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
         """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone; None:
         nowhere."""
-        raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt)
+        raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt, self.wide)
         self.encode(changed(raw, before, after, box, frame.turn))
 
     def encode(self, raw: av.VideoFrame | None) -> None:
@@ -156,9 +160,10 @@ def chosen(codec: str, first: av.VideoFrame, instead: tuple[str, ...], kinds: se
         kinds: those that the file may have.
     """
     pix_fmt, odd = first.format.name, first.width % 2 or first.height % 2
-    candidates = [name for name in (codec, *(ODD if odd else ()), *instead) if name in ENCODERS and name in kinds]
+    named = [name for name in (codec, *(ODD if odd else ()), *instead) if name in ENCODERS]
+    candidates = [name for name in named if name in kinds] or named  # a transport stream does not say what it takes
     formats = {
-        name: [kind.name for kind in av.Codec(ENCODERS[name][0], "w").video_formats if kind.name.startswith(PLANAR)]
+        name: [kind.name for kind in av.Codec(ENCODERS[name][0], "w").video_formats if is_written(name, kind)]
         for name in candidates
     }
     for name in candidates:
@@ -171,6 +176,11 @@ def chosen(codec: str, first: av.VideoFrame, instead: tuple[str, ...], kinds: se
         lost[name] = (bool(loss & PixFmtLoss.ALPHA), own.bit_count()), best.name
     name = min(lost, key=lambda name: lost[name][0])
     return name, lost[name][1]
+
+
+def is_written(codec: str, kind: av.VideoFormat) -> bool:
+    """Whether frames of this pixel format can be changed here and encoded so; x265 names transparency, and cannot."""
+    return kind.name.startswith(PLANAR) and not (codec == "hevc" and has_alpha(kind))
 
 
 def has_alpha(kind: av.VideoFormat) -> bool:

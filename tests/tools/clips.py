@@ -35,6 +35,8 @@ def make_clip(
         video.width, video.height, video.pix_fmt = *size, pix_fmt
         context = video.codec_context
         context.time_base, context.sample_aspect_ratio = Fraction(1, TICKS), shape or Fraction(1)
+        if codec == "mpeg2video":  # which has no other times
+            context.time_base = Fraction(1, 30)
         context.colorspace, context.color_range, context.color_trc = matrix, extent, transfer
         if rotation:
             video.set_display_rotation(rotation)
