@@ -1,15 +1,14 @@
 #!/usr/bin/env python
 """Train the shipped student: portraits, scenes and pictures of nobody together, from an earlier student's weights.
 
-    python models/remake_hair_student.py HAIR_MASKS NEGATIVES START PORTRAITS [--output DIR] [--further FIRST]
+    python models/remake_hair_student.py HAIR_MASKS NEGATIVES START PORTRAITS [--output DIR]
 
 HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`, `train/` also
 `skin/`, masks of the faces of some; NEGATIVES holds `images/` without anybody's hair and `sources.csv`. START is the
 weights file to begin with, PORTRAITS one that does well on portraits (models/README.md says which). Both first say what
 they see in the training pictures: the labels are the mean of that and of the drawn masks. Pictures without hair in
 which START sees some are trained on twice as often as the others; a seventh of them all is set aside by name, to be
-measured on. With --further START is the result of such a training, FIRST its folder; half of its labels are trained on
-again with what START is still wrong about, three times. Interrupted, it goes on where it was. The result is
+measured on. Interrupted, it goes on where it was. The result is
 `DIR/hair_student.safetensors`, the average of the last epoch's weights; it does not replace the shipped weights by
 itself. `remake_hair_guide.py` adds its guide.
 """
@@ -18,7 +17,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from os.path import relpath
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,8 +43,6 @@ SETTINGS = (
     "--preset strong --upsampling bilinear --learning-rate 7e-4 --ema 0.995 --batch-size 16 --composed 0.25 "
     "--turned 0.25 --covered 0.08 --frozen 3 --workers 1 --checkpoint-every 100 --epochs 2"
 )
-FURTHER = "--learning-rate 4e-4 --ema 0.98 --epochs 1"  # where that differs
-FEWER, AGAIN = 2, 3  # one in so many drawn pictures; how often what is hard: of a further training
 PARTS = "train", "scenes_train", "negatives", "hard"  # folders of labels; the hard ones are among the negatives
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
@@ -61,25 +57,19 @@ def main() -> int:
     parser.add_argument("negatives", type=Path, metavar="NEGATIVES")
     parser.add_argument("start", type=Path, metavar="START")
     parser.add_argument("portraits", type=Path, metavar="PORTRAITS")
-    parser.add_argument("--further", type=Path, metavar="FIRST")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade", metavar="DIR")
     options = parser.parse_args()
     demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits)
     looks = [HairFinder(path) for path in (options.start, options.portraits)]
     labels = {part: options.output / "labels" / part for part in PARTS}
     for part in ("train", "scenes_train"):
-        if options.further:
-            take_some(options.further / "labels" / part, labels[part])
-        else:
-            soften(with_faces(find_pairs(options.masks / part)[0]), looks, labels[part])
+        soften(with_faces(find_pairs(options.masks / part)[0]), looks, labels[part])
     label_negatives(options.negatives, looks[0], labels["negatives"], labels["hard"])
-    parts = ["train", "scenes_train", *["hard"] * AGAIN] if options.further else PARTS
-    data = [str(labels[part]) for part in parts]
+    data = [str(labels[part]) for part in PARTS]
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
     run = options.output / "run"
     where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
-    settings = SETTINGS.split() + (FURTHER.split() if options.further else [])
-    code = student(["train", *settings, *where])
+    code = student(["train", *SETTINGS.split(), *where])
     if code == 0:
         write_last(options.start, run / STATE, options.output / "hair_student.safetensors")
     return code
@@ -102,13 +92,6 @@ def soften(pairs: list[Pair], students: list[HairFinder], folder: Path) -> None:
             rows.append((pair.image.resolve(), f"{pair.name}.png", pair.face.resolve() if pair.face else ""))
     write_labels(folder, rows)
     print(f"{folder}: {len(rows)} labels, {len(pairs) - len(rows)} left out", flush=True)
-
-
-def take_some(first: Path, folder: Path) -> None:
-    """Write `labels.csv` with one in FEWER of the labels of an earlier training."""
-    rows = [(pair.image.resolve(), relpath(pair.label, folder), "") for pair in find_pairs(first)[0][::FEWER]]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_labels(folder, rows)
 
 
 def with_faces(pairs: list[Pair]) -> list[Pair]:
