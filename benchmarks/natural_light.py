@@ -35,6 +35,7 @@ SHADES = {"platinum": (72, 90), "honey": (58, 64), "caramel": (52, 58)}  # mean 
 LIGHTS = {"a third": (1 / 3, 1 / 3, 1 / 3), "a lamp": (1, 0.78, 0.45), "the blue hour": (0.45, 0.6, 0.85)}
 DARK = 30.0  # L*
 FINE = 0.012
+AWAY = ("dE2000, lighter half", "without L*", "in plain light")
 FEWEST = 2000  # pixels of hair
 EVERY = 5  # pixels, one of which is compared
 PLAIN = 55.0, 75.0, 12.0  # L* of skin or surroundings from and to, and chroma at most, of plain light
@@ -115,15 +116,16 @@ def depth(paths: list[Path], grown: list[dict[str, float]]) -> list[dict[str, ob
     rows = []
     for shade, (darkest, lightest) in SHADES.items():
         natural = [figures for figures in grown if darkest <= figures["L*"] < lightest]
-        rows.append({"": f"grown, L* {darkest} to {lightest}, {len(natural)}"} | medians(natural))
+        rows.append(
+            {"": f"grown, L* {darkest} to {lightest}, {len(natural)}"} | medians(natural) | dict.fromkeys(AWAY, "")
+        )
         dyed = [ombre(rgb, mask, shade, 1, 0, refine=False) for rgb, mask, _ in pictures]
         figures = [measured(after, mask, skin) for after, (_, mask, skin) in zip(dyed, pictures)]
         away = np.array([lighter_half(*pair, shade) for pair in zip(dyed, pictures)])
         rows.append(
             {"": f"dyed {shade}, {len(dyed)}"}
             | medians(figures)
-            | {"dE2000, lighter half": spread(away[:, 0]), "without L*": spread(away[:, 1])}
-            | {f"in plain light ({plain.sum()})": spread(away[plain, 0])}
+            | dict(zip(AWAY, map(spread, (away[:, 0], away[:, 1], away[plain, 0]))))
         )
     return rows
 
