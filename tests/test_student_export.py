@@ -169,6 +169,17 @@ def test_what_is_not_written_is_told(tmp_path, monkeypatch, capsys):
     assert "student.mlpackage is not written: that needs a package, pip install coremltools" in said
 
 
+def test_a_converter_that_gives_up_does_not_end_the_export(tmp_path, monkeypatch, capsys):
+    def give_up(*_: object) -> None:
+        raise RuntimeError("unknown operation\nsplit")
+
+    monkeypatch.setattr(formats, "find_spec", lambda package: True)
+    monkeypatch.setattr(formats, "write_tflite", give_up)
+    monkeypatch.setattr(formats, "write_coreml", lambda *_: (Form("Core ML", tmp_path), None))
+    assert [form.name for form, _ in formats.further_forms(nn.Identity(), 64, tmp_path / "student")] == ["Core ML"]
+    assert "student.tflite is not written: litert_torch gives up (unknown operation split)" in capsys.readouterr().err
+
+
 # ---- the card ----
 
 

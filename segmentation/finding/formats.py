@@ -172,7 +172,16 @@ def further_forms(network: nn.Module, side: int, stem: Path) -> Iterator[tuple[F
         if find_spec(package) is None:
             say(f"{stem.name}{suffix} is not written: that needs a package, pip install {package.replace('_', '-')}")
             continue
-        yield write(network, torch.zeros(1, side, side, 3, dtype=torch.uint8), stem.with_name(stem.name + suffix))
+        try:
+            written = write(
+                network, torch.zeros(1, side, side, 3, dtype=torch.uint8), stem.with_name(stem.name + suffix)
+            )
+        except ExportError:
+            raise
+        except Exception as error:  # converters raise what they like over what they do not know
+            say(f"{stem.name}{suffix} is not written: {package} gives up ({' '.join(str(error).split())[:100]})")
+            continue
+        yield written
 
 
 def write_tflite(network: nn.Module, example: Tensor, path: Path) -> tuple[Form, Answer]:
