@@ -3,12 +3,13 @@
     python docs/make_pictures.py
 
 before_after.jpg: what the samples look like, dyed; shades.jpg: every shade on black, brown and blond hair;
-natural_and_dyed.jpg: hair that grew blond, and dark hair dyed from root to tip; sweep.webp: a colour after the other,
-then the height.
+natural_and_dyed.jpg: hair that grew blond, and dark hair dyed from root to tip; debug.jpg: what `--debug` writes of a
+sample; sweep.webp: a colour after the other, then the height.
 """
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -19,10 +20,13 @@ sys.path.insert(0, str(ROOT))
 
 from common.image.icc import in_srgb8
 from common.image.picture import Picture, read_picture, write_picture
+from ombre.api import Ombre, hair_of
 from ombre.colour.shades import SHADES
 from ombre.contact_sheet import changed_part, tile
-from ombre.render.recolour import Hair, dye_hair, prepare
-from segmentation.finding.hair_finder import HairFinder
+from ombre.debug import write_debug
+from ombre.hair.analysis import Hair
+from ombre.render.recolour import dye_hair
+from ombre.style import Style
 
 DOCS, SAMPLES = ROOT / "docs", ROOT / "data" / "samples"
 BEFORE_AFTER = {
@@ -34,17 +38,19 @@ BEFORE_AFTER = {
 BLACK_BROWN_BLOND = "black_flying", "brown_long", "strawberry_straight"
 NATURAL = "blonde_windblown", "strawberry_straight", "lightbrown_wavy"
 DYED = ("black_flying", "platinum"), ("brown_long", "honey"), ("ginger_wavy", "beige blond")
+DEBUGGED = "two_women"
+STEPS = "crops", "guide", "probability", "matte", "people", "fade"
 SHADE_SIDE, SHADES_ACROSS = 150, 4
 SWEEP, SWEEP_SIDE = "brown_long", 400
 SWEEP_COLORS = ["platinum", "honey", "copper", "burgundy", "rose", "lilac", "blue", "turquoise"]
 
 
 def main() -> None:
-    finder = HairFinder()
+    ombre = Ombre()
     hairs = {}
     for name in (*BEFORE_AFTER, *BLACK_BROWN_BLOND, *NATURAL, SWEEP):
         rgb = in_srgb8(read_picture(SAMPLES / f"{name}.jpg"))
-        hairs[name] = prepare(rgb, finder.mask(rgb))
+        hairs[name] = hair_of(rgb, ombre.see(rgb))
     before_after = [strip(hairs[name], colors) for name, colors in BEFORE_AFTER.items()]
     halves = [np.hstack(before_after[start : start + 2]) for start in (0, 2)]
     save("before_after.jpg", np.vstack(halves), quality=85)
@@ -52,9 +58,20 @@ def main() -> None:
     grown = np.hstack([tile(hairs[name].rgb, "as it grew") for name in NATURAL])
     dyed = np.hstack([tile(dye_hair(hairs[name], color, 1, 0.1), color) for name, color in DYED])
     save("natural_and_dyed.jpg", np.vstack([grown, dyed]), quality=85)
+    save("debug.jpg", debug(ombre), quality=85)
     frames = [Image.fromarray(frame) for frame in sweep(hairs[SWEEP])]
     times = [80] * len(frames)
     frames[0].save(DOCS / "sweep.webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=62)
+
+
+def debug(ombre: Ombre) -> np.ndarray:
+    """The pictures that `--debug` writes of a sample, three in a row, with their names."""
+    rgb = in_srgb8(read_picture(SAMPLES / f"{DEBUGGED}.jpg"))
+    sight = ombre.see(rgb)
+    with TemporaryDirectory() as folder:
+        write_debug(Path(folder), rgb, sight, hair_of(rgb, sight), Style("platinum"))
+        tiles = [tile(read_picture(Path(folder, f"{name}.png")).rgb8, f"{name}.png") for name in STEPS]
+    return np.vstack([np.hstack(tiles[:3]), np.hstack(tiles[3:])])
 
 
 def save(name: str, rgb: np.ndarray, quality: int) -> None:
