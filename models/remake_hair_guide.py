@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train the guide of the shipped student: where faces are, what hair is a head's, and which way heads point.
+"""Train the guide of the shipped student, which tells beside hair where faces are and which way heads point.
 
     python models/remake_hair_guide.py RUN STUDENT [--output FILE]
 
@@ -35,6 +35,9 @@ SAMPLES = 4000
 ASIDE = 8  # one in so many samples is measured on
 CHANGES = Changes(seed=7, composed=0.15, turned=0.75, covered=0.1)
 EPOCHS, BATCH, RATE = 20, 32, 2e-3  # AdamW, its rate falling as a cosine
+# Mean probability of hair from which a crop shows a head: 2.6 % of 390 pictures of nobody that were set aside are dyed
+# then, 13 % without it; IoU of portraits and scenes rises by 0.001 and 0.003 (any_photograph.py, every second picture).
+SURE = "0.8"
 GUIDE_STEP, LABEL_STEP = 8, 4  # pixels a cell of the guide; of what `guide_loss` takes labels at
 
 Samples = tuple[list[Tensor], Tensor]  # taps of strides 8, 16, 32 (N, C, h, w); labels (N, 5, H / 8, W / 8), float16
@@ -53,7 +56,7 @@ def main() -> int:
     student.load_state_dict(student.state_dict() | strip(before))
     taps, labels = samples_of(student, [*pairs_of(options.run / "labels")])
     train(student.guide, taps, labels)
-    save_weights(student, options.output)
+    save_weights(student, options.output, sure=SURE)
     return 0
 
 
@@ -117,7 +120,7 @@ def measure(guide: nn.Module, taps: list[Tensor], labels: Tensor) -> tuple[float
     for answer, label in zip(answers, labels):
         hair = label[0] > 0.5
         if hair.sum() >= 8:
-            up = answer[2:, hair].mean(1)
+            up = answer[1:, hair].mean(1)
             right.append(F.cosine_similarity(up, label[3:, 0, 0], dim=0) > math.cos(math.pi / 4))
     known = labels[:, 2] > 0.9
     found, face = (answers[:, 0] > 0) & known, (labels[:, 1] > 0.5) & known

@@ -14,8 +14,8 @@ from common.workarounds import openvino_alone
 
 class Answers(NamedTuple):
     """Of a batch: `hair` float32, probability, a student's (N, side, side), a scout's (N, side / 4, side / 4); `guide`
-    (N, 4, side / 8, side / 8) float32 of a student that has one: probabilities of a face's skin and of a head's hair,
-    the head's up, x and y."""
+    (N, 3, side / 8, side / 8) float32 of a student that has one: probability of a face's skin, the head's up, x and
+    y."""
 
     hair: np.ndarray
     guide: np.ndarray | None = None

@@ -29,7 +29,7 @@ class Guide(NamedTuple):
 def guide_of(height: int, width: int, crops: Iterable[tuple[Part, Prediction]]) -> Guide | None:
     """The guide of a picture (height, width) from crops of it, the later over the earlier; None where there is none."""
     scale = min(SIDE / max(height, width), 1 / CELL)
-    planes = np.zeros((max(1, round(height * scale)), max(1, round(width * scale)), 4), np.float32)
+    planes = np.zeros((max(1, round(height * scale)), max(1, round(width * scale)), 3), np.float32)
     known = False
     for part, seen in crops:
         place = part.scaled(planes.shape[0] / height, planes.shape[1] / width)
@@ -38,4 +38,4 @@ def guide_of(height: int, width: int, crops: Iterable[tuple[Part, Prediction]]) 
         known = True
         cells = np.ascontiguousarray(seen.guide.transpose(1, 2, 0))
         planes[place.slices] = cv2.resize(cells, (place.width, place.height), interpolation=cv2.INTER_AREA)
-    return Guide(np.ascontiguousarray(planes[..., 0]), np.ascontiguousarray(planes[..., 2:])) if known else None
+    return Guide(np.ascontiguousarray(planes[..., 0]), np.ascontiguousarray(planes[..., 1:])) if known else None

@@ -13,7 +13,7 @@ import numpy as np
 
 from common.device import choose_device
 from common.paths import MODELS
-from common.weights import WeightsError
+from common.weights import WeightsError, safetensors_metadata
 from segmentation.finding.blend import blend
 from segmentation.finding.box import Part
 from segmentation.finding.engines import Engine, LazyEngine, openvino_engine, torch_engine
@@ -23,6 +23,7 @@ from segmentation.finding.head_search import Crop, HeadSearch
 from segmentation.finding.predictor import Predictor
 from segmentation.networks.resize import SCOUT_SIZE, to_mask
 
+SURE = "sure"  # what weights files call the certainty that a head is seen with at least
 SHIPPED_WEIGHTS, SCOUT = MODELS / "hair_student.safetensors", MODELS / "hair_scout.safetensors"
 
 
@@ -81,7 +82,8 @@ class HairFinder:
             device = str(choose_device(device))
         self.student = Predictor(engine_of(Path(weights), device, streams, precision))
         lazy = LazyEngine(partial(engine_of, scout, device, streams, precision)) if scout else None
-        self.search = HeadSearch(self.student, Predictor(lazy, SCOUT_SIZE) if lazy else None)
+        sure = float(safetensors_metadata(weights).get(SURE, 0))
+        self.search = HeadSearch(self.student, Predictor(lazy, SCOUT_SIZE) if lazy else None, sure)
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it."""

@@ -21,8 +21,6 @@ OWN = 0.5  # of the size of a crop that it lies in, from which a crop is of the 
 FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
 TILES = 3  # along the shorter side, in which a crowd is searched again
-SURE = 0.6  # mean probability of what a crop takes for hair, from which it shows a head
-HEAD = 0.5  # the same of what the guide says of it, where there is one
 
 
 class Reason(Enum):
@@ -50,10 +48,12 @@ class HeadSearch:
     Args:
         student: tells hair in a crop.
         scout: tells coarsely where hair may be in a whole scene; None: the student does, in tiles.
+        sure: mean probability of what a crop takes for hair, from which it shows a head: most other things are taken
+            for it with more doubt. It belongs to a student, which was measured; of others every crop counts.
     """
 
-    def __init__(self, student: Predictor, scout: Predictor | None):
-        self.student, self.scout = student, scout
+    def __init__(self, student: Predictor, scout: Predictor | None, sure: float = 0.0):
+        self.student, self.scout, self.sure = student, scout, sure
 
     def __call__(self, rgb: np.ndarray) -> list[Crop]:
         """A picture (H, W, 3) uint8 -> its crops, in the order in which they are laid over each other."""
@@ -67,7 +67,7 @@ class HeadSearch:
         if is_far_away(whole.seen.hair):
             return self.in_scene(rgb, [whole])
         closer = self.seen(rgb, crops_of(whole.seen.hair, height, width), Reason.CLOSER)
-        return [whole, *(crop for crop in closer if shows_head(crop.seen))]
+        return [crop for crop in (whole, *closer) if self.shows_head(crop.seen)]
 
     def in_scene(self, rgb: np.ndarray, first: list[Crop]) -> list[Crop]:
         """The crops of the heads in a picture in which they are small, of which some are seen in the `first` crops."""
@@ -106,27 +106,21 @@ class HeadSearch:
         shown: list[Crop] = []
         todo = self.seen(rgb, parts, reason)
         while todo:
-            shown += [crop for crop in todo if shows_head(crop.seen)]
+            shown += [crop for crop in todo if self.shows_head(crop.seen)]
             nearer = [part for crop in todo for part in nearer_crops(crop.part, crop.seen.hair)]
             todo = self.seen(rgb, nearer[: MOST - len(shown)], Reason.NEARER)
         return shown
+
+    def shows_head(self, seen: Prediction) -> bool:
+        """Whether what a crop shows is the hair of a head."""
+        hair = seen.hair > 0.5
+        return bool(hair.any() and seen.hair[hair].mean() >= self.sure)
 
     def seen(self, rgb: np.ndarray, parts: Iterable[Part], reason: Reason) -> list[Crop]:
         """What the student sees in parts of a picture, but for those that are too thin to show a head."""
         parts = [part for part in parts if min(part.height, part.width) >= THINNEST]
         seen = self.student.batch([rgb[part.slices] for part in parts])
         return [Crop(part, reason, each) for part, each in zip(parts, seen)]
-
-
-def shows_head(seen: Prediction) -> bool:
-    """Whether what a crop shows is the hair of a head: most other things are taken for it with more doubt."""
-    hair = seen.hair > 0.5
-    if not hair.any() or seen.hair[hair].mean() < SURE:
-        return False
-    if seen.guide is None:
-        return True
-    share = cv2.resize(np.float32(hair), seen.guide.shape[:0:-1], interpolation=cv2.INTER_AREA)
-    return float((seen.guide[1] * share).sum()) >= HEAD * float(share.sum())
 
 
 def is_same(part: Part, other: Part) -> bool:

@@ -13,9 +13,8 @@ MOST_AT_ONCE = 16  # crops of a batch: so many are in memory at the network's si
 
 
 class Prediction(NamedTuple):
-    """Of one crop: `hair` (h, w) float32, probability of hair; `guide` (4, h, w) float32 or None, of a student that has
-    one: probabilities of a face's skin and of a head's hair, and where hair is the vector to the head's top, x and y in
-    the crop's frame."""
+    """Of one crop: `hair` (h, w) float32, probability of hair; `guide` (3, h, w) float32 or None, of a student that has
+    one: probability of a face's skin, and where hair is the vector to the head's top, x and y in the crop's frame."""
 
     hair: np.ndarray
     guide: np.ndarray | None = None
@@ -50,5 +49,5 @@ class Predictor:
         seen = self(cv2.flip(rgb, 1))
         guide = None
         if seen.guide is not None:
-            guide = seen.guide[:, :, ::-1] * np.float32([1, 1, -1, 1])[:, None, None]
+            guide = seen.guide[:, :, ::-1] * np.float32([1, -1, 1])[:, None, None]
         return Prediction(cv2.flip(seen.hair, 1), guide)

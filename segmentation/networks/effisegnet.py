@@ -18,7 +18,7 @@ from segmentation.networks.resize import INPUT_SIZE
 CHANNELS = 64  # decoder width
 ENCODERS = tuple(f"efficientnet-b{number}" for number in range(8))
 UPSAMPLING = ("nearest", "bilinear")
-GUIDE = "face, head, up"  # what the second output tells, as weights files name it
+GUIDE = "face, up"  # what the second output tells, as weights files name it
 
 # The published encoder carries its classifier's head, which a segmentation never runs.
 UNUSED_HEAD = ("encoder._conv_head.", "encoder._bn1.")
@@ -123,7 +123,7 @@ class EffiSegNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (N, 3, H, W), (value / 255 - 0.5) / 0.5, H and W multiples of 32 -> logits of hair (N, 1, H, W); with a
-        guide (N, 5, H, W), behind them what `Guide` tells."""
+        guide (N, 4, H, W), behind them what `Guide` tells."""
         taps = encode(self.encoder, x)
         hair = self.decode(taps)
         if self.guide is None:
@@ -151,8 +151,7 @@ class EffiSegNet(nn.Module):
 
 
 class Guide(nn.Module):
-    """What a student tells beside hair, from the encoder's coarser taps: where faces are, whether hair is that of a
-    person's head, and which way the head points.
+    """What a student tells beside hair, from the encoder's coarser taps: where faces are, and which way heads point.
 
     Args:
         channels: of the taps of strides 8, 16 and 32.
@@ -162,12 +161,11 @@ class Guide(nn.Module):
         super().__init__()
         self.taps = nn.ModuleList(nn.Conv2d(count, CHANNELS, 1) for count in channels)
         self.around = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
-        self.out = nn.Conv2d(CHANNELS, 4, 1)
+        self.out = nn.Conv2d(CHANNELS, 3, 1)
 
     def forward(self, taps: list[Tensor]) -> Tensor:
-        """Taps of strides 2, 4, 8, 16, 32 -> (N, 4, H / 8, W / 8): the logits of a face's skin and of a head's
-        hair, and where hair is a vector towards its head's top, x and y in the picture's directions, of length 1 where
-        the network is sure."""
+        """Taps of strides 2, 4, 8, 16, 32 -> (N, 3, H / 8, W / 8): the logit of a face's skin, and where hair is
+        a vector towards its head's top, x and y in the picture's directions, of length 1 where the network is sure."""
         coarse = coarse_to_fine((own(tap) for own, tap in zip(reversed(self.taps), reversed(taps))), "bilinear")
         return self.out(F.relu(self.around(F.relu(coarse))))
 
@@ -188,8 +186,8 @@ class HairProbability(nn.Module):
 
     Args:
         student: a student or a scout.
-        guided: give what its guide tells too, where it has one: (N, 4, H / 8, W / 8), the probabilities of a face's
-            skin and of a head's hair, and the head's up, x and y.
+        guided: give what its guide tells too, where it has one: (N, 3, H / 8, W / 8), the probability of a face's
+            skin, and the head's up, x and y.
     """
 
     def __init__(self, student: nn.Module, guided: bool = False):
@@ -203,7 +201,7 @@ class HairProbability(nn.Module):
             return self.student(x)[:, 0].sigmoid()
         taps = encode(self.student.encoder, x)
         guide = self.student.guide(taps)
-        return self.student.decode(taps)[:, 0].sigmoid(), torch.cat([guide[:, :2].sigmoid(), guide[:, 2:]], 1)
+        return self.student.decode(taps)[:, 0].sigmoid(), torch.cat([guide[:, :1].sigmoid(), guide[:, 1:]], 1)
 
 
 def headless_efficientnet(name: str) -> EfficientNet:

@@ -45,22 +45,20 @@ def guide_loss(guide: Tensor, labels: Tensor) -> Tensor:
     """Of what a student tells beside hair, at a quarter of the resolution.
 
     Args:
-        guide: (N, 4, H, W): logits of a face's skin and of a head's hair, the head's up, x and y.
+        guide: (N, 3, H, W): logit of a face's skin, the head's up, x and y.
         labels: (N, 5, H, W): hair and face's skin in 0..1, 1 where that is known, the head's up, x and y.
 
     Returns:
-        Binary cross-entropy of the skin where it is known and of the hair, and the squared error of the vector where
-        hair is.
+        Binary cross-entropy of the skin where it is known, and the squared error of the vector where hair is.
     """
     guide, (hair, face, known, x, y) = F.avg_pool2d(guide, 4), F.avg_pool2d(labels, 4).unbind(1)
     skin = F.binary_cross_entropy_with_logits(guide[:, 0], face, reduction="none")
-    head = F.binary_cross_entropy_with_logits(guide[:, 1], hair)
-    far = (guide[:, 2] - x).square() + (guide[:, 3] - y).square()
-    return (skin * known).sum() / known.sum().clamp(min=1) + head + (far * hair).sum() / hair.sum().clamp(min=1)
+    far = (guide[:, 1] - x).square() + (guide[:, 2] - y).square()
+    return (skin * known).sum() / known.sum().clamp(min=1) + (far * hair).sum() / hair.sum().clamp(min=1)
 
 
 def with_guide(hair_loss: Loss) -> Loss:
-    """A loss of hair that counts the guide too, where the network has one: logits (N, 5, H, W), labels (N, 5, H, W)."""
+    """A loss of hair that counts the guide too, where the network has one: logits (N, 4, H, W), labels (N, 5, H, W)."""
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         hair = hair_loss(logits[:, :1], labels[:, :1])
