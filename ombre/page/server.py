@@ -17,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from common.image.opening import SUFFIXES, PictureError
+from ombre.page.guard import Guard
 from ombre.page.layout import THEME, build
 from ombre.page.parts import CSS
 from ombre.page.picture import Shown, jpeg, overlay
@@ -45,6 +46,7 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> FastAPI
     app = FastAPI(openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     app.add_middleware(_WithHeaders)
+    app.add_middleware(Guard, pages=("/", "/favicon.ico", *(f"/{language}/" for language in TEXTS)))
 
     @app.get("/")
     def start(request: Request) -> Response:
