@@ -158,7 +158,7 @@ def test_a_machine_that_goes_is_not_the_pictures_fault(folder, machines, monkeyp
     lost = []
     monkeypatch.setattr(crew, "_is_there", lambda machine: lost.append(machine) or len(lost) > 6)
     tally, rows, _ = carried_out(folder)
-    assert (tally.done, tally.failed) == (100, 1) and 7 <= len(lost) <= 12
+    assert (tally.done, tally.failed) == (100, 1) and 7 <= len(lost) <= 20
 
 
 def test_what_a_worker_raises_ends_the_job_and_rows_stay(folder, machines, monkeypatch):

@@ -203,9 +203,9 @@ def test_masks_that_do_not_fit_are_told(folder, tmp_path):
 
 
 def test_little_dye_and_no_hair_are_counted_by_themselves(folder, tmp_path):
-    """Doubt in most of the hair: what is sure of it is dyed, and a person is told to look."""
+    """Much doubt in most of the hair: what is sure of it is dyed, and a person is told to look."""
     masks = tmp_path / "masks"
-    doubt = np.full((512, 512), 70, np.uint8)
+    doubt = np.full((512, 512), 9, np.uint8)
     doubt[20:40, 200:240] = 255
     for name, mask in (("a.png", doubt), ("deep/a.png", np.zeros((260, 200), np.uint8))):
         (masks / name).parent.mkdir(parents=True, exist_ok=True)

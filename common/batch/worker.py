@@ -61,7 +61,7 @@ class Worker:
 
         Raises BatchError: the disk is full.
         """
-        with tempfile.TemporaryDirectory(prefix="order-") as here:
+        with tempfile.TemporaryDirectory(prefix="order-", ignore_cleanup_errors=True) as here:
             rows = list(self.pool.map(partial(self._do, here), pictures, planned))
         for status, count in Counter(str(row["status"]) for of in rows for row in of).items():
             self.seen.results.inc(count, {"stage": self.stage.table, "status": status})
