@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))
-        visitors = Visitors(Path(folder, "visitors"), HairFinder(streams=own_cores()).mask, DEFAULT_MAX_PIXELS)
+        visitors = Visitors(Path(folder, "visitors"), HairFinder(streams=own_cores()).find, DEFAULT_MAX_PIXELS)
         address = served(visitors)
         rows = []
         for name, width, height in (("1024 x 1024", 1024, 1024), ("24 megapixels, 6000 x 4000", 6000, 4000)):

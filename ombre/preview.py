@@ -65,7 +65,7 @@ def serve(options: argparse.Namespace) -> int:
         from ombre.page.visitors import Visitors
 
         finder = HairFinder(options.weights, options.device, own_cores())
-        visitors = Visitors(Path(folder, "visitors"), finder.mask, options.max_megapixels * 10**6)
+        visitors = Visitors(Path(folder, "visitors"), finder.find, options.max_megapixels * 10**6)
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix.lower() in SUFFIXES)
         app = make_app(visitors, samples, options.max_megabytes * 10**6)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))

@@ -7,6 +7,7 @@ import threading
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "preview.py"
 
 
-def half_hair(rgb: np.ndarray) -> np.ndarray:
-    """A mask for tests: the left half is hair."""
+def half_hair(rgb: np.ndarray) -> SimpleNamespace:
+    """What is found in tests: the left half is hair."""
     mask = np.zeros(rgb.shape[:2], np.uint8)
     mask[:, : rgb.shape[1] // 2] = 255
-    return mask
+    return SimpleNamespace(mask=lambda: mask, guide=lambda: None)
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_visitors_are_apart_and_leave_nothing(visitors, tmp_path, photo):
     for visitor in (one, other):
         visitors.add(visitor, upload, uploaded=True)
     one.change("upper", "blue")
-    assert other.step.look == START and one.token != other.token
+    assert other.step.style == START and one.token != other.token
     visitors.leave("one")
     assert not one.folder.exists() and visitors.by_token(one.token) is None
     assert upload.exists() and other.after()  # the other sent the same file

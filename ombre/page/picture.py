@@ -18,13 +18,15 @@ from common.image.picture import read_mask, read_picture, write_mask
 from ombre.page.strokes import Stroke, paint
 from ombre.render.recolour import Hair, dye_hair, prepare
 from ombre.style import Style
+from segmentation.finding.guide import Guide
+from segmentation.finding.hair_finder import Found
 
 VIEW_PIXELS = 1024 * 1024  # larger pictures are shown this large
 SMALL_SIDE = 240  # pixels, the longer side in the gallery
 QUALITY = 90  # of the JPEG that the browser shows
 FOUND_COLOR = (255, 0, 170)  # of the hair found, laid over the picture
 
-MaskOf = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> soft hair mask (H, W) uint8
+Find = Callable[[np.ndarray], Found]  # (H, W, 3) uint8 RGB -> what is found in it
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,31 @@ class Shown:
         found = read_mask(_beside(self.file, "found.png"), max_pixels=self.width * self.height)
         return paint(found, strokes)
 
+    def guide(self, strokes: tuple[Stroke, ...]) -> Guide | None:
+        """Faces and heads' tops, as the script knows them: not where a mask was painted, since it is handed that."""
+        path = _beside(self.file, "guide.npz")
+        if strokes or not path.is_file():
+            return None
+        with np.load(path) as planes:
+            return Guide(planes["face"], planes["up"])
+
     def remove(self) -> None:
         """Remove all that was kept of it."""
         shutil.rmtree(self.file.parent.parent, ignore_errors=True)
 
 
-def take_in(number: int, file: Path, mask_of: MaskOf, max_pixels: int) -> Shown:
+def take_in(number: int, file: Path, find: Find, max_pixels: int) -> Shown:
     """Find the hair in a picture file `<folder>/picture/<name>`, and keep what the page needs in its folder.
 
     Raises PictureError, and OSError where the disk is full."""
     picture = read_picture(file, max_pixels)
     rgb = in_srgb8(picture)
-    mask = mask_of(rgb)
+    found = find(rgb)
+    mask, guide = found.mask(), found.guide()
     rgb = _on_white(rgb, picture.alpha)
     write_mask(_beside(file, "found.png"), mask)
+    if guide is not None:
+        np.savez(_beside(file, "guide.npz"), face=guide.face, up=guide.up)
     height, width = mask.shape
     for name, factor in (
         ("view.npy", (VIEW_PIXELS / mask.size) ** 0.5),
@@ -82,7 +95,7 @@ def take_in(number: int, file: Path, mask_of: MaskOf, max_pixels: int) -> Shown:
 def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
     """The hair made ready for any style, or the picture (h, w, 3) where there is none."""
     rgb, mask = shown.view(small)
-    hair = prepare(rgb, paint(mask, strokes))
+    hair = prepare(rgb, paint(mask, strokes), guide=shown.guide(strokes))
     return rgb if hair is None else hair
 
 

@@ -29,7 +29,7 @@ def write_dyed(shown: Shown, style: Style, strokes: tuple[Stroke, ...], folder: 
 
     def sight_of(rgb: np.ndarray, seen: np.ndarray) -> Sight:
         found = shown.mask(strokes)
-        return Sight(found, refine(rgb, found))
+        return Sight(found, refine(rgb, found), shown.guide(strokes))
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
     row = {"output": style.name(name), **style.row()}

@@ -10,7 +10,7 @@ from secrets import token_urlsafe
 import numpy as np
 
 from ombre.page.choosing import START, changed
-from ombre.page.picture import MaskOf, Shown, dyed, jpeg, prepared, take_in
+from ombre.page.picture import Find, Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.render.recolour import Hair
 from ombre.style import Style
@@ -70,7 +70,7 @@ class Visitor:
         """The picture that is seen, if there is one."""
         return self.pictures.get(self.step.number)
 
-    def add(self, source: Path, name: str, mask_of: MaskOf, max_pixels: int) -> Shown:
+    def add(self, source: Path, name: str, find: Find, max_pixels: int) -> Shown:
         """Take a picture file in, a copy of it; it is shown. Raises PictureError, OSError, TooManyPictures."""
         with self.lock:
             if len(self.pictures) >= MOST_PICTURES:
@@ -81,7 +81,7 @@ class Visitor:
         file.parent.mkdir(parents=True)
         try:
             shutil.copyfile(source, file)
-            shown = take_in(number, file, mask_of, max_pixels)
+            shown = take_in(number, file, find, max_pixels)
         except BaseException:
             shutil.rmtree(self.folder / str(number), ignore_errors=True)
             raise
@@ -161,8 +161,8 @@ class Visitor:
 class Visitors:
     """All open pages, by their browser session and by their token."""
 
-    def __init__(self, folder: Path, mask_of: MaskOf, max_pixels: int):
-        self.folder, self.mask_of, self.max_pixels = folder, mask_of, max_pixels
+    def __init__(self, folder: Path, find: Find, max_pixels: int):
+        self.folder, self.find, self.max_pixels = folder, find, max_pixels
         self._by_session: dict[str, Visitor] = {}
         self._by_token: dict[str, Visitor] = {}
         self._lock = threading.Lock()
@@ -185,7 +185,7 @@ class Visitors:
         if uploaded:
             visitor.uploads.add(source)
         with self._looking:
-            shown = visitor.add(source, source.name, self.mask_of, self.max_pixels)
+            shown = visitor.add(source, source.name, self.find, self.max_pixels)
         if self.by_token(visitor.token) is None:  # left meanwhile
             shutil.rmtree(visitor.folder, ignore_errors=True)
         return shown
