@@ -123,7 +123,7 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
     there, plain = tmp_path / "there", tmp_path / "plain"
     command = [sys.executable, str(DYE), str(folder), "--output", str(there), "--cluster"]
     job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 400
     while not list(there.glob("ombre.parquet/[0-9]*.parquet")) and time.monotonic() < end:
         time.sleep(0.05)
     kill(job)
