@@ -23,6 +23,7 @@ from efficientnet_pytorch import EfficientNet
 from safetensors.torch import load_file
 
 from common.errors import UserError
+from common.paths import MODELS
 from common.weights import WeightsError
 from segmentation import run_seg_model_ohlora_v4 as script
 from segmentation.dataset.augment import cover, far_away, warp
@@ -184,6 +185,15 @@ def test_a_guide_is_learnt_only_where_it_is_known():
     assert guide_loss(wrong_face, labels) == guide_loss(good, labels), "no face is known"
     labels[:, 2] = 1
     assert guide_loss(good, labels) < 0.01 < 8 < guide_loss(wrong_face, labels)
+
+
+def test_a_guide_that_is_not_trained_along_goes():
+    shipped = str(MODELS / "hair_student.safetensors")
+    without, _ = start(Recipe(warm_start=shipped, upsampling="auto"))
+    along, _ = start(Recipe(warm_start=shipped, upsampling="auto", guide=True))
+    before = load_file(shipped)
+    assert without.guide is None and torch.equal(along.guide.out.bias, before["guide.out.bias"])
+    assert torch.equal(without.conv6.weight, before["conv6.weight"].float())
 
 
 def test_each_epoch_varies_the_pictures_and_a_repeated_one_does_not(pairs_folder):

@@ -35,9 +35,10 @@ def start(recipe: Recipe) -> tuple[EffiSegNet, Recipe]:
     asked = {name: getattr(recipe, name) for name in ("encoder", "upsampling") if getattr(recipe, name) != "auto"}
     if before and asked.get("encoder", before.encoder_name) != before.encoder_name:
         raise WeightsError(f"{recipe.warm_start}: its encoder is {before.encoder_name}, not {asked['encoder']}")
-    model = make_network(said | asked | ({"guide": GUIDE} if recipe.guide else {}))
-    if before:
-        model.load_state_dict(model.state_dict() | before.state_dict())  # a new guide begins from nothing
+    model = make_network(said | asked | {"guide": GUIDE if recipe.guide else ""})
+    if before:  # a new guide begins from nothing; one that is not trained along goes, since the encoder changes
+        known = before.state_dict()
+        model.load_state_dict({name: known.get(name, own) for name, own in model.state_dict().items()})
     elif recipe.warm_start != "none":
         recipe = replace(recipe, warm_start=fill_encoder(model, recipe.warm_start))
     model.freeze(recipe.frozen)
