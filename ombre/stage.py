@@ -82,9 +82,8 @@ class Dye(Stage):
     def plan(self, item: Item) -> list[Row]:
         """As Stage.plan."""
         source = item.source
-        asks = not self.masks.folder or source.clip  # masks may be there for some of a clip's frames
         lossy = may_be_lossy(source.name) and (source.clip or not source.here)
-        known = dict(weights=self.weights_hash if asks else "") | self.masks.row(item.mask)
+        known = dict(weights=self.weights_hash) | self.masks.row(item.mask)
         known["quality"] = self.quality if lossy else ""
         styles = self.own_styles.get(os.path.realpath(source.path)) if self.own_styles else None
         return [dict(output=style.name(item.result)) | known | style.row() for style in styles or self.styles]
@@ -104,15 +103,13 @@ class Dye(Stage):
             cv2.setNumThreads(1)  # the pictures, or the steps of a clip, share out the cores already
         if many:
             keep_freed_memory()  # each picture takes the arrays of the one before
-        if items is not None and self.masks.folder and not any(item.source.clip for item in items):
-            return partial(self.dye, None)
         return partial(self.dye, self.find_hair(self.weights, self.device, max(1, min(at_once, own_cores()))))
 
-    def dye(self, finder: HairFinder | None, item: Item, output: Path, rows: list[Row]) -> list[Row]:
+    def dye(self, finder: HairFinder, item: Item, output: Path, rows: list[Row]) -> list[Row]:
         """Dye a picture or a clip in every style of its rows; the rows, complete. Raises PictureError.
 
         Args:
-            finder: what finds the hair; not needed where all masks are given.
+            finder: what finds the hair; where masks are given, faces and which way up heads are.
         """
         path, masks = Path(item.source.path), self.masks
         if item.source.clip:

@@ -90,6 +90,16 @@ def test_the_box_gets_its_colour_and_the_rest_stays_to_the_bit(pix_fmt, tags, tm
     assert np.array_equal(now[outside], before[outside])
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+def test_shortest_clips_are_written_as_hevc(frames, tmp_path):
+    """x265 gives their packets any time, so that a single try would not tell."""
+    source = make_clip(tmp_path / "a.mov", "png", "rgb24", frames=frames)
+    for number in range(8):
+        copy(source, tmp_path / f"{number}.mp4")
+        found = what_it_is(tmp_path / f"{number}.mp4")
+        assert found["codec"] == "hevc" and len(found["times"]) == frames and max(found["times"]) < 0.1
+
+
 def test_a_turned_clip_is_dyed_where_it_is_seen(tmp_path):
     copy(make_clip(tmp_path / "a.mp4", rotation=90), tmp_path / "b.mp4", (250, 20, 20))
     seen = next(Clip(tmp_path / "b.mp4", LARGE).frames()).rgb()

@@ -67,19 +67,20 @@ class Masks:
         """What the row says of the copy that was saved; nothing where none is."""
         return dict(saved_mask=str(self.save.absolute() / name)) if self.save else {}
 
-    def of(self, rgb: np.ndarray, seen: np.ndarray, name: str, finder: HairFinder | None) -> Sight:
+    def of(self, rgb: np.ndarray, seen: np.ndarray, name: str, finder: HairFinder) -> Sight:
         """What was found and the share of hair to dye by; the latter is saved where that is asked.
 
         Args:
             rgb: the picture (H, W, 3) uint8 or uint16; `seen` the same in sRGB, uint8, as networks look at it.
             name: the mask's, in its folder.
-            finder: what finds hair; not needed where there is a folder of masks.
+            finder: what finds hair or, where there is a folder of masks, only faces and which way up heads are.
 
         Raises PictureError: the picture's mask is not there, broken, or of another size.
         """
         if self.folder:
             mask = self._read(self.folder / name, rgb.shape)
-            sight = Sight(mask, refine(rgb, mask) if self.refined else mask)
+            share, found = refine(rgb, mask) if self.refined else mask, finder.find(seen)
+            sight = Sight(mask, share, found.guide(), found)
         else:
             sight = see(finder, rgb, seen)
         if self.save:

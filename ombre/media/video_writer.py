@@ -8,6 +8,7 @@ import av
 import numpy as np
 from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
 
+from common.workarounds import right_times
 from ombre.media.video_frame import Frame, changed, in_format
 
 os.environ.setdefault("SVT_LOG", "1")  # its encoder would tell the terminal about itself
@@ -59,6 +60,7 @@ class Writer:
         quality: int,
     ) -> None:
         self.container, self.notes, self.copies = container, [], {}
+        self.frames = 0
         self.muxing = Lock()  # sound comes from the thread that reads, frames from the one that dyes
         told = source.container.metadata.items()
         container.metadata.update({name: text for name, text in told if name not in OF_THE_FILE})
@@ -130,7 +132,9 @@ class Writer:
 
     def encode(self, raw: av.VideoFrame | None) -> None:
         """A frame as it is; None: there are no more."""
+        self.frames += raw is not None
         for packet in self.stream.encode(raw):
+            right_times(packet, self.frames)
             with self.muxing:
                 self.container.mux_one(packet)
 
