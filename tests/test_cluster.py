@@ -117,23 +117,23 @@ def test_pictures_and_results_in_an_object_store(folder, tmp_path, address):
     assert "5 were done before, 1 failed" in again.stdout, again.stderr
 
 
-@pytest.mark.skip(reason="no rows of the job that is to be killed were seen within 400 s: to be looked into")
 def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
-    for number in range(110):
-        shutil.copy(folder / "deep" / "a.png", folder / f"{number:03}.png")
+    portrait = Image.open(SAMPLES / "ginger_wavy.jpg").resize((200, 200))  # one look each
+    for number in range(45):
+        portrait.save(folder / f"{number:03}.jpg")
     there, plain = tmp_path / "there", tmp_path / "plain"
     command = [sys.executable, str(DYE), str(folder), "--output", str(there), "--cluster"]
     job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 400
+    end = time.monotonic() + 240
     while not list(there.glob("ombre.parquet/[0-9]*.parquet")) and time.monotonic() < end:
         time.sleep(0.05)
     kill(job)
     noted = len(pd.read_parquet(there / "ombre.parquet"))
-    assert 0 < noted < 115
+    assert 0 < noted < 50
     again = run(DYE, folder, "--output", there, "--cluster", address)
     assert again.returncode == 1, again.stderr
     before = int(re.search(r"(\d+) were done before", again.stdout)[1])
-    assert noted - 1 <= before < 115  # the broken picture's row may be among those that were noted
+    assert noted - 1 <= before < 50  # the broken picture's row may be among those that were noted
     run(DYE, folder, "--output", plain)
     assert files_of(there) == files_of(plain)
     assert rows_of(there / "ombre.parquet") == rows_of(plain / "ombre.csv")

@@ -86,6 +86,15 @@ def test_a_clip_is_an_order_of_its_own(tmp_path):
     assert sorted([picture.name for picture in order.pictures] for order in orders) == [["a.jpg", "c.jpg"], ["b.mp4"]]
 
 
+def test_the_first_orders_are_small(tmp_path):
+    """A killed job keeps what came back, and a few pictures are shared out among many workers."""
+    touch(tmp_path / "in", *(f"{number:04}.jpg" for number in range(1500)))
+    orders = Lister(Twice(), Folder(tmp_path / "in"), Folder(tmp_path / "out"), NOTHING).orders()
+    sizes = [len(order.pictures) for order in orders]
+    assert sum(sizes) == 1500 and sizes[:10] == [8] * 10 and 60 <= max(sizes) <= 64
+    assert sizes[:-1] == sorted(sizes[:-1])
+
+
 def test_names_that_may_meet_are_named_together():
     names = ["a.jpg", "a.k/deep.jpg", "a.webp", "b.000.jpg", "b.001.jpg", "b.001.jpg.png", "b.002.jpg", "c.jpg"]
     parts = [[name for name, _ in part] for part in whole_stems(((name, "") for name in names), size=2)]

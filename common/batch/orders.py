@@ -17,7 +17,8 @@ from common.files import remove_leftovers
 from common.image.moving import is_named_clip
 from common.progress import say
 
-ORDER = 64  # pictures
+FEWEST, MOST = 8, 64  # pictures of an order: the first rows shall come soon, and few pictures be shared out among many
+PART = 16  # of the pictures so far, that the next order has
 STALE = 3600  # seconds without a word from who writes a file: then he is gone
 TAKEN = suffixes_taken(clips=True)
 
@@ -71,6 +72,7 @@ class Lister:
     def orders(self) -> Iterator[Order]:
         """The orders, the first one after as few of the pictures as can be; a clip has one of its own."""
         pictures: list[Picture] = []
+        ordered = 0
         found = self._found() if self.names is None else self.names
         for part in whole_stems(found):
             for picture in self._left(part):
@@ -78,8 +80,9 @@ class Lister:
                     yield Order([picture])
                     continue
                 pictures.append(picture)
-                if len(pictures) == ORDER:
+                if len(pictures) >= min(max(FEWEST, ordered // PART), MOST):
                     yield Order(pictures)
+                    ordered += len(pictures)
                     pictures = []
         if pictures:
             yield Order(pictures)

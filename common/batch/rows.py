@@ -23,7 +23,7 @@ from common.batch.storage import Place
 from common.batch.store import Store
 from common.batch.table import FAILED, BatchError, Row
 
-FIRST, MOST = 64, 4096  # rows of the first file of a job; of each, in the end: the files become as many as are needed
+FIRST, MOST = 16, 4096  # rows of the first file of a job; of each, in the end: the files become as many as are needed
 PAUSE = 60  # seconds after which what has come is written in any case: so much is done again after a kill
 FILES = 1000  # of rows, read at once
 
