@@ -36,7 +36,6 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200, help="one after the other, for memory (%(default)s)")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))
         visitors = Visitors(Path(folder, "visitors"), HairFinder(streams=own_cores()).find, DEFAULT_MAX_PIXELS)
         address = served(visitors)
         rows = []
@@ -68,7 +67,7 @@ def served(visitors: Visitors) -> str:
 def waits(visitors: Visitors, file: Path, address: str, runs: int) -> dict[str, str]:
     visitor = visitors.of(str(file))
     started = time.perf_counter()
-    number = visitors.add(visitor, file, uploaded=False).number
+    number = visitors.add(visitor, file).number
     get(f"{address}/picture/{visitor.token}/{number}/after")
     first = f"{1000 * (time.perf_counter() - started):.0f}"
     changes = {
@@ -78,7 +77,7 @@ def waits(visitors: Visitors, file: Path, address: str, runs: int) -> dict[str, 
     }
     times = {name: timed(visitor, address, change, runs) for name, change in changes.items()}
     started = time.perf_counter()
-    get(f"{address}/download/{visitor.token}/{number}/dyed")
+    get(f"{address}/en/download/{visitor.token}/{number}/dyed")
     download = f"{1000 * (time.perf_counter() - started):.0f}"
     visitors.leave(str(file))
     return {"first sight": first} | times | {"download": download}
@@ -100,7 +99,7 @@ def memory_over(visitors: Visitors, file: Path, address: str, pictures: int) -> 
     for i in range(1, pictures + 1):
         session = f"memory {(i - 1) // 10}"
         visitor = visitors.of(session)
-        number = visitors.add(visitor, file, uploaded=False).number
+        number = visitors.add(visitor, file).number
         for shade in SHADES[:2]:
             visitor.change("upper", shade)
             get(f"{address}/picture/{visitor.token}/{number}/after")

@@ -1,6 +1,7 @@
 """Ways around what others' programs do: each says what it is about, and what would let it go."""
 
 import ctypes
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -71,3 +72,18 @@ def keep_freed_memory() -> None:
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, -1)  # never
+
+
+def give_back_memory() -> None:
+    """Give the system back what this process has freed, for a program that waits for somebody.
+
+    glibc keeps what lies below anything that is still in use, for each thread by itself: gigabytes after a large
+    picture. Pillow keeps blocks of its own. Other C libraries are left as they are.
+
+    May go when glibc gives such memory back by itself.
+    """
+    gc.collect()
+    if pillow := sys.modules.get("PIL.Image"):
+        pillow.core.clear_cache(0)
+    if sys.platform == "linux" and (malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        malloc_trim(0)

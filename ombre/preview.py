@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """A page in the browser to choose colour and heights with your eyes on the picture. It is served to this machine alone.
 
-It needs one more package: pip install -r requirements-preview.txt
+It needs three more packages: pip install -r requirements-preview.txt
 """
 
 import argparse
@@ -10,10 +10,13 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -26,6 +29,8 @@ from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 SAMPLES = ROOT / "data" / "samples"
 HOST = "127.0.0.1"
+LAST_WORDS = 3.0  # seconds after which the process ends, whatever its threads are at
+MESSAGE = 2**20  # bytes of the longest message that a page may send
 FOLDER = "ombre-page-"  # and the process: where visitors' pictures lie while the page is open
 
 
@@ -51,32 +56,56 @@ def parser() -> argparse.ArgumentParser:
 def serve(options: argparse.Namespace) -> int:
     """Serve the page until the process is asked to stop. Raises UserError."""
     remove_leftovers()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    with TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))  # read when Gradio is imported
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        try:
-            import uvicorn
+    with TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
 
-            from ombre.page.server import make_app
-        except ImportError as error:
-            raise UserError(f"{error}: the page needs pip install -r {ROOT / 'requirements-preview.txt'}") from None
-        from ombre.page.visitors import Visitors
+        def end_soon(*_: object) -> None:
+            """Whatever is at work, even in a library that cannot be interrupted, the process ends within LAST_WORDS."""
+            timer = threading.Timer(LAST_WORDS, end_now, [folder])
+            timer.daemon = True
+            timer.start()
 
+        def interrupted(*_: object) -> None:
+            end_soon()
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGTERM, interrupted)
+        with suppress(KeyboardInterrupt):
+            run(options, Path(folder), end_soon)
+    return 0
+
+
+def run(options: argparse.Namespace, folder: Path, end_soon: Callable[[], None]) -> None:
+    """Serve the page, with visitors' pictures in a folder; `end_soon` is called when it is asked to stop."""
+    try:
+        import uvicorn
+
+        from ombre.page.server import make_app
+    except ImportError as error:
+        raise UserError(f"{error}: the page needs pip install -r {ROOT / 'requirements-preview.txt'}") from None
+    from ombre.page.visitors import Visitors
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            end_soon()
+            super().handle_exit(sig, frame)
+
+    with listening(options.port) as door:
         finder = HairFinder(options.weights, options.device, own_cores())
-        visitors = Visitors(Path(folder, "visitors"), finder.find, options.max_megapixels * 10**6)
+        visitors = Visitors(folder / "visitors", finder.find, options.max_megapixels * 10**6)
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix.lower() in SUFFIXES)
         app = make_app(visitors, samples, options.max_megabytes * 10**6)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-        with listening(options.port) as door:
-            address = f"http://{HOST}:{door.getsockname()[1]}/"
-            print(f"{address}  (Ctrl-C ends it)", flush=True)
-            if not options.no_browser:
-                webbrowser.open(address)  # it waits at the door until the server answers
-            with suppress(KeyboardInterrupt):
-                server.run(sockets=[door])
-    return 0
+        how = dict(log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", ws_max_size=MESSAGE)
+        address = f"http://{HOST}:{door.getsockname()[1]}/"
+        print(f"{address}  (Ctrl-C ends it)", flush=True)
+        if not options.no_browser:
+            webbrowser.open(address)  # it waits at the door until the server answers
+        Server(uvicorn.Config(app, **how)).run(sockets=[door])
+
+
+def end_now(folder: str) -> None:
+    """End the process on the spot, with the pictures removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 def listening(port: int) -> socket.socket:

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_picture
+from common.workarounds import give_back_memory
 from ombre.page import results
 from ombre.page.choosing import START, changed, command
-from ombre.page.picture import VIEW_PIXELS
+from ombre.page.jobs import Stopped, Turns
+from ombre.page.picture import VIEW_PIXELS, dyed, prepared
 from ombre.page.strokes import Stroke, paint, stroke_from
 from ombre.page.texts import TEXTS, language_of
-from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitors
+from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitor, Visitors
 from ombre.style import Style
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +32,11 @@ def half_hair(rgb: np.ndarray) -> SimpleNamespace:
     mask = np.zeros(rgb.shape[:2], np.uint8)
     mask[:, : rgb.shape[1] // 2] = 255
     return SimpleNamespace(mask=lambda: mask, guide=lambda: None)
+
+
+def zipped(visitor: Visitor) -> list[bytes]:
+    with visitor.jobs.begun("all", "", len(visitor.pictures)) as job:
+        return list(results.zipped(visitor, job, TEXTS["en"]))
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def photo(tmp_path):
 @pytest.fixture
 def visitor(visitors, photo):
     visitor = visitors.of("session")
-    visitors.add(visitor, photo, uploaded=False)
+    visitors.add(visitor, photo)
     return visitor
 
 
@@ -147,7 +154,7 @@ def test_paint_changes_the_picture_and_is_undone_where_it_was(visitors, visitor,
     painted = visitor.after()
     assert painted != before
     first = visitor.shown
-    visitors.add(visitor, photo, uploaded=False)
+    visitors.add(visitor, photo)
     assert visitor.shown != first
     visitor.undo()
     assert visitor.shown == first and visitor.after() == before
@@ -157,7 +164,7 @@ def test_a_large_picture_is_looked_at_smaller_and_taken_home_whole(visitors, vis
     large = tmp_path / "large.png"
     rgb = np.full((1500, 2000, 3), (90, 60, 40), np.uint8)
     write_picture(large, Picture(rgb))
-    shown = visitors.add(visitor, large, uploaded=False)
+    shown = visitors.add(visitor, large)
     view = shown.view()[0]
     assert 0.98 * VIEW_PIXELS < view.shape[0] * view.shape[1] <= 1.01 * VIEW_PIXELS
     made = results.write_dyed(shown, visitor.step.style, (), tmp_path / "out", None)
@@ -177,8 +184,8 @@ def test_a_result_is_that_of_the_script_and_holds_what_was_painted(visitor, tmp_
 
 def test_all_in_one_file(visitors, visitor, photo):
     visitor.paint(Stroke(True, 0.1, ((0.8, 0.8),)))
-    visitors.add(visitor, photo, uploaded=False)
-    pieces = list(results.zipped(visitor))
+    visitors.add(visitor, photo)
+    pieces = zipped(visitor)
     assert len(pieces) >= 3  # it comes as it is made
     archive = zipfile.ZipFile(BytesIO(b"".join(pieces)))
     assert archive.testzip() is None
@@ -196,8 +203,8 @@ def test_masks_are_called_as_the_command_looks_for_them(visitors, visitor, photo
     visitor.paint(Stroke(True, 0.1, ((0.8, 0.8),)))
     other = photo.with_suffix(".jpg")
     write_picture(other, read_picture(photo))
-    visitors.add(visitor, other, uploaded=False)
-    names = zipfile.ZipFile(BytesIO(b"".join(results.zipped(visitor)))).namelist()
+    visitors.add(visitor, other)
+    names = zipfile.ZipFile(BytesIO(b"".join(zipped(visitor)))).namelist()
     assert {"masks/anna.png.png", "masks/anna.jpg.png"} <= set(names)
 
 
@@ -205,32 +212,122 @@ def test_a_broken_picture_leaves_nothing(visitors, visitor, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff no picture")
     with pytest.raises(PictureError, match="broken.jpg"):
-        visitors.add(visitor, broken, uploaded=True)
+        visitors.add(visitor, broken)
     assert len(visitor.pictures) == 1 and len(list(visitor.folder.iterdir())) == 1
 
 
 def test_limits(visitors, visitor, photo, tmp_path):
     visitors.max_pixels = 1000
     with pytest.raises(PictureError, match="over the limit"):
-        visitors.add(visitor, photo, uploaded=False)
+        visitors.add(visitor, photo)
     visitor.pictures = dict.fromkeys(range(MOST_PICTURES))
     with pytest.raises(TooManyPictures):
-        visitors.add(visitor, photo, uploaded=False)
+        visitors.add(visitor, photo)
 
 
 def test_visitors_are_apart_and_leave_nothing(visitors, tmp_path, photo):
     one, other = visitors.of("one"), visitors.of("other")
-    upload = tmp_path / "upload.png"
-    upload.write_bytes(photo.read_bytes())
     for visitor in (one, other):
-        visitors.add(visitor, upload, uploaded=True)
+        upload = visitor.incoming("upload.png")
+        upload.write_bytes(photo.read_bytes())
+        visitors.add(visitor, upload, own=True)
+        assert not upload.exists()
     one.change("upper", "blue")
     assert other.step.style == START and one.token != other.token
     visitors.leave("one")
     assert not one.folder.exists() and visitors.by_token(one.token) is None
-    assert upload.exists() and other.after()  # the other sent the same file
+    assert other.after()
     visitors.leave("other")
-    assert not upload.exists() and not other.folder.exists() and len(visitors) == 0
+    assert not other.folder.exists() and len(visitors) == 0
+
+
+def test_work_ends_with_the_visitor_or_a_stop(tmp_path, photo):
+    looked = []
+
+    def leaves_meanwhile(rgb: np.ndarray) -> np.ndarray:
+        looked.append(1)
+        visitors.leave("session") if len(looked) == 2 else visitor.jobs.stop()
+        return half_hair(rgb)
+
+    visitors = Visitors(tmp_path / "visitors", leaves_meanwhile, 10**7)
+    visitor = visitors.of("session")
+    for _ in range(3):  # stopped, left, gone
+        with pytest.raises(Stopped):
+            visitors.add(visitor, photo)
+        assert not visitor.pictures and not list(visitor.folder.glob("*/*"))
+    assert len(looked) == 2 and not visitor.folder.exists()
+
+
+def test_a_zip_ends_with_its_visitor(visitors, visitor, photo):
+    visitors.add(visitor, photo)
+    with visitor.jobs.begun("all", "", 2) as job:
+        pieces = results.zipped(visitor, job, TEXTS["en"])
+        next(pieces)
+        assert visitor.jobs.rows() == [{"kind": "all", "name": "", "done": 0, "total": 2, "waits": False}]
+        visitors.leave("session")
+        with pytest.raises(Stopped):
+            list(pieces)
+
+
+def test_who_waits_for_a_turn_can_stop(visitor):
+    turns = Turns(1)
+    with visitor.jobs.begun("dyed", "a", 1) as first, visitor.jobs.begun("dyed", "b", 1) as second:
+        with turns.taken(first):
+            threading.Timer(0.05, visitor.jobs.stop).start()
+            with pytest.raises(Stopped), turns.taken(second):
+                raise AssertionError("two at once")
+
+
+def test_nobody_at_work_is_noticed_once(visitors, visitor, monkeypatch):
+    visitor.after()
+    assert not visitors.go_idle()
+    monkeypatch.setattr("ombre.page.visitors.IDLE", 0.0)
+    with visitor.jobs.begun("dyed", "a", 1):
+        assert not visitors.go_idle()
+    assert visitors.go_idle() and not visitors.go_idle()
+    visitor.change("upper", "blue")
+    assert visitors.go_idle() and visitor.after()
+
+
+def test_what_was_freed_goes_back_to_the_system():
+    resident = Path("/proc/self/statm")
+    if not resident.exists():
+        pytest.skip("no /proc here")
+    size = lambda: int(resident.read_text().split()[1]) * 4096 / 2**20  # noqa: E731
+    blocks = [bytearray(100_000) for _ in range(1500)]  # below what gets pages of its own
+    top = blocks[-1]  # noqa: F841 in use, above what is freed
+    del blocks
+    before = size()
+    give_back_memory()
+    assert size() < before - 100
+
+
+def test_a_clear_place_is_no_white_hair(visitors, visitor, tmp_path):
+    """Dyed as in the download: only then is it laid on white."""
+    path = tmp_path / "clear.png"
+    rgb = np.random.default_rng(1).integers(-20, 20, (200, 300, 3)) + [90, 60, 40]
+    alpha = np.full((200, 300), 255, np.uint8)
+    alpha[:, :60] = 0
+    rgb[:, :60] = 255
+    write_picture(path, Picture(np.uint8(rgb), alpha=alpha))
+    shown = visitors.add(visitor, path)
+    seen = dyed(shown, prepared(shown, ()), START)
+    made = read_picture(results.write_dyed(shown, START, (), tmp_path / "out", None)).rgb
+    assert (seen[:, :60] == 255).all()
+    assert np.abs(np.int16(seen[:, 60:]) - made[:, 60:]).max() <= 1
+    assert (made[180, 100] != rgb[180, 100]).any()
+
+
+def test_a_name_like_an_option_is_a_name_in_the_command(visitors, photo):
+    odd = photo.with_name("--output=zz.png")
+    odd.write_bytes(photo.read_bytes())
+    visitor = visitors.of("odd")
+    visitors.add(visitor, odd)
+    words = shlex.split(results.command_of(visitor))
+    from ombre.generate_ombre_images import OUTPUT, parser
+
+    options = parser().parse_args(words[2:])
+    assert [str(place) for place in options.pictures] == ["--output=zz.png"] and options.output == OUTPUT
 
 
 def test_four_visitors_at_once(visitors, photo):
@@ -238,7 +335,7 @@ def test_four_visitors_at_once(visitors, photo):
 
     def visit(name: str) -> None:
         visitor = visitors.of(name)
-        visitors.add(visitor, photo, uploaded=False)
+        visitors.add(visitor, photo)
         for color in ("blue", "platinum", name):
             visitor.change("upper", color)
             seen[name] = visitor.after()
@@ -251,14 +348,14 @@ def test_four_visitors_at_once(visitors, photo):
         thread.join()
     assert len(set(seen.values())) == 4
     alone = visitors.of("alone")
-    visitors.add(alone, photo, uploaded=False)
+    visitors.add(alone, photo)
     for name in names:
         alone.change("upper", name)
         assert alone.after() == seen[name]
 
 
 def test_a_port_that_is_taken_is_said_in_a_line():
-    pytest.importorskip("gradio")
+    pytest.importorskip("uvicorn")
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as door:

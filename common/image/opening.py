@@ -47,7 +47,13 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class PictureError(UserError):
-    """A picture that cannot be read or written; the message is one line for the user and names the file."""
+    """A picture that cannot be read or written; the message is one line for the user and names the file. `kind` is what
+    is wrong, for those who say it in words of their own: "large", "frames", "strange", "empty", "unsupported", "hdr",
+    or "broken", which is the rest."""
+
+    def __init__(self, message: str, kind: str = "broken"):
+        super().__init__(message)
+        self.kind = kind
 
 
 @contextmanager
@@ -63,23 +69,27 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
             if width * height > max_pixels:
                 raise PictureError(
                     f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
-                    "megapixels; if you trust the file, raise it with --max-megapixels"
+                    "megapixels; if you trust the file, raise it with --max-megapixels",
+                    "large",
                 )
             if image.format == "TIFF":
                 if raw.is_raw(path):
-                    raise PictureError(f"{path}: {raw.REFUSED}")
+                    raise PictureError(f"{path}: {raw.REFUSED}", "strange")
                 tiff.demand_whole(image, path)
             if image.format not in SEVERAL and getattr(image, "n_frames", 1) > 1 and not tiff.has_copies_alone(image):
-                raise PictureError(f"{path}: holds {image.n_frames} frames or pages; save the one you want by itself")
+                what = f"holds {image.n_frames} frames or pages; save the one you want by itself"
+                raise PictureError(f"{path}: {what}", "frames")
             yield image
     except PictureError:
         raise
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         what = "is empty" if empty else f"is not a {NAMES} picture of 8 or 16 bits a channel, or broken at its start"
-        raise PictureError(f"{path}: {what}; convert it or leave it out") from None
+        kind = "empty" if empty else "strange"
+        raise PictureError(f"{path}: {what}; convert it or leave it out", kind) from None
     except UnsupportedError as error:
-        raise PictureError(f"{path}: {error} are not supported; save it as a PNG of 8 or 16 bits a channel") from None
+        what = f"{error} are not supported; save it as a PNG of 8 or 16 bits a channel"
+        raise PictureError(f"{path}: {what}", "unsupported") from None
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, over a broken file
         if isinstance(error, OSError) and error.errno:
             raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
@@ -95,7 +105,7 @@ def _kinds(file: BinaryIO, path: Path) -> list[str]:
     if (boxed or head[:4] == b"RIFF") and size > MOST_BOXED:
         raise PictureError(f"{path}: {size // 10**6} MB are more than any picture of its kind has; leave it out")
     if boxed and head[8:12] == b"crx " or raw.is_raw(path):
-        raise PictureError(f"{path}: {raw.REFUSED}")
+        raise PictureError(f"{path}: {raw.REFUSED}", "strange")
     own = set()
     if boxed:
         learn_heif()
@@ -111,7 +121,8 @@ def learn_jpeg_xl(path: Path) -> None:
     try:
         import pillow_jxl  # noqa: F401
     except ImportError:
-        raise PictureError(f"{path}: is JPEG XL, which needs one more package: pip install pillow-jxl-plugin") from None
+        what = "is JPEG XL, which needs one more package: pip install pillow-jxl-plugin"
+        raise PictureError(f"{path}: {what}", "strange") from None
 
 
 def size_seen(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int] | None:

@@ -126,7 +126,7 @@ def _developed(path: Path, max_pixels: int) -> Picture:
     try:
         return Picture(raw.develop(path, max_pixels))
     except ImportError:
-        raise PictureError(f"{path}: {raw.REFUSED}") from None
+        raise PictureError(f"{path}: {raw.REFUSED}", "strange") from None
     except ValueError as error:
         raise PictureError(f"{path}: is a camera's raw file that cannot be read ({error}); export it first") from None
 
@@ -136,7 +136,7 @@ def _named_space(path: Path, icc: bytes | None) -> str:
     besides a profile for those that do not know it."""
     hdr, primaries = named_space(path)
     if hdr:
-        raise PictureError(f"{path}: HDR ({hdr}) is not supported; convert it to SDR first")
+        raise PictureError(f"{path}: HDR ({hdr}) is not supported; convert it to SDR first", "hdr")
     return "" if icc else primaries
 
 

@@ -24,6 +24,7 @@ from segmentation.finding.hair_finder import Found
 VIEW_PIXELS = 1024 * 1024  # larger pictures are shown this large
 SMALL_SIDE = 240  # pixels, the longer side in the gallery
 QUALITY = 90  # of the JPEG that the browser shows
+STEPS = 3  # of `take_in`: read, looked at, made small
 FOUND_COLOR = (255, 0, 170)  # of the hair found, laid over the picture
 
 Find = Callable[[np.ndarray], Found]  # (H, W, 3) uint8 RGB -> what is found in it
@@ -38,6 +39,7 @@ class Shown:
     width: int
     height: int
     hair_share: float
+    clear: bool = False  # in places
 
     @property
     def name(self) -> str:
@@ -45,9 +47,21 @@ class Shown:
         return self.file.name
 
     def view(self, small: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """rgb (h, w, 3) and found mask (h, w), uint8, of the size that is looked at, or that of the gallery."""
-        layers = np.load(_beside(self.file, "small.npy" if small else "view.npy"))
+        """rgb (h, w, 3), as in the file where it is clear too, and found mask (h, w), uint8, of the size that is looked
+        at, or that of the gallery."""
+        layers = self._layers(small)
         return np.ascontiguousarray(layers[..., :3]), np.ascontiguousarray(layers[..., 3])
+
+    def on_white(self, rgb: np.ndarray, small: bool = False) -> np.ndarray:
+        """A picture (h, w, 3) uint8 of the view's size as it is seen: white where the file is clear."""
+        if not self.clear:
+            return rgb
+        share = np.float32(self._layers(small)[..., 4:]) / 255
+        return np.uint8(np.rint(rgb * share + 255 * (1 - share)))
+
+    def _layers(self, small: bool) -> np.ndarray:
+        """(h, w, 4) uint8, or 5 with how opaque it is."""
+        return np.load(_beside(self.file, "small.npy" if small else "view.npy"))
 
     def mask(self, strokes: tuple[Stroke, ...]) -> np.ndarray:
         """The mask (H, W) uint8 at full size, with what was painted."""
@@ -67,29 +81,34 @@ class Shown:
         shutil.rmtree(self.file.parent.parent, ignore_errors=True)
 
 
-def take_in(number: int, file: Path, find: Find, max_pixels: int) -> Shown:
+def take_in(
+    number: int, file: Path, find: Find, max_pixels: int, reached: Callable[[int], None] = lambda step: None
+) -> Shown:
     """Find the hair in a picture file `<folder>/picture/<name>`, and keep what the page needs in its folder.
 
-    Raises PictureError, and OSError where the disk is full."""
+    `reached` is told which of STEPS is done; what it raises ends the work. Raises PictureError, and OSError where the
+    disk is full."""
+    reached(0)
     picture = read_picture(file, max_pixels)
     rgb = in_srgb8(picture)
+    reached(1)
     found = find(rgb)
     mask, guide = found.mask(), found.guide()
-    rgb = _on_white(rgb, picture.alpha)
+    reached(2)
     write_mask(_beside(file, "found.png"), mask)
     if guide is not None:
         np.savez(_beside(file, "guide.npz"), face=guide.face, up=guide.up)
     height, width = mask.shape
+    parts = [rgb, mask] + ([] if picture.alpha is None else [_bytes(picture.alpha)])
     for name, factor in (
         ("view.npy", (VIEW_PIXELS / mask.size) ** 0.5),
         ("small.npy", SMALL_SIDE / max(width, height)),
     ):
         size = None if factor >= 1 else (max(1, round(width * factor)), max(1, round(height * factor)))
-        layers = [
-            part if size is None else cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (rgb, mask)
-        ]
+        layers = [part if size is None else cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts]
         np.save(_beside(file, name), np.dstack(layers))
-    return Shown(number, file, width, height, cv2.mean(mask)[0] / 255)
+    reached(STEPS)
+    return Shown(number, file, width, height, cv2.mean(mask)[0] / 255, picture.alpha is not None)
 
 
 def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
@@ -99,11 +118,10 @@ def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> 
     return rgb if hair is None else hair
 
 
-def dyed(hair: Hair | np.ndarray, style: Style) -> np.ndarray:
-    """(h, w, 3) uint8"""
-    if isinstance(hair, np.ndarray):
-        return hair
-    return dye_hair(hair, **style.row())
+def dyed(shown: Shown, hair: Hair | np.ndarray, style: Style, small: bool = False) -> np.ndarray:
+    """(h, w, 3) uint8, as it is seen"""
+    rgb = hair if isinstance(hair, np.ndarray) else dye_hair(hair, **style.row())
+    return shown.on_white(rgb, small)
 
 
 def overlay(shown: Shown, strokes: tuple[Stroke, ...]) -> bytes:
@@ -126,9 +144,6 @@ def _beside(file: Path, name: str) -> Path:
     return file.parent.parent / name
 
 
-def _on_white(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """(H, W, 3) uint8, white where it is transparent: what the page shows."""
-    if alpha is None:
-        return rgb
-    share = alpha.astype(np.float32)[..., None] / np.iinfo(alpha.dtype).max
-    return np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)
+def _bytes(alpha: np.ndarray) -> np.ndarray:
+    """Transparency of 8 or 16 bits in 8."""
+    return np.uint8(alpha >> 8) if alpha.dtype == np.uint16 else alpha

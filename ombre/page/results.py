@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,8 @@ from ombre.api import Sight
 from ombre.dye_photo import dye_photo
 from ombre.hair.matte import refine
 from ombre.page.choosing import command
+from ombre.page.complaints import complaint
+from ombre.page.jobs import Job
 from ombre.page.picture import Shown
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
@@ -23,13 +25,23 @@ from ombre.style import Style
 FOLDER, MASKS = "PICTURES", "masks"  # what the command calls the folders of pictures and of masks
 
 
-def write_dyed(shown: Shown, style: Style, strokes: tuple[Stroke, ...], folder: Path, suffix: str | None) -> Path:
+def write_dyed(
+    shown: Shown,
+    style: Style,
+    strokes: tuple[Stroke, ...],
+    folder: Path,
+    suffix: str | None,
+    check: Callable[[], None] = lambda: None,
+) -> Path:
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
-    ".png" and the like; None: that of the picture. Raises PictureError."""
+    ".png" and the like; None: that of the picture. What `check` raises ends it half-way. Raises PictureError."""
 
     def sight_of(rgb: np.ndarray, seen: np.ndarray) -> Sight:
+        check()
         found = shown.mask(strokes)
-        return Sight(found, refine(rgb, found), shown.guide(strokes))
+        share = refine(rgb, found)
+        check()
+        return Sight(found, share, shown.guide(strokes))
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
     row = {"output": style.name(name), **style.row()}
@@ -47,7 +59,8 @@ def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path, nam
 
 def command_of(visitor: Visitor) -> str:
     """The command that makes the visitor's pictures."""
-    words = (visitor.shown.name if visitor.shown and len(visitor.pictures) == 1 else FOLDER,)
+    name = visitor.shown.name if visitor.shown and len(visitor.pictures) == 1 else FOLDER
+    words = (f"./{name}" if name.startswith("-") else name,)  # else it would be an option
     return command(visitor.step.style, *words, *(("--masks", MASKS, "--refine-masks") if is_painted(visitor) else ()))
 
 
@@ -56,27 +69,31 @@ def is_painted(visitor: Visitor) -> bool:
     return any(visitor.step.painted(number) for number in visitor.pictures)
 
 
-def zipped(visitor: Visitor) -> Iterator[bytes]:
-    """A ZIP of all pictures dyed, their masks where one was painted, and the command, piece by piece as it is made."""
+def zipped(visitor: Visitor, job: Job, texts: dict[str, str]) -> Iterator[bytes]:
+    """A ZIP of all pictures dyed, their masks where one was painted, and the command, piece by piece as it is made.
+    Raises Stopped."""
     step, with_masks = visitor.step, is_painted(visitor)
     used: set[str] = set()
     files_by_name = {shown.name: str(shown.file) for shown in visitor.pictures.values()}
     mask_names = names_of_masks([Source(file, name) for name, file in files_by_name.items()])  # as `--masks` looks for
     stream = _Stream()
     with zipfile.ZipFile(stream, "w") as archive, TemporaryDirectory(dir=visitor.folder) as folder:
-        for shown in list(visitor.pictures.values()):
+        for done, shown in enumerate(list(visitor.pictures.values())):
             strokes = step.painted(shown.number)
             try:
-                files = {"": write_dyed(shown, step.style, strokes, Path(folder), None)}
-                if with_masks:
-                    files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS, mask_names[shown.name])
+                with visitor.turns.taken(job):
+                    job.reached(done)
+                    files = {"": write_dyed(shown, step.style, strokes, Path(folder), None, job.check)}
+                    if with_masks:
+                        mask_name = mask_names[shown.name]
+                        files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS, mask_name)
             except (PictureError, OSError) as error:
-                archive.writestr(_unused(f"{shown.name}.failed.txt", used), f"{error}\n")
+                archive.writestr(_unused(f"{shown.name}.failed.txt", used), complaint(error, shown.name, texts) + "\n")
                 continue
             for place, file in files.items():
                 archive.write(file, _unused(place + file.name, used))
-                yield stream.taken()
                 file.unlink()
+                yield stream.taken()
         archive.writestr("command.txt", command_of(visitor) + "\n")
     yield stream.taken()
 

@@ -1,121 +1,248 @@
-"""The page's server: pictures by address, downloads, and Gradio's page, on this machine alone.
+"""The page's server: the page in two languages, uploads, pictures by address, downloads; on this machine alone.
 
-A page may fetch nothing beyond this machine: its Content-Security-Policy forbids it to the browser, and requests with
-another host's name, as a page from elsewhere could send them here, are refused.
+It fetches nothing from anywhere: it opens no connection of its own. guard.py says who may ask it for what.
 """
 
-from collections.abc import Callable
+import asyncio
+import html
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-import gradio as gr
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.datastructures import MutableHeaders
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 from common.image.opening import SUFFIXES, PictureError
+from common.workarounds import give_back_memory
+from ombre.page.complaints import complaint
 from ombre.page.guard import Guard
-from ombre.page.layout import THEME, build
-from ombre.page.parts import CSS
+from ombre.page.jobs import Job, Stopped
 from ombre.page.picture import Shown, jpeg, overlay
 from ombre.page.results import write_dyed, write_used_mask, zipped
+from ombre.page.seen import setup
+from ombre.page.talk import take, talk
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import Visitor, Visitors
 
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
-)
-HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+HERE = Path(__file__).parent
 ICON = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><linearGradient id="o" x2="0" y2="1">'
     b'<stop stop-color="#35261f"/><stop offset="1" stop-color="#e4749d"/></linearGradient>'
     b'<circle cx="4" cy="4" r="4" fill="url(#o)"/></svg>'
 )
-# Gradio's css= reaches only what is within its container; this lets the picture stick to the top of the window
-STICKY = "<style>.gradio-container { overflow: clip !important; }</style>"
-HOSTS = ["127.0.0.1", "localhost"]
+LOOK_ROUND = 5.0  # seconds between two looks whether anybody is at work
+LONGEST_NAME = 200  # bytes of an upload's name that are kept: file systems allow 255
+
+Make = Callable[[Path, Job], Path]  # makes a file in a folder; may raise PictureError, OSError, Stopped
 
 
-def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> FastAPI:
-    """The whole application; a page for each language, and / that leads to the browser's own."""
-    app = FastAPI(openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
-    app.add_middleware(_WithHeaders)
-    app.add_middleware(Guard, pages=("/", "/favicon.ico", *(f"/{language}/" for language in TEXTS)))
+class Page:
+    """What the routes answer with."""
 
-    @app.get("/")
-    def start(request: Request) -> Response:
+    def __init__(self, visitors: Visitors, samples: list[Path], max_bytes: int):
+        self.visitors, self.samples, self.max_bytes = visitors, samples, max_bytes
+        self.template = (HERE / "page.html").read_text(encoding="utf-8")
+
+    def start(self, request: Request) -> Response:
+        """To the page in the browser's language."""
         return RedirectResponse(f"/{language_of(request.headers.get('accept-language', ''))}/")
 
-    @app.get("/favicon.ico")
-    def icon() -> Response:
+    def icon(self, request: Request) -> Response:
+        """The page's icon."""
         return Response(ICON, media_type="image/svg+xml")
 
-    @app.get("/picture/{token}/{number}/{kind}")
-    def picture(token: str, number: int, kind: str) -> Response:
-        visitor, shown = _found(visitors, token, number)
+    def page(self, request: Request) -> Response:
+        """The page in one language."""
+        texts = _texts(request)
+        values = {name: html.escape(text) for name, text in texts.items()}
+        values["setup"] = json.dumps(setup(texts, self.samples)).replace("<", "\\u003c")
+        filled = re.sub(r"{{(\w+)}}", lambda match: values[match[1]], self.template)
+        return HTMLResponse(filled, headers={"Cache-Control": "no-store"})
+
+    async def live(self, socket: WebSocket) -> None:
+        """The socket of an open page."""
+        await talk(socket, self.visitors, self.samples, _texts(socket))
+
+    async def upload(self, request: Request) -> Response:
+        """A picture's file as the body; answered when its hair was found. What went wrong is told by the socket."""
+        texts, visitor = _texts(request), self._visitor(request)
+        name = safe_name(request.query_params.get("name", ""))
+        try:
+            file = await self._received(request, visitor, name)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except OSError as error:
+            return self._told(visitor, complaint(error, name, texts), 507)
+        if file is None:
+            most = f"{self.max_bytes / 10**6:g}"
+            return self._told(visitor, texts["heavy"].format(name=name, most=most), 413)
+        await run_in_threadpool(take, self.visitors, visitor, file, texts, True)
+        return Response(status_code=204)
+
+    async def _received(self, request: Request, visitor: Visitor, name: str) -> Path | None:
+        """The body in a file; None where it is too large. What is not whole is removed."""
+        if int(request.headers.get("content-length", 0)) > self.max_bytes:
+            return None
+        path, size = visitor.incoming(name), 0
+        try:
+            with open(path, "wb") as file:
+                async for piece in request.stream():
+                    size += len(piece)
+                    if size > self.max_bytes:
+                        break
+                    await run_in_threadpool(file.write, piece)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        if size > self.max_bytes:
+            path.unlink()
+        return path if size <= self.max_bytes else None
+
+    def _told(self, visitor: Visitor, sentence: str, status: int) -> Response:
+        visitor.tell(sentence)
+        return _sentence(sentence, status)
+
+    def picture(self, request: Request) -> Response:
+        """A picture to look at: before, after, small (after, for the gallery), found (the hair, to lay over)."""
+        visitor, shown, kind = *self._found(request), request.path_params["kind"]
         if kind == "found":
-            return _fresh(overlay(shown, visitor.step.painted(number)), "image/png")
+            return _fresh(overlay(shown, visitor.step.painted(shown.number)), "image/png")
         if kind == "small":
-            return _fresh(visitor.small(number), "image/jpeg")
+            return _fresh(visitor.small(shown.number), "image/jpeg")
         if kind == "before":
-            return _fresh(jpeg(shown.view()[0]), "image/jpeg")
-        if kind == "after" and number == visitor.step.number:
+            return _fresh(jpeg(shown.on_white(shown.view()[0])), "image/jpeg")
+        if kind == "after" and shown.number == visitor.step.number:
             return _fresh(visitor.after(), "image/jpeg")
         raise HTTPException(404)
 
-    @app.get("/download/{token}/all")
-    def everything(token: str) -> Response:
-        visitor = visitors.by_token(token)
-        if visitor is None or not visitor.pictures:
-            raise HTTPException(404)
-        return StreamingResponse(zipped(visitor), media_type="application/zip", headers=_attachment("ombre.zip"))
-
-    @app.get("/download/{token}/{number}/dyed")
-    def dyed(token: str, number: int, suffix: str | None = None) -> Response:
+    def dyed(self, request: Request) -> Response:
+        """A picture dyed at full size, to take home."""
+        suffix = request.query_params.get("suffix")
         if suffix not in (None, *SUFFIXES):
             raise HTTPException(404)
-        visitor, shown = _found(visitors, token, number)
+        visitor, shown = self._found(request)
         step = visitor.step
-        return _made(visitor, lambda folder: write_dyed(shown, step.style, step.painted(number), folder, suffix))
-
-    @app.get("/download/{token}/{number}/mask")
-    def mask(token: str, number: int) -> Response:
-        visitor, shown = _found(visitors, token, number)
-        strokes = visitor.step.painted(number)
-        return _made(visitor, lambda folder: write_used_mask(shown, strokes, folder))
-
-    for language in TEXTS:
-        page = build(TEXTS[language], visitors, samples)
-        page.queue(default_concurrency_limit=8)
-        gr.mount_gradio_app(
-            app,
-            page,
-            f"/{language}",
-            server_name=HOSTS[0],
-            footer_links=[],
-            run_history=False,
-            max_file_size=max_bytes,
-            ssr_mode=False,
-            mcp_server=False,
-            theme=THEME,
-            css=CSS,
-            head=STICKY,
-            js=f"() => {{ document.documentElement.lang = '{language}'; }}",
+        strokes = step.painted(shown.number)
+        return self._made(
+            request, "dyed", lambda folder, job: write_dyed(shown, step.style, strokes, folder, suffix, job.check)
         )
-    return app
+
+    def mask(self, request: Request) -> Response:
+        """A picture's mask, to take home."""
+        visitor, shown = self._found(request)
+        strokes = visitor.step.painted(shown.number)
+        return self._made(request, "mask", lambda folder, job: write_used_mask(shown, strokes, folder))
+
+    def _made(self, request: Request, kind: str, make: Make) -> Response:
+        """A file that is made when its turn comes, sent and removed."""
+        texts, (visitor, shown) = _texts(request), self._found(request)
+        folder = None
+        try:
+            with visitor.jobs.begun(kind, shown.name, 1) as job, visitor.turns.taken(job):
+                job.reached(0)
+                folder = TemporaryDirectory(dir=visitor.folder, ignore_cleanup_errors=True)
+                file = make(Path(folder.name), job)
+                job.check()
+        except (PictureError, OSError, Stopped) as error:
+            if folder:
+                folder.cleanup()
+            if isinstance(error, Stopped):
+                return _sentence(texts["stopped"], 409)
+            return self._told(visitor, complaint(error, shown.name, texts), 500)
+        return FileResponse(file, headers=_attachment(file.name), background=BackgroundTask(folder.cleanup))
+
+    def everything(self, request: Request) -> Response:
+        """All of a visitor's pictures in a ZIP, sent as they are made."""
+        visitor, texts = self._visitor(request), _texts(request)
+        if not visitor.pictures:
+            raise HTTPException(404)
+
+        def pieces() -> Iterator[bytes]:
+            with visitor.jobs.begun("all", "", len(visitor.pictures)) as job:
+                yield from zipped(visitor, job, texts)
+
+        return StreamingResponse(pieces(), media_type="application/zip", headers=_attachment("ombre.zip"))
+
+    def _visitor(self, request: Request) -> Visitor:
+        visitor = self.visitors.by_token(request.path_params["token"])
+        if visitor is None:
+            raise HTTPException(404)
+        return visitor
+
+    def _found(self, request: Request) -> tuple[Visitor, Shown]:
+        visitor = self._visitor(request)
+        shown = visitor.pictures.get(request.path_params["number"])
+        if shown is None:
+            raise HTTPException(404)
+        return visitor, shown
 
 
-def _found(visitors: Visitors, token: str, number: int) -> tuple[Visitor, Shown]:
-    visitor = visitors.by_token(token)
-    if visitor is None or number not in visitor.pictures:
+def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> Starlette:
+    """The whole application; a page for each language, and / that leads to the browser's own."""
+    page = Page(visitors, samples, max_bytes)
+    pages = tuple(f"/{language}/" for language in TEXTS)
+    routes = [
+        Route("/", page.start),
+        Route("/favicon.ico", page.icon),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+        Route("/picture/{token}/{number:int}/{kind}", page.picture),
+        Route("/{language}/download/{token}/all", page.everything),
+        Route("/{language}/download/{token}/{number:int}/dyed", page.dyed),
+        Route("/{language}/download/{token}/{number:int}/mask", page.mask),
+        Route("/{language}/upload/{token}", page.upload, methods=["POST"]),
+        WebSocketRoute("/{language}/live", page.live),
+        Route("/{language}/", page.page),
+    ]
+    middleware = [Middleware(Guard, pages=("/", *pages))]
+    return Starlette(routes=routes, middleware=middleware, lifespan=lambda app: _open(visitors))
+
+
+@asynccontextmanager
+async def _open(visitors: Visitors) -> AsyncIterator[None]:
+    """While the server runs, memory is given back whenever nobody is at work; in the end everybody leaves."""
+
+    async def look_round() -> None:
+        while True:
+            await asyncio.sleep(LOOK_ROUND)
+            if visitors.go_idle():
+                await run_in_threadpool(give_back_memory)
+
+    task = asyncio.create_task(look_round())
+    try:
+        yield
+    finally:
+        task.cancel()
+        visitors.close()
+
+
+def safe_name(name: str) -> str:
+    """An upload's name that a file may have: no folders, nothing that cannot be printed, not too long."""
+    name = "".join(c if c.isprintable() else "_" for c in re.split(r"[/\\]", name)[-1]).strip().rstrip(".")
+    if not name or name.startswith("."):
+        name = f"picture{name}"
+    stem, suffix = os.path.splitext(name)
+    if len(suffix.encode()) > LONGEST_NAME // 2:  # no suffix at all
+        stem, suffix = name, ""
+    return stem.encode()[: LONGEST_NAME - len(suffix.encode())].decode(errors="ignore") + suffix
+
+
+def _texts(connection: Request | WebSocket) -> dict[str, str]:
+    if (language := connection.path_params["language"]) not in TEXTS:
         raise HTTPException(404)
-    return visitor, visitor.pictures[number]
+    return TEXTS[language]
 
 
 def _fresh(content: bytes, kind: str) -> Response:
@@ -123,31 +250,9 @@ def _fresh(content: bytes, kind: str) -> Response:
     return Response(content, media_type=kind, headers={"Cache-Control": "no-store"})
 
 
-def _made(visitor: Visitor, make: Callable[[Path], Path]) -> Response:
-    """A file that is made, sent and removed."""
-    folder = TemporaryDirectory(dir=visitor.folder)
-    try:
-        file = make(Path(folder.name))
-    except (PictureError, OSError) as error:
-        folder.cleanup()
-        return Response(f"{error}\n", 500, media_type="text/plain; charset=utf-8")
-    return FileResponse(file, headers=_attachment(file.name), background=BackgroundTask(folder.cleanup))
+def _sentence(text: str, status: int) -> Response:
+    return Response(f"{text}\n", status, media_type="text/plain; charset=utf-8")
 
 
 def _attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}", "Cache-Control": "no-store"}
-
-
-class _WithHeaders:
-    """Adds HEADERS to every answer."""
-
-    def __init__(self, app: Callable):
-        self.app = app
-
-    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
-        async def send_with_headers(message: dict) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)

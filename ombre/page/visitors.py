@@ -1,8 +1,10 @@
 """Who looks at the page: each visitor's pictures in a folder of their own, what was chosen, and the way back."""
 
+import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_urlsafe
@@ -10,7 +12,8 @@ from secrets import token_urlsafe
 import numpy as np
 
 from ombre.page.choosing import START, changed
-from ombre.page.picture import Find, Shown, dyed, jpeg, prepared, take_in
+from ombre.page.jobs import Jobs, Stopped, Turns
+from ombre.page.picture import STEPS, Find, Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.render.recolour import Hair
 from ombre.style import Style
@@ -18,7 +21,8 @@ from ombre.style import Style
 MOST_PICTURES = 200  # of a visitor, at a time
 MOST_STEPS = 300  # that can be undone
 ONE_MOVE = 1.0  # seconds: places of a moving control that follow each other within it are undone together
-MANY = 2  # pictures whose hair is looked for at a time: a large one takes memory
+MANY = 2  # pictures at full size that are worked on at a time, whoever they are for
+IDLE = 20.0  # seconds without anybody's touch, after which memory is given back
 
 
 class TooManyPictures(Exception):
@@ -46,18 +50,24 @@ class Step:
 class Visitor:
     """One open page. Its methods may be called from several threads.
 
-    `token` is in the addresses of this visitor's pictures, which nobody else knows."""
+    `token` is in the addresses of this visitor's pictures, which nobody else knows; `turns` are shared by all visitors.
+    """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, turns: Turns):
         self.token = token_urlsafe(24)
         self.folder = folder / self.token
+        self.turns = turns
         self.pictures: dict[int, Shown] = {}
-        self.uploads: set[Path] = set()
         self.version = 0
+        self.touched = time.monotonic()
+        self.jobs = Jobs(self.tell)
         self.lock = threading.RLock()
+        self._listener: Callable[[], None] | None = None
+        self._notices: list[str] = []
         self._steps = [Step()]
         self._last = ("", 0.0)  # what changed last, and when
         self._count = 0
+        self._rendering = threading.Lock()
         self._ready: tuple[object, Hair | np.ndarray | None] = (None, None)
 
     @property
@@ -70,18 +80,49 @@ class Visitor:
         """The picture that is seen, if there is one."""
         return self.pictures.get(self.step.number)
 
-    def add(self, source: Path, name: str, find: Find, max_pixels: int) -> Shown:
-        """Take a picture file in, a copy of it; it is shown. Raises PictureError, OSError, TooManyPictures."""
+    @property
+    def undoable(self) -> bool:
+        """Whether there is a change to take back."""
+        return len(self._steps) > 1
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call this, from any thread, whenever there is something new to show."""
+        self._listener = listener
+
+    def tell(self, notice: str = "") -> None:
+        """There is something new to show, and maybe a sentence to say."""
+        self.touched = time.monotonic()
+        if notice:
+            self._notices.append(notice)
+        if self._listener:
+            self._listener()
+
+    def notices(self) -> list[str]:
+        """The sentences that were not said yet."""
+        said, self._notices = self._notices, []
+        return said
+
+    def incoming(self, name: str) -> Path:
+        """Where an upload of this name may be written, a folder of its own."""
+        path = self.folder / "incoming" / token_urlsafe(8) / name
+        path.parent.mkdir(parents=True)
+        return path
+
+    def add(self, source: Path, find: Find, max_pixels: int, own: bool) -> Shown:
+        """Take a picture file in, a copy of it, or itself where it is the page's `own`; it is shown. Raises
+        PictureError, OSError, TooManyPictures, Stopped."""
         with self.lock:
             if len(self.pictures) >= MOST_PICTURES:
                 raise TooManyPictures
             self._count += 1
             number = self._count
-        file = self.folder / str(number) / "picture" / name
-        file.parent.mkdir(parents=True)
+        file = self.folder / str(number) / "picture" / source.name
         try:
-            shutil.copyfile(source, file)
-            shown = take_in(number, file, find, max_pixels)
+            with self.jobs.begun("look", source.name, STEPS) as job, self.turns.taken(job):
+                file.parent.mkdir(parents=True)
+                (os.replace if own else shutil.copyfile)(source, file)
+                shown = take_in(number, file, find, max_pixels, job.reached)
+                job.check()
         except BaseException:
             shutil.rmtree(self.folder / str(number), ignore_errors=True)
             raise
@@ -96,15 +137,15 @@ class Visitor:
             if number in self.pictures:
                 self._steps[-1] = replace(self.step, number=number)
                 self._last = ("", 0.0)
-                self.version += 1
+                self._renew()
 
     def remove(self) -> None:
         """Forget the picture that is shown, and show another one."""
         with self.lock:
             if shown := self.pictures.pop(self.step.number, None):
                 shown.remove()
-                self._ready = (None, None)
-                self.version += 1
+                self.rest()
+                self._renew()
                 self.choose(next(reversed(self.pictures), 0))
 
     def change(self, name: str, value: object, moving: bool = False) -> None:
@@ -128,51 +169,61 @@ class Visitor:
     def undo(self) -> None:
         """Take back the last change, and show the picture that it was made on."""
         with self.lock:
-            if len(self._steps) > 1:
+            if self.undoable:
                 undone = self._steps.pop()
                 repainted = [n for n in self.pictures if undone.painted(n) != self.step.painted(n)]
                 self._steps[-1] = replace(self.step, number=(repainted or [undone.number])[0])
                 self._last = ("", 0.0)
-                self.version += 1
+                self._renew()
 
     def _go_to(self, step: Step, again: bool = False) -> None:
         if step != self.step:
             if again:
                 self._steps.pop()
             self._steps = [*self._steps[-MOST_STEPS:], step]
-            self.version += 1
+            self._renew()
+
+    def _renew(self) -> None:
+        self.version += 1
+        self.tell()
 
     def after(self) -> bytes:
         """The picture that is shown, dyed, as a JPEG. What all styles share is kept, so that the next one is fast."""
-        with self.lock:
+        self.touched = time.monotonic()
+        with self._rendering:
             shown, step = self.shown, self.step
             key = step.number, step.painted(step.number)
             if self._ready[0] != key:
                 self._ready = key, prepared(shown, key[1])
-            rgb = dyed(self._ready[1], step.style)
-        return jpeg(rgb)
+            return jpeg(dyed(shown, self._ready[1], step.style))
 
     def small(self, number: int) -> bytes:
         """A picture dyed, for the gallery."""
         shown, step = self.pictures[number], self.step
-        return jpeg(dyed(prepared(shown, step.painted(number), small=True), step.style))
+        return jpeg(dyed(shown, prepared(shown, step.painted(number), small=True), step.style, small=True))
+
+    def rest(self) -> None:
+        """Forget what only makes the next look fast."""
+        self._ready = (None, None)
 
 
 class Visitors:
-    """All open pages, by their browser session and by their token."""
+    """All open pages, by their session and by their token."""
 
     def __init__(self, folder: Path, find: Find, max_pixels: int):
         self.folder, self.find, self.max_pixels = folder, find, max_pixels
+        self.turns = Turns(MANY)
         self._by_session: dict[str, Visitor] = {}
         self._by_token: dict[str, Visitor] = {}
         self._lock = threading.Lock()
-        self._looking = threading.Semaphore(MANY)
+        self._touched = time.monotonic()
+        self._rested = 0.0  # the last touch before memory was given back
 
     def of(self, session: str) -> Visitor:
-        """The visitor of a browser session, new where it is the first time."""
+        """The visitor of a session, new where it is the first time."""
         with self._lock:
             if session not in self._by_session:
-                visitor = Visitor(self.folder)
+                visitor = Visitor(self.folder, self.turns)
                 self._by_session[session] = self._by_token[visitor.token] = visitor
             return self._by_session[session]
 
@@ -180,27 +231,47 @@ class Visitors:
         """Whoever has this token; None where nobody has."""
         return self._by_token.get(token)
 
-    def add(self, visitor: Visitor, source: Path, uploaded: bool) -> Shown:
+    def add(self, visitor: Visitor, source: Path, own: bool = False) -> Shown:
         """Take a picture in for a visitor; raises as Visitor.add does."""
-        if uploaded:
-            visitor.uploads.add(source)
-        with self._looking:
-            shown = visitor.add(source, source.name, self.find, self.max_pixels)
-        if self.by_token(visitor.token) is None:  # left meanwhile
-            shutil.rmtree(visitor.folder, ignore_errors=True)
+        try:
+            shown = visitor.add(source, self.find, self.max_pixels, own)
+        finally:
+            gone = self.by_token(visitor.token) is None
+            if gone:  # left meanwhile
+                shutil.rmtree(visitor.folder, ignore_errors=True)
+        if gone:
+            raise Stopped
         return shown
 
     def leave(self, session: str) -> None:
-        """A page was closed: its pictures go, what was uploaded for it too, unless another visitor sent the same."""
+        """A page was closed: what is at work for it ends, and its pictures go."""
         with self._lock:
             visitor = self._by_session.pop(session, None)
             if visitor is None:
                 return
             del self._by_token[visitor.token]
-            others = set().union(*(other.uploads for other in self._by_session.values()))
+            self._touched = time.monotonic()
+        visitor.jobs.close()
         shutil.rmtree(visitor.folder, ignore_errors=True)
-        for upload in visitor.uploads - others:
-            upload.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """The server ends: everybody leaves."""
+        for session in list(self._by_session):
+            self.leave(session)
+
+    def go_idle(self) -> bool:
+        """Whether all have been still for IDLE seconds, for the first time since the last touch; then they forget what
+        only makes the next look fast."""
+        with self._lock:
+            visitors = list(self._by_session.values())
+        touched = max([self._touched, *(visitor.touched for visitor in visitors)])
+        still = time.monotonic() - touched >= IDLE and not any(visitor.jobs.rows() for visitor in visitors)
+        begins = still and touched != self._rested
+        if begins:
+            self._rested = touched
+            for visitor in visitors:
+                visitor.rest()
+        return begins
 
     def __len__(self) -> int:
         return len(self._by_session)

@@ -1,57 +1,76 @@
-// The picture before and after, the hair found, and a brush for it.
-// props.value = {token, number, version, width, height, note, several}; triggers 'paint' with {hair, radius, points},
-// and 'clear'.
-const find = (name) => element.querySelector(name);
-const [viewer, stage, after, before, found] = [".viewer", ".stage", ".after", ".before", ".found"].map(find);
+// The picture before and after, the hair found, a brush for it; downloads, and the command that makes the same.
+import { language, live, onState, say, texts } from "./line.js";
+import { report } from "./notices.js";
+
+const work = document.querySelector("#work");
+const find = (name) => work.querySelector(name);
+const [stage, after, before, found] = [".stage", ".after", ".before", ".found"].map(find);
 const [canvas, brush, cutAt, showFound, radius] = [".paint", ".brush", ".cut-at", ".show-found", ".radius"].map(find);
 const STEP = 0.02; // of the picture, that an arrow key moves the brush
-let latest = 0; // counts what was asked for, so that a late answer replaces no later one
+let drawing = false; // a dyed picture is on its way; only the newest is asked for when it is there
 let stroke = null;
 let at = [0.5, 0.5];
 
 const mode = () => find("[name=paint]:checked").value;
 const brushRadius = () => radius.value / 500; // a share of the longer side
 
-async function load(image, address, mine) {
+async function load(image, address) {
 	const fresh = new Image();
 	fresh.src = address;
 	try {
 		await fresh.decode();
 	} catch {
-		return;
+		return false;
 	}
-	if (mine === latest) image.src = address;
+	image.src = address;
+	return true;
 }
 
-function show() {
-	const value = props.value;
-	viewer.hidden = !value?.number;
-	if (viewer.hidden) return;
-	const { token, number, version, width, height } = value;
-	const address = (kind) => `/picture/${token}/${number}/${kind}?v=${version}`;
-	const download = (kind) => `/download/${token}/${number}/${kind}`;
-	latest += 1;
-	const other = stage.dataset.number !== String(number);
-	if (other) {
+async function draw() {
+	if (drawing) return;
+	drawing = true;
+	report("draw", { what: texts.job_draw });
+	for (let drawn = null; live.state.picture && drawn !== live.state.version; ) {
+		const { token, version, picture } = live.state;
+		const address = (kind) => `/picture/${token}/${picture.number}/${kind}?v=${version}`;
+		const [done] = await Promise.all([
+			load(after, address("after")),
+			showFound.checked ? load(found, address("found")) : null,
+		]);
+		if (done && live.state.picture?.number === picture.number) stage.dataset.version = version;
+		if (!stroke) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+		drawn = version;
+	}
+	drawing = false;
+	report("draw", null);
+}
+
+function show({ token, version, picture, pictures, command }) {
+	work.hidden = !picture;
+	if (!picture) return;
+	const { number, width, height, note } = picture;
+	const download = (kind) => `/${language}/download/${token}/${number}/${kind}`;
+	if (stage.dataset.number !== String(number)) {
 		stage.dataset.number = number;
 		stage.style.setProperty("--shape", width / height);
 		after.removeAttribute("src");
 		before.src = `/picture/${token}/${number}/before`;
 		found.removeAttribute("src");
 	}
-	const mine = latest;
-	load(after, address("after"), mine).then(() => {
-		if (mine === latest) stage.dataset.version = version;
-		if (!stroke) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
-	});
-	found.hidden = !showFound.checked;
-	if (showFound.checked) load(found, address("found"), mine);
-	find(".note").textContent = value.note;
+	if (stage.dataset.version !== String(version)) draw();
+	find(".note").textContent = note;
 	find(".dyed").href = download("dyed");
 	find(".png").href = download("dyed?suffix=.png");
 	find(".mask").href = download("mask");
-	find(".all").href = `/download/${token}/all`;
-	find(".all").hidden = !value.several;
+	find(".all").href = `/${language}/download/${token}/all`;
+	find(".all").hidden = pictures.length < 2;
+	find("#command textarea").value = command;
+}
+
+function setFound() {
+	found.hidden = !showFound.checked;
+	const { token, version, picture } = live.state;
+	if (showFound.checked && picture) load(found, `/picture/${token}/${picture.number}/found?v=${version}`);
 }
 
 function setCut() {
@@ -63,10 +82,10 @@ function setMode() {
 	stage.classList.toggle("is-painting", painting);
 	stage.tabIndex = painting ? 0 : -1;
 	brush.hidden = !painting;
-	element.querySelectorAll(".painting").forEach((part) => (part.hidden = !painting));
+	work.querySelectorAll(".painting").forEach((part) => (part.hidden = !painting));
 	if (painting && !showFound.checked) {
 		showFound.checked = true;
-		show();
+		setFound();
 	}
 	moveBrush(at);
 }
@@ -107,7 +126,7 @@ function extend(point) {
 }
 
 function end() {
-	if (stroke?.points.length) trigger("paint", stroke);
+	if (stroke?.points.length) say({ do: "paint", ...stroke });
 	stroke = null;
 }
 
@@ -143,16 +162,13 @@ function drag(event) {
 }
 
 cutAt.addEventListener("input", setCut);
-showFound.addEventListener("change", show);
+showFound.addEventListener("change", setFound);
 radius.addEventListener("input", () => moveBrush(at));
-find(".clear").addEventListener("click", () => trigger("clear", {}));
-element.querySelectorAll("[name=paint]").forEach((choice) => choice.addEventListener("change", setMode));
-document.addEventListener("keydown", (event) => {
-	if (!(event.ctrlKey || event.metaKey) || event.key !== "z" || event.shiftKey) return;
-	if (event.target.matches("textarea, input:not([type=range], [type=radio], [type=checkbox])")) return;
-	event.preventDefault();
-	document.querySelector("#undo").click();
+find(".clear").addEventListener("click", () => say({ do: "clear" }));
+work.querySelectorAll("[name=paint]").forEach((choice) => choice.addEventListener("change", setMode));
+find("#command .copy").addEventListener("click", async () => {
+	await navigator.clipboard.writeText(find("#command textarea").value);
+	find("#command [role=status]").textContent = texts.copied;
 });
-watch("value", show);
+onState(show);
 setCut();
-show();

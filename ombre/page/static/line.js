@@ -1,0 +1,37 @@
+// The socket to the server: `say` sends what was done, `onState` is called with what is to be seen.
+export const setup = JSON.parse(document.querySelector("#setup").textContent);
+export const texts = setup.texts;
+export const language = texts.language;
+export const live = { state: null, settled: true }; // settled: the server has answered all that was said
+
+const listeners = [];
+const socket = new WebSocket(`ws://${location.host}/${language}/live`);
+let said = 0;
+
+export function fill(text, values) {
+	return text.replace(/{(\w+)}/g, (_, name) => values[name]);
+}
+
+export function onState(listener) {
+	listeners.push(listener);
+}
+
+export function say(message) {
+	if (socket.readyState !== WebSocket.OPEN) return;
+	said += 1;
+	live.settled = false;
+	socket.send(JSON.stringify({ ...message, id: said }));
+}
+
+export function onLost(listener) {
+	let leaving = false;
+	addEventListener("pagehide", () => (leaving = true));
+	addEventListener("pageshow", (event) => event.persisted && location.reload());
+	socket.addEventListener("close", () => leaving || listener());
+}
+
+socket.addEventListener("message", (event) => {
+	live.state = JSON.parse(event.data);
+	live.settled = live.state.answered >= said;
+	listeners.forEach((listener) => listener(live.state));
+});

@@ -1,0 +1,7 @@
+// The parts of the page, in the order in which they listen.
+import "./notices.js";
+import "./strip.js";
+import "./palette.js";
+import "./sliders.js";
+import "./viewer.js";
+import "./intake.js";

@@ -1,0 +1,327 @@
+"""The page's server: who may ask it for what, what an open page says and is told, uploads and downloads."""
+
+import errno
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("uvicorn", reason="the page's packages are not installed: requirements-preview.txt")
+pytest.importorskip("httpx")
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from common.image.picture import Picture, read_picture, write_picture
+from ombre.page import server
+from ombre.page.complaints import complaint
+from ombre.page.texts import SAMPLES, TEXTS
+from ombre.page.visitors import Visitors
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_BYTES = 200_000
+HOME = "http://127.0.0.1:7860"
+SOCKET = HOME.replace("http", "ws")
+ELSEWHERE = [
+    {"Origin": "http://evil.test:7999"},
+    {"Origin": "http://127.0.0.1:8888"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+]
+
+
+def half_hair(rgb: np.ndarray) -> np.ndarray:
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    mask[:, : rgb.shape[1] // 2] = 255
+    return mask
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "anna.png"
+    noise = np.random.default_rng(0).integers(-20, 20, (100, 150, 3))
+    write_picture(path, Picture(np.uint8(np.array([90, 60, 40]) + noise)))
+    return path
+
+
+@pytest.fixture
+def visitors(tmp_path):
+    return Visitors(tmp_path / "visitors", half_hair, 10**6)
+
+
+@pytest.fixture
+def client(visitors, photo):
+    with TestClient(server.make_app(visitors, [photo], MAX_BYTES), base_url=HOME, follow_redirects=False) as client:
+        yield client
+
+
+class Open:
+    """An open page."""
+
+    def __init__(self, client: TestClient, language: str = "en"):
+        self.client, self.language, self.said = client, language, 0
+        self.entering = client.websocket_connect(f"{SOCKET}/{language}/live")
+
+    def __enter__(self):
+        self.socket = self.entering.__enter__()
+        self.notices = []
+        self.state = self.next()
+        return self
+
+    def __exit__(self, *error):
+        self.entering.__exit__(*error)
+
+    def next(self) -> dict:
+        self.state = self.socket.receive_json()
+        self.notices += self.state["notices"]
+        return self.state
+
+    def say(self, do: str, **data) -> dict:
+        self.said += 1
+        self.socket.send_json({"do": do, "id": self.said} | data)
+        while self.next()["answered"] < self.said:
+            pass
+        return self.state
+
+    def upload(self, name: str, content: bytes, **how) -> int:
+        address = f"/{self.language}/upload/{self.state['token']}"
+        status = self.client.post(address, params={"name": name}, content=content, **how).status_code
+        self.say("stop")  # what is answered tells what came before it, too
+        return status
+
+    def get(self, kind: str):
+        number = self.state["picture"]["number"]
+        return self.client.get(f"/{self.language}/download/{self.state['token']}/{number}/{kind}")
+
+
+@pytest.fixture
+def page(client):
+    with Open(client) as page:
+        yield page
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE)
+def test_pages_from_elsewhere_are_refused(client, page, photo, headers):
+    assert page.upload("a.png", photo.read_bytes(), headers=headers) == 403
+    assert not page.state["pictures"]
+    for address in ("/static/page.js", f"/en/download/{page.state['token']}/all"):
+        assert client.get(address, headers=headers).status_code == 403
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"{SOCKET}/en/live", headers=headers):
+        pass
+
+
+def test_a_link_from_elsewhere_leads_to_the_page(client):
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert client.get("/", headers=headers).status_code == 307
+    assert client.get("/ko/", headers=headers).status_code == 200
+
+
+def test_own_requests_are_let_in(client, page, photo):
+    own = {"Origin": HOME, "Sec-Fetch-Site": "same-origin"}
+    assert page.upload("a.png", photo.read_bytes(), headers=own) == 204
+    assert page.state["picture"]["width"] == 150
+
+
+def test_another_host_is_refused_and_every_answer_has_the_policy(client):
+    refused = client.get("/en/", headers={"Host": "evil.test:7860"})
+    assert refused.status_code == 400
+    for answer in (refused, client.get("/en/"), client.get("/nothing")):
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("address", ["https://pictures.example/a.jpg", "http://127.0.0.1:1/a.jpg", "/etc/passwd"])
+def test_nothing_is_fetched_for_anybody(client, address, monkeypatch):
+    def connect(*_: object) -> None:
+        raise AssertionError("it went out")
+
+    monkeypatch.setattr("socket.getaddrinfo", connect)
+    monkeypatch.setattr("socket.socket.connect", connect)
+    for door in ("/en/gradio_api/file=", "/en/gradio_api/proxy=", "/static/", "/picture/"):
+        assert client.get(door + address).status_code == 404
+
+
+def test_the_page_has_all_its_words(client):
+    for language, other in (("en", "ko"), ("ko", "en")):
+        text = client.get(f"/{language}/").text
+        assert f'<html lang="{language}">' in text and f'href="/{other}/"' in text
+        assert "{{" not in text and TEXTS[language]["privacy"] in text
+    used = set()
+    for script in (ROOT / "ombre" / "page" / "static").glob("*.js"):
+        used |= set(re.findall(r"texts\.([a-z_]+)", script.read_text(encoding="utf-8")))
+    assert used and used <= TEXTS["en"].keys()
+    assert client.get("/de/").status_code == 404
+
+
+def test_samples_have_korean_names():
+    names = {path.stem for path in (ROOT / "data" / "samples").glob("*.jpg")}
+    assert names and names <= SAMPLES["ko"].keys()
+
+
+def test_a_sample_is_taken_dyed_and_brought_home(page, photo):
+    page.socket.send_json({"do": "sample", "number": 0})
+    while not page.state["picture"]:
+        page.next()
+    state = page.say("change", name="upper", value="blue")
+    assert state["style"]["upper"] == "blue" and state["undoable"] and "--color blue" in state["command"]
+    answer = page.get("dyed")
+    assert "anna_blue.png" in answer.headers["Content-Disposition"]
+    (photo.parent / "got.png").write_bytes(answer.content)
+    assert (read_picture(photo.parent / "got.png").rgb != read_picture(photo).rgb).any()
+    assert page.get("mask").status_code == 200
+    assert not page.say("undo")["undoable"]
+
+
+def test_a_value_out_of_its_range_changes_nothing_and_is_said(page):
+    state = page.say("change", name="ombre_height", value=7)
+    assert state["style"]["ombre_height"] == 0.6 and page.notices == [TEXTS["en"]["bad_value"]]
+    for value in (None, [], "x"):
+        page.say("change", name="ombre_height", value=value)
+    assert page.say("change", name="ombre_height", value=1)["style"]["ombre_height"] == 1
+
+
+@pytest.mark.parametrize("language, words", [("en", "limit of 1 megapixels"), ("ko", "1메가픽셀")])
+def test_what_is_wrong_with_a_picture_is_a_sentence_of_the_page(client, tmp_path, language, words):
+    large = tmp_path / "large.png"
+    write_picture(large, Picture(np.zeros((1001, 1000, 3), np.uint8)))
+    with Open(client, language) as page:
+        assert page.upload("large.png", large.read_bytes()) == 204
+        assert page.upload("none.jpg", b"no picture") == 204
+        assert page.upload("heavy.jpg", bytes(MAX_BYTES + 1)) == 413
+        assert page.upload("empty.jpg", b"") == 204
+        assert words in page.notices[0] and len(page.notices) == 4
+        for name, sentence in zip(("large.png", "none.jpg", "heavy.jpg", "empty.jpg"), page.notices):
+            assert name in sentence and "--" not in sentence and str(tmp_path) not in sentence
+        assert not list((tmp_path / "visitors").glob("*/*/*/*"))
+
+
+def test_an_upload_that_says_no_length_is_cut_off_too(page, visitors):
+    pieces = iter([bytes(MAX_BYTES), b"more"])
+    assert page.upload("a.png", pieces) == 413
+    assert not [path for path in visitors.folder.rglob("*") if path.is_file()]
+
+
+def test_a_full_disk_is_a_sentence_without_a_path(page, photo, monkeypatch, capsys):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
+
+    said = TEXTS["en"]["disk_full"].format(name="a.png")
+    assert page.upload("a.png", photo.read_bytes()) == 204
+    with monkeypatch.context() as patch:
+        patch.setattr("ombre.page.picture.np.save", full)
+        page.upload("a.png", photo.read_bytes())
+        patch.setattr("ombre.dye_photo.write_picture", full)
+        answer = page.get("dyed")
+        assert (answer.status_code, answer.text) == (500, f"{said}\n")
+        patch.setattr("ombre.page.visitors.Path.mkdir", full)
+        assert page.upload("a.png", photo.read_bytes()) == 507
+    assert page.notices == [said] * 3 and len(page.state["pictures"]) == 1
+    assert "/secret/place" in capsys.readouterr().err
+    other = complaint(OSError(errno.EIO, "I/O error", "/secret/place"), "a.png", TEXTS["en"])
+    assert other == TEXTS["en"]["disk"].format(name="a.png")
+
+
+def test_a_visitor_is_there_as_long_as_the_page(client, visitors, photo):
+    with Open(client) as page:
+        token = page.state["token"]
+        assert page.upload("a.png", photo.read_bytes()) == 204 and (visitors.folder / token).is_dir()
+    deadline = time.monotonic() + 60
+    while (visitors.folder / token).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not (visitors.folder / token).exists() and len(visitors) == 0
+    address = f"/en/upload/{token}"
+    assert client.post(address, params={"name": "a.png"}, content=photo.read_bytes()).status_code == 404
+
+
+def test_work_is_told_and_stopped(client, visitors, photo):
+    looking, go_on = threading.Event(), threading.Event()
+
+    def slow(rgb: np.ndarray) -> np.ndarray:
+        looking.set()
+        go_on.wait(60)
+        return half_hair(rgb)
+
+    visitors.mask_of = slow
+    with Open(client) as page:
+        page.socket.send_json({"do": "sample", "number": 0})
+        assert looking.wait(60)
+        while not page.state["jobs"] or page.state["jobs"][0]["waits"] or page.state["jobs"][0]["done"] < 1:
+            page.next()
+        assert page.state["jobs"] == [{"kind": "look", "name": "anna.png", "done": 1, "total": 3, "waits": False}]
+        page.say("stop")
+        go_on.set()
+        while page.state["jobs"]:
+            page.next()
+        assert not page.state["pictures"] and not page.notices
+
+
+def test_downloads_wait_their_turn(page, visitors, photo, monkeypatch):
+    assert page.upload("a.png", photo.read_bytes()) == 204
+    monkeypatch.setattr(visitors, "turns", None)
+    taken = []
+    visitor = visitors.by_token(page.state["token"])
+    turns = visitor.turns.taken
+    monkeypatch.setattr(visitor.turns, "taken", lambda job: taken.append(job.kind) or turns(job))
+    assert page.get("dyed").status_code == page.get("mask").status_code == 200
+    assert page.client.get(f"/en/download/{page.state['token']}/all").status_code == 200
+    assert taken == ["dyed", "mask", "all"]
+
+
+@pytest.mark.parametrize(
+    "name, safe",
+    [("../../a.jpg", "a.jpg"), ("C:\\x\\b.png", "b.png"), ("..", "picture"), ("", "picture"), ("a\nb.jpg", "a_b.jpg")]
+    + [
+        ("머리.jpg", "머리.jpg"),
+        ("머" * 200 + ".jpg", "머" * 65 + ".jpg"),
+        (".jpg", "picture.jpg"),
+        ("a." + "x" * 300, "a." + "x" * 198),
+        ("--output=x.jpg",) * 2,
+    ],
+)
+def test_names_of_uploads(name, safe):
+    assert server.safe_name(name) == safe
+
+
+def test_what_is_no_page_of_ours_is_let_go(client):
+    for message in ("7", "{}", '{"do": "fly"}', '{"do": "sample", "number": 9}', "no json"):
+        with client.websocket_connect(f"{SOCKET}/en/live") as socket:
+            socket.receive_json()
+            socket.send_text(message)
+            with pytest.raises(WebSocketDisconnect):
+                while True:
+                    socket.receive_json()
+
+
+# A server whose first look at a picture takes a minute, and cannot be interrupted.
+SLOW = """
+import sys, time
+from ombre import preview
+class Finder:
+    def __init__(self, *_): pass
+    def mask(self, rgb):
+        print("looking", flush=True)
+        time.sleep(60)
+preview.HairFinder = Finder
+sys.exit(preview.main(["--no-browser", "--port", "0"]))
+"""
+
+
+def test_it_ends_soon_when_asked_to_whatever_it_is_at(tmp_path, monkeypatch):
+    from websockets.sync.client import connect
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", SLOW], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    port = re.search(r":(\d+)/", process.stdout.readline())[1]
+    with connect(f"ws://127.0.0.1:{port}/en/live", max_size=None) as socket:
+        socket.recv()
+        socket.send(json.dumps({"do": "sample", "number": 0}))
+        assert process.stdout.readline() == "looking\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0  # and not after the minute
+    assert not list(tmp_path.glob("ombre-page-*"))
