@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,10 +38,11 @@ ELSEWHERE = [
 ]
 
 
-def half_hair(rgb: np.ndarray) -> np.ndarray:
+def half_hair(rgb: np.ndarray) -> SimpleNamespace:
+    """What is found in tests: the left half is hair."""
     mask = np.zeros(rgb.shape[:2], np.uint8)
     mask[:, : rgb.shape[1] // 2] = 255
-    return mask
+    return SimpleNamespace(mask=lambda: mask, guide=lambda: None)
 
 
 @pytest.fixture
@@ -242,12 +244,12 @@ def test_a_visitor_is_there_as_long_as_the_page(client, visitors, photo):
 def test_work_is_told_and_stopped(client, visitors, photo):
     looking, go_on = threading.Event(), threading.Event()
 
-    def slow(rgb: np.ndarray) -> np.ndarray:
+    def slow(rgb: np.ndarray) -> SimpleNamespace:
         looking.set()
         go_on.wait(60)
         return half_hair(rgb)
 
-    visitors.mask_of = slow
+    visitors.find = slow
     with Open(client) as page:
         page.socket.send_json({"do": "sample", "number": 0})
         assert looking.wait(60)
@@ -304,7 +306,7 @@ import sys, time
 from ombre import preview
 class Finder:
     def __init__(self, *_): pass
-    def mask(self, rgb):
+    def find(self, rgb):
         print("looking", flush=True)
         time.sleep(60)
 preview.HairFinder = Finder

@@ -4,7 +4,7 @@ Any website that is open in the same browser can send requests here, and so can 
 Browsers say so: in `Origin` where something is written or a socket is opened, in `Sec-Fetch-Site` with every request.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,9 +25,10 @@ HEADERS = {
 }
 REFUSED = 4403  # the code with which a socket is closed
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Guard:
@@ -35,13 +36,13 @@ class Guard:
 
     `pages` are paths that a link from anywhere may lead to."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], pages: tuple[str, ...]):
+    def __init__(self, app: App, pages: tuple[str, ...]):
         self.app, self.pages = app, pages
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer as ASGI has it."""
 
-        async def send_with_headers(message: dict[str, Any]) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
@@ -56,7 +57,7 @@ class Guard:
             answer = PlainTextResponse("This page answers to itself alone.\n", status)
             await answer(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> int | None:
+    def _refusal(self, scope: Message) -> int | None:
         """The status with which a request is refused; None where it is let in."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")

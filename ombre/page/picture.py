@@ -68,10 +68,10 @@ class Shown:
         found = read_mask(_beside(self.file, "found.png"), max_pixels=self.width * self.height)
         return paint(found, strokes)
 
-    def guide(self, strokes: tuple[Stroke, ...]) -> Guide | None:
-        """Faces and heads' tops, as the script knows them: not where a mask was painted, since it is handed that."""
+    def guide(self) -> Guide | None:
+        """Where faces are and heads point, where the student tells."""
         path = _beside(self.file, "guide.npz")
-        if strokes or not path.is_file():
+        if not path.is_file():
             return None
         with np.load(path) as planes:
             return Guide(planes["face"], planes["up"])
@@ -114,7 +114,7 @@ def take_in(
 def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:
     """The hair made ready for any style, or the picture (h, w, 3) where there is none."""
     rgb, mask = shown.view(small)
-    hair = prepare(rgb, paint(mask, strokes), guide=shown.guide(strokes))
+    hair = prepare(rgb, paint(mask, strokes), guide=shown.guide())
     return rgb if hair is None else hair
 
 

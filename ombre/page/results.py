@@ -41,7 +41,7 @@ def write_dyed(
         found = shown.mask(strokes)
         share = refine(rgb, found)
         check()
-        return Sight(found, share, shown.guide(strokes))
+        return Sight(found, share, shown.guide())
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
     row = {"output": style.name(name), **style.row()}

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 
 from common.image.icc import in_srgb8
-from common.image.opening import SUFFIXES
 from common.image.picture import read_picture
 from ombre.colour.shades import SHADES
 from ombre.page.choosing import RANGES, colors_of
@@ -20,8 +19,8 @@ SAMPLE_HEIGHT = 168  # pixels
 NO_HAIR = 0.002  # of the picture: of less it is said that there is none
 
 
-def setup(texts: dict[str, str], samples: list[Path]) -> dict:
-    """What does not change while the page is open: texts, shades, sliders, samples."""
+def setup(texts: dict[str, str], samples: list[Path], max_pixels: int) -> dict:
+    """What does not change while the page is open: texts, shades, sliders, samples, how large a picture may be."""
     korean = texts["language"] == "ko"
     shades = [
         [{"key": shade.name, "label": shade.korean if korean else shade.name, "color": shade.rgb} for shade in group]
@@ -30,7 +29,7 @@ def setup(texts: dict[str, str], samples: list[Path]) -> dict:
     items = [
         {"key": number, "label": sample_name(path, texts), "src": _small(path)} for number, path in enumerate(samples)
     ]
-    return {"texts": texts, "shades": shades, "ranges": RANGES, "samples": items, "suffixes": sorted(SUFFIXES)}
+    return {"texts": texts, "shades": shades, "ranges": RANGES, "samples": items, "max_pixels": max_pixels}
 
 
 def sample_name(path: Path, texts: dict[str, str]) -> str:

@@ -68,7 +68,7 @@ class Page:
         """The page in one language."""
         texts = _texts(request)
         values = {name: html.escape(text) for name, text in texts.items()}
-        values["setup"] = json.dumps(setup(texts, self.samples)).replace("<", "\\u003c")
+        values["setup"] = json.dumps(setup(texts, self.samples, self.visitors.max_pixels)).replace("<", "\\u003c")
         filled = re.sub(r"{{(\w+)}}", lambda match: values[match[1]], self.template)
         return HTMLResponse(filled, headers={"Cache-Control": "no-store"})
 

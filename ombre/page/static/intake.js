@@ -1,5 +1,5 @@
 // How pictures come in: chosen or dropped files, and the camera.
-import { fill, language, live, texts } from "./line.js";
+import { fill, language, live, setup, texts } from "./line.js";
 import { notice, report } from "./notices.js";
 
 let queue = Promise.resolve();
@@ -96,8 +96,9 @@ camera.querySelector(".shut").addEventListener("click", () => {
 camera.querySelector(".take").addEventListener("click", () => {
 	if (!video.videoWidth) return;
 	const canvas = document.createElement("canvas");
-	[canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-	canvas.getContext("2d").drawImage(video, 0, 0);
+	const share = Math.min(1, Math.sqrt(setup.max_pixels / (video.videoWidth * video.videoHeight)));
+	[canvas.width, canvas.height] = [video.videoWidth, video.videoHeight].map((side) => Math.floor(share * side));
+	canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
 	canvas.toBlob((blob) => send([new File([blob], `${texts.camera_name}.png`)]), "image/png");
 	shut();
 	open.focus();
