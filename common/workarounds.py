@@ -5,7 +5,8 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -46,8 +47,22 @@ def openvino_alone() -> ModuleType:
     return openvino
 
 
+@lru_cache(maxsize=1)
+def quiet_libtiff() -> None:
+    """Let libtiff, as Pillow has it, say nothing on stderr of a broken file: it names no file, and Pillow raises anyway.
+
+    May go when Pillow silences libtiff's errors as it does its warnings (12.3 does not).
+    """
+    from PIL import Image
+
+    with suppress(OSError, AttributeError):  # where it is a part of Pillow, out of reach
+        set_handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+        set_handler.restype = ctypes.c_void_p
+        set_handler(None)
+
+
 def right_times(packet: Any, frames: int) -> None:
-    """Give an encoded packet (av.Packet) of a clip of so many frames the time at which it is decoded, in place.
+    """Give an encoded packet (av.Packet) of a clip of so many frames in all the time at which it is decoded, in place.
 
     x265 leaves that unset for clips of one or two frames, which then cannot be written, or not always. In so few, all
     are decoded as they are shown.

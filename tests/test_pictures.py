@@ -700,6 +700,16 @@ def test_files_cut_short(tmp_path, capfd, settings):
     assert capfd.readouterr().err == "", "no library complains besides"
 
 
+@pytest.mark.parametrize("packed", ["tiff_lzw", "tiff_deflate"])
+def test_libtiff_says_nothing_without_the_files_name(tmp_path, capfd, packed):
+    save(tmp_path / "a.tif", colours(), compression=packed)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[60 : len(data) - 300] = bytes(len(data) - 360)
+    (tmp_path / "a.tif").write_bytes(data)
+    assert "broken or cut short" in refusal(tmp_path / "a.tif")
+    assert capfd.readouterr().err == ""
+
+
 def test_broken_inside(tmp_path):
     path = save(tmp_path / "a.png", colours())
     data = bytearray(path.read_bytes())

@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from common.errors import UserError
 from common.image import raw, tiff
 from common.image.pixels import MODES, UnsupportedError, learn_heif
+from common.workarounds import quiet_libtiff
 
 FORMATS = {
     ".jpg": "JPEG",
@@ -73,6 +74,7 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
                     "large",
                 )
             if image.format == "TIFF":
+                quiet_libtiff()
                 if raw.is_raw(path):
                     raise PictureError(f"{path}: {raw.REFUSED}", "strange")
                 tiff.demand_whole(image, path)

@@ -134,7 +134,8 @@ class Writer:
         """A frame as it is; None: there are no more."""
         self.frames += raw is not None
         for packet in self.stream.encode(raw):
-            right_times(packet, self.frames)
+            if raw is None:  # now the number of all frames is known
+                right_times(packet, self.frames)
             with self.muxing:
                 self.container.mux_one(packet)
 
