@@ -49,7 +49,7 @@ def openvino_alone() -> ModuleType:
 
 @lru_cache(maxsize=1)
 def quiet_libtiff() -> None:
-    """Let libtiff, as Pillow has it, say nothing on stderr of a broken file: it names no file, and Pillow raises anyway.
+    """Let Pillow's libtiff say nothing on stderr of a broken file: it names no file, and Pillow raises anyway.
 
     May go when Pillow silences libtiff's errors as it does its warnings (12.3 does not).
     """
