@@ -137,15 +137,19 @@ def head(mask, skin, x, y, size):
 
 
 def people_with_faces(heads, shape=(400, 500)):
-    mask, skin = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
-    for x, y, size in heads:
+    mask, skin, rgb = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros((*shape, 3), np.uint8)
+    for number, (x, y, size) in enumerate(heads):
+        own = np.zeros(shape, np.uint8)
         head(mask, skin, x, y, size)
+        head(own, own.copy(), x, y, size)
+        rgb[own > 0] = np.random.default_rng(number).integers(0, 256, 3)
     step = grid.step_for(*shape)
     guide = Guide(np.float32(skin) / 255, np.zeros((*shape, 2), np.float32))
-    return find_people(mask, grid.shrink(mask, step), step, find_faces(guide, Place(0, 0, step, *shape))), step
+    faces = find_faces(guide, Place(0, 0, step, *shape))
+    return find_people(mask, grid.shrink(mask, step), step, faces, grid.shrink(rgb, step)), step
 
 
-def test_rows_of_people_who_hide_each_other_are_told_apart_by_their_faces():
+def test_rows_of_people_who_hide_each_other_are_told_apart_by_their_faces_and_colours():
     people, step = people_with_faces([(150, 100, 60), (280, 110, 60), (410, 100, 60), (215, 230, 60), (345, 230, 60)])
     assert len(people.heads) == 5 and all(face is not None for face in people.faces)
     for x, y in ((150, 100), (280, 110), (410, 100), (215, 230), (345, 230)):

@@ -88,11 +88,11 @@ def prepare(
     alpha = alpha[rows, columns]
     cells = grid.shrink(alpha, step)
     place = Place(rows.start, columns.start, step, *rgb.shape[:2])
-    people = find_people(alpha, cells, step, find_faces(guide, place))
+    seen = grid.colours(rgb[rows, columns], step)
+    people = find_people(alpha, cells, step, find_faces(guide, place), np.uint8(np.rint(seen)))
     if not people.heads:
         return None
     growth = along_hair(cells, people, which_way_up(guide, place, cells.shape))
-    seen = grid.colours(rgb[rows, columns], step)
     difference = cv2.merge(foreground.colours_beside(seen, np.float32(cells) / 255, BESIDE).difference())
     unmixed = foreground.unmix(np.uint8(np.rint(seen)), cells, difference)
     greys = space.grey(unmixed)

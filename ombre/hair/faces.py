@@ -11,6 +11,9 @@ from segmentation.finding.guide import Guide
 UPRIGHT = (0.0, -1.0)  # x to the right, y down
 SURE = 0.5  # probability from which it is a face's skin; length from which the guide's `up` is believed alone
 LEAST = 6  # of the guide's cells: what is smaller is no face
+OPEN = (
+    0.05  # of the root of a face's area: half the breadth of gaps in its skin, of an eye at its border, that are closed
+)
 BRIDGES = (0.4, 0.55, 0.7)  # of a face's half breadth, up to which skin that joins two is a bridge
 CORE = 0.08  # of all that is broader: what is smaller is no face of its own
 
@@ -65,8 +68,22 @@ def find_faces(guide: Guide | None, place: Place) -> list[Face]:
     if not skin.any():
         return []
     matrix = place.of_guide(guide.face.shape)
-    parts = sorted(_apart(skin), key=lambda part: -int(np.count_nonzero(part)))
+    parts = sorted(_apart(_closed(skin)), key=lambda part: -int(np.count_nonzero(part)))
     return [_ellipse(part, matrix) for part in parts if np.count_nonzero(part) >= LEAST]
+
+
+def _closed(skin: np.ndarray) -> np.ndarray:
+    """Skin (h, w) uint8 with eyes and mouths, which are none: they would part a face."""
+    closed = skin.copy()
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(skin)
+    for label in range(1, count):
+        reach = round(OPEN * float(np.sqrt(stats[label, cv2.CC_STAT_AREA])))
+        if reach:
+            piece = cv2.copyMakeBorder(np.uint8(labels == label), *(reach,) * 4, cv2.BORDER_CONSTANT)
+            kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
+            closed |= cv2.morphologyEx(piece, cv2.MORPH_CLOSE, kernel)[reach:-reach, reach:-reach]
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED)
 
 
 def _apart(skin: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,7 +1,8 @@
 """People in a hair mask, and the height of each one's hair.
 
-Each face that is seen has its hair around it; where the hair of several people touches, it goes to the face that it is
-nearest to, as heads are wide and hair hangs. Hair without a face is one's whose shape it is.
+Each face that is seen has its hair around it; where the hair of several people touches, what is much nearer to one face
+than to the others is this one's, as heads are wide and hair hangs, and from there it goes on to where the picture's
+colours change (a watershed: Meyer, Color image segmentation, 1992). Hair without a face is one's whose shape it is.
 
 Who is who is settled on a coarse grid (see grid.py); the topmost and lowest rows are read off the mask itself. Hair
 that the picture's frame cuts off counts as far as it is seen.
@@ -22,7 +23,8 @@ PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther t
 LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
 # Of a face's half height: how near hair of its own is to its middle; how much farther hair may be that hangs; how near
 # the middles of parts of one face are, and those of an ear, a neck or a hand, up to which size.
-AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.8, 2.5, 0.35
+AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.35
+CROWN, SURELY = 0.8, 2.5  # how far above a face's middle that of its hair is; so many times nearer hair is surely one's
 LEAST_HAIR = 0.1  # of a face's area, that somebody with hair has around it
 BIT = 0.1  # of the largest piece of a person's hair: what is smaller is nobody's
 VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
@@ -51,7 +53,9 @@ class People(NamedTuple):
     faces: list[Face | None]
 
 
-def find_people(mask: np.ndarray, cells: np.ndarray, step: int, faces: Sequence[Face] = ()) -> People:
+def find_people(
+    mask: np.ndarray, cells: np.ndarray, step: int, faces: Sequence[Face] = (), colours: np.ndarray | None = None
+) -> People:
     """The people in a soft mask (h, w) uint8 whose means over the grid's cells are `cells`; none without hair.
 
     Args:
@@ -59,6 +63,7 @@ def find_people(mask: np.ndarray, cells: np.ndarray, step: int, faces: Sequence[
         cells: (rows, columns) uint8.
         step: pixels a cell.
         faces: those that are seen, the largest first.
+        colours: (rows, columns, 3) uint8, of the picture; without them hair goes to the nearest face.
     """
     if not (mask >= HAIR).any():
         return People([], np.zeros(cells.shape, np.intp), [], [])
@@ -68,7 +73,7 @@ def find_people(mask: np.ndarray, cells: np.ndarray, step: int, faces: Sequence[
     largest = 1 + np.argsort(-areas, kind="stable")[:MOST_PIECES]
     pieces = [label for label in largest if areas[label - 1] >= SPECK * hair.size] or [largest[0]]
     faces = _one_each(faces, hair)
-    groups, known, count = _around_faces(labels, pieces, faces, count)
+    groups, known, count = _around_faces(labels, pieces, faces, count, colours)
     left = np.bincount(labels.ravel(), minlength=count)
     rest = [label for label in pieces if left[label] >= (SPECK * hair.size if groups else 1)]
     rest, count = _cut_touching(labels, rest, count)
@@ -106,7 +111,7 @@ def _same_face(small: Face, large: Face, hair: np.ndarray) -> bool:
 
 
 def _around_faces(
-    labels: np.ndarray, pieces: list[int], faces: list[Face], count: int
+    labels: np.ndarray, pieces: list[int], faces: list[Face], count: int, colours: np.ndarray | None
 ) -> tuple[list[list[int]], list[Face | None], int]:
     """Share out the hair of the pieces among the faces that it is around, in place -> the labels of each face's hair,
     those faces, new label count. Pieces around no face are left out, and so are faces without hair."""
@@ -116,12 +121,13 @@ def _around_faces(
     own = labels[rows, columns]
     away = np.full((len(faces), len(own)), np.inf, np.float32)
     for number, face in enumerate(faces):
-        distance = _from_face(face, columns, rows)
         touched = np.zeros(count, bool)
-        near = np.bincount(own[distance < AROUND], minlength=count)
+        near = np.bincount(own[_from_face(face, columns, rows) < AROUND], minlength=count)
         touched[near >= LEAST_HAIR * face.area] = True
-        away[number] = np.where(touched[own], distance, np.inf)
+        away[number] = np.where(touched[own], _from_face(face, columns, rows, CROWN), np.inf)
     nearest = np.where(np.isfinite(away).any(axis=0), away.argmin(axis=0), -1) if faces else np.full(len(own), -1)
+    if len(faces) > 1 and colours is not None:
+        nearest = _by_colours(nearest, away, (rows, columns), colours)
     groups: list[list[int]] = []
     known: list[Face | None] = []
     for number, face in enumerate(faces):
@@ -138,9 +144,29 @@ def _around_faces(
     return groups, known, count
 
 
-def _from_face(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far places are from a face, of its half height: hair lies around it, and hangs below it."""
-    x, y = np.float32(x - face.centre[0]), np.float32(y - face.centre[1])
+def _by_colours(
+    nearest: np.ndarray, away: np.ndarray, places: tuple[np.ndarray, np.ndarray], colours: np.ndarray
+) -> np.ndarray:
+    """Whose hair is whose, where several may have it, by the colours: (n,) int, a number of a face, -1: nobody's.
+
+    Args:
+        nearest: (n,) int, the face that each place is nearest to, -1: to none.
+        away: (faces, n) float32, how far from each; inf: not its hair.
+        places: rows and columns of the places, (n,) int each.
+        colours: (rows, columns, 3) uint8.
+    """
+    first, second = np.sort(away, axis=0)[:2]
+    markers = np.ones(colours.shape[:2], np.int32)  # what is no hair
+    markers[places] = np.where(second > SURELY * first, nearest + 2, 0)
+    found = np.float32(np.maximum(cv2.watershed(colours, markers) - 1, 0))  # from 1 on; 0: no hair, and borders
+    own = np.where(found > 0, found, cv2.dilate(found, np.ones((3, 3), np.uint8)))[places].astype(int) - 1
+    return np.where(own >= 0, own, nearest)
+
+
+def _from_face(face: Face, x: np.ndarray, y: np.ndarray, above: float = 0.0) -> np.ndarray:
+    """How far places are from so far above a face's middle, of its half height: hair lies around it, and hangs below
+    it."""
+    x, y = np.float32(x - face.centre[0]), np.float32(y - face.centre[1]) + np.float32(above * face.size)
     return np.hypot(x, np.where(y < 0, y, y / HANGS)) / np.float32(face.size)
 
 
