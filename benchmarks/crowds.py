@@ -3,9 +3,9 @@
 
     python benchmarks/crowds.py HAIR_MASKS [--pictures 20] [--weights FILE]
 
-A crowd: heads of HAIR_MASKS/train with their skin, on plain shoulders, 2 to 30 in rows, side by side and each row before
-the one above it, so that hair touches and shoulders are hidden, and faces are to be seen, as on class photographs. A
-person of whom less than a third of the hair or two thirds of the face is to be seen is left out. A person is dyed
+A crowd: heads of HAIR_MASKS/train with their skin, on plain shoulders, 2 to 30 in rows, side by side and each row
+before the one above it, so that hair touches and shoulders are hidden, and faces are to be seen, as on class
+photographs. A person of whom less than a third of the hair or two thirds of the face is to be seen is left out. One is dyed
 right whose lowest quarter, of the rows of the hair seen, gets at least 0.8 of the dye and the topmost at most 0.1, at
 the default height and fade. The fade runs by rows here: what is measured is who is who (along the hair, short hair is
 dyed on top). With the drawn masks and skin as the guide, with the masks alone, and with what the finder finds.
@@ -43,8 +43,9 @@ BODY = ((60, 60, 90), (120, 40, 40), (40, 90, 60), (200, 200, 195), (30, 30, 35)
 
 
 class Crowd(NamedTuple):
-    """rgb (H, W, 3) uint8; `hair` and `skin` (H, W) uint8, shares x 255; `whose` (H, W) int, the person whose hair it is, FACES more: whose face, -1: nobody's; `seen`: of
-    each person the shares of the hair and of the face that are to be seen."""
+    """rgb (H, W, 3) uint8; `hair` and `skin` (H, W) uint8, shares x 255; `whose` (H, W) int, the person whose hair it
+    is, FACES more: whose face, -1: nobody's; `seen`: of each person the shares of the hair and of the face that are to
+    be seen."""
 
     rgb: np.ndarray
     hair: np.ndarray

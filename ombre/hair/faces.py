@@ -11,9 +11,7 @@ from segmentation.finding.guide import Guide
 UPRIGHT = (0.0, -1.0)  # x to the right, y down
 SURE = 0.5  # probability from which it is a face's skin; length from which the guide's `up` is believed alone
 LEAST = 6  # of the guide's cells: what is smaller is no face
-OPEN = (
-    0.05  # of the root of a face's area: half the breadth of gaps in its skin, of an eye at its border, that are closed
-)
+OPEN = 0.05  # of the root of a face's area: half the breadth of gaps in its skin that are closed, as of an eye
 BRIDGES = (0.4, 0.55, 0.7)  # of a face's half breadth, up to which skin that joins two is a bridge
 CORE = 0.08  # of all that is broader: what is smaller is no face of its own
 
