@@ -5,10 +5,10 @@
 
 A crowd: heads of HAIR_MASKS/train with their skin, on plain shoulders, 2 to 30 in rows, side by side and each row
 before the one above it, so that hair touches and shoulders are hidden, and faces are to be seen, as on class
-photographs. A person of whom less than a third of the hair or two thirds of the face is to be seen is left out. One is dyed
-right whose lowest quarter, of the rows of the hair seen, gets at least 0.8 of the dye and the topmost at most 0.1, at
-the default height and fade. The fade runs by rows here: what is measured is who is who (along the hair, short hair is
-dyed on top). With the drawn masks and skin as the guide, with the masks alone, and with what the finder finds.
+photographs. A person of whom less than a third of the hair or two thirds of the face is to be seen is left out. One is
+dyed right whose lowest quarter, of the rows of the hair seen, gets at least 0.8 of the dye and the topmost at most 0.1,
+at the default height and fade. The fade runs by rows here: what is measured is who is who (along the hair, short hair
+is dyed on top). With the drawn masks and skin as the guide, with the masks alone, and with what the finder finds.
 
 Whole: HAIR_MASKS/val, where one person is in each picture: in how many more are found.
 """
