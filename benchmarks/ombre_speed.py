@@ -35,7 +35,7 @@ from common.image.picture import Picture, read_picture, write_picture
 from common.workarounds import keep_freed_memory
 from ombre.hair.people import HAIR
 from ombre.render.recolour import dye_hair, ombre, prepare
-from ombre.render.visibility import shows_little
+from ombre.render.visibility import likely, shows_little
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.cost import statistics_of, time_in_turn
 
@@ -147,7 +147,7 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
         ),
         "whether it shows": step(
             "shown",
-            lambda hair, mask, rgb: hair and shows_little(hair, mask, rgb, height, grad_height),
+            lambda hair, mask, rgb: hair and shows_little(hair, likely(hair, mask), rgb, height, grad_height),
             "hair",
             "mask",
             "dye",

@@ -24,7 +24,7 @@ from ombre.api import Sight, hair_of
 from ombre.debug import write_debug
 from ombre.hair.analysis import Hair
 from ombre.render.recolour import dye_hair
-from ombre.render.visibility import shows_little
+from ombre.render.visibility import Likely, likely, shows_little
 from ombre.style import DYED, LITTLE, NO_HAIR, Style
 
 SHOWN_BY = ("ombre_height", "ombre_grad_height", "along", "reverse", "strength")
@@ -76,23 +76,25 @@ def _dyed(
     del srgb
     common = dict(hair_share=round(cv2.mean(sight.share)[0] / 255, 4), people=len(hair.people.heads) if hair else 0)
     shared = ([f"{DAMAGED}: {picture.damage}"] if picture.damage else []) + ([said] if said else [])
+    found = likely(hair, sight.mask) if hair else None
+    del sight  # of large pictures little more than what the dye needs has room
     results = []
     for row in rows:
         target, status = output / str(row["output"]), DYED if hair else NO_HAIR
-        if hair is None or row["ombre_height"] == 0:
+        if hair is None or found is None or row["ombre_height"] == 0:
             notes = copy(path, picture, target)
         else:
-            dyed, little = dyed_picture(ready, hair, sight, style_of(row))
+            dyed, little = dyed_picture(ready, hair, found, style_of(row))
             status = LITTLE if little else DYED
             if row is rows[-1]:
-                del hair, picture, ready, sight  # what the encoder needs is room
+                del hair, picture, ready  # what the encoder needs is room
             notes = write(target, dyed)
         results.append(dict(result_bytes=target.stat().st_size, status=status, note="; ".join(shared + notes)))
     common["seconds"] = round((time.perf_counter() - started) / len(rows), 4)
     return [row | common | result for row, result in zip(rows, results)]
 
 
-def dyed_picture(ready: Picture, hair: Hair, sight: Sight, style: Style) -> tuple[Picture, bool]:
+def dyed_picture(ready: Picture, hair: Hair, found: Likely, style: Style) -> tuple[Picture, bool]:
     """A picture in a style, its gain map level where it was dyed, and whether little of the dye shows."""
     settings = style.row()
     rgb = dye_hair(hair, **settings)
@@ -100,7 +102,7 @@ def dyed_picture(ready: Picture, hair: Hair, sight: Sight, style: Style) -> tupl
     if gain:
         before, after = (turned_view(to8(each), ready.orientation) for each in (ready.rgb, rgb))
         gain = levelled(gain, np.ascontiguousarray(before), np.ascontiguousarray(after))
-    little = shows_little(hair, sight.mask, rgb, **{name: settings[name] for name in SHOWN_BY})
+    little = shows_little(hair, found, rgb, **{name: settings[name] for name in SHOWN_BY})
     return replace(ready, rgb=rgb, gain_map=gain), little
 
 

@@ -710,6 +710,15 @@ def test_libtiff_says_nothing_without_the_files_name(tmp_path, capfd, packed):
     assert capfd.readouterr().err == ""
 
 
+def test_the_last_checksum_of_a_deep_png(tmp_path, capfd):
+    cv2.imwrite(str(tmp_path / "a.png"), colours(np.uint16))
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[-13] ^= 1  # the last byte of the pixels' checksum, before IEND
+    (tmp_path / "a.png").write_bytes(data)
+    assert "broken or cut short" in refusal(tmp_path / "a.png")
+    assert capfd.readouterr().err == ""
+
+
 def test_broken_inside(tmp_path):
     path = save(tmp_path / "a.png", colours())
     data = bytearray(path.read_bytes())

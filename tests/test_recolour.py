@@ -1,5 +1,6 @@
 """A picture and a mask in, an ombre out."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -9,7 +10,9 @@ from skimage.color import deltaE_ciede2000
 
 from ombre.colour import ramps
 from ombre.colour.shades import parse_color
+from ombre.hair import grid
 from ombre.render.recolour import dye_hair, ombre, prepare
+from ombre.render.visibility import likely, shows_little
 
 
 def hair_picture(height=200, width=160, lightness=60, seed=0):
@@ -293,13 +296,25 @@ def test_arrays_that_do_not_fit():
             ombre(picture, hair, 0.5, 0.5, 0.5)
 
 
-def test_memory_stays_within_a_few_pictures():
-    import tracemalloc
+def test_cells_of_large_pictures_are_worked_out_in_strips(monkeypatch):
+    picture = np.random.default_rng(0).integers(0, 256, (301, 299, 3), dtype=np.uint8)
+    whole = {step: grid.shrink(picture, step) for step in (1, 4, 7, 12)}
+    monkeypatch.setattr(grid, "AT_ONCE", 5000)
+    for step, cells in whole.items():
+        np.testing.assert_array_equal(grid.shrink(picture, step), cells)
 
-    rgb = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), dtype=np.uint8)
-    mask = np.full((1500, 2000), 255, np.uint8)
-    ombre(rgb, mask, 0.6, 1.0, 0.5)
+
+def test_memory_beside_the_picture_is_its_result_and_little_more(monkeypatch):
+    monkeypatch.setattr(grid, "AT_ONCE", 1 << 19)
+    rgb = cv2.resize(np.random.default_rng(0).integers(40, 120, (60, 45, 3), dtype=np.uint8), (2250, 3000))
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    cv2.ellipse(mask, (1125, 1500), (1060, 1430), 0, 0, 360, 255, -1)
+    mask = cv2.blur(mask, (61, 61))
     tracemalloc.start()
-    ombre(rgb, mask, 0.6, 1.0, 0.5)
-    assert tracemalloc.get_traced_memory()[1] < 4 * rgb.nbytes
+    hair = prepare(rgb, mask, refine=False)
+    found = likely(hair, mask)
+    assert tracemalloc.get_traced_memory()[1] < 0.6 * rgb.nbytes
+    dyed = dye_hair(hair, "copper", 0.6, 0.6)
+    assert not shows_little(hair, found, dyed, 0.6, 0.6)
+    assert tracemalloc.get_traced_memory()[1] < 1.4 * rgb.nbytes
     tracemalloc.stop()

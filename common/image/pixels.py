@@ -90,6 +90,8 @@ def decode16(image: Image.Image, path: Path) -> Pixels:
         raise UnsupportedError("16-bit colours in planes, or multiplied with their alpha,")
     if tags:
         tiff.lay_flat(data)
+    else:
+        _demand_checksums(data)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     del data
     if pixels is None or pixels.dtype != np.uint16:
@@ -103,6 +105,18 @@ def decode16(image: Image.Image, path: Path) -> Pixels:
         clear = (rgb == np.array(transparency, np.uint16)).all(axis=2)
         alpha = np.where(clear, 0, 65535).astype(np.uint16)
     return rgb, alpha, grey
+
+
+def _demand_checksums(png: np.ndarray) -> None:
+    """Raise ValueError or struct.error where a chunk of a PNG's pixels is not as its checksum says: Pillow passes over
+    the last one, of which libpng would complain on stderr."""
+    place, name = 8, b""
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", png, place)
+        end = place + 8 + length
+        if name == b"IDAT" and struct.unpack_from(">I", png, end) != (zlib.crc32(png[place + 4 : end]),):
+            raise ValueError("its pixels do not fit their checksum")
+        place = end + 4
 
 
 def _rgb_of(pixels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What is known of a picture's hair, whatever the colour and the heights: matte, people, light, strands.
 
-All arrays that are as large as the picture are bytes; the rest lives on a coarse grid (grid.py).
+Only the picture and its matte are as large as the picture; the rest lives on a coarse grid (grid.py).
 """
 
 from functools import lru_cache
@@ -31,7 +31,7 @@ class Hair(NamedTuple):
         rows, columns: the part of it that has hair; all below is of that part.
         step: pixels a cell of the coarse grid.
         alpha: (h, w) uint8, share of hair x 255.
-        own: (h, w, 3) as `rgb`, what is hair's own in each pixel.
+        own: what is hair's own in each pixel.
         people: who is where.
         growth: on the grid, float32: how far along its hair a place is, from 0 at its roots to about 1 at its ends.
         support: on the grid, bool: where there may be hair at all.
@@ -47,7 +47,7 @@ class Hair(NamedTuple):
     columns: slice
     step: int
     alpha: np.ndarray
-    own: np.ndarray
+    own: foreground.Own
     people: People
     growth: np.ndarray
     support: np.ndarray
@@ -88,7 +88,8 @@ def prepare(
     alpha = alpha[rows, columns]
     cells = grid.shrink(alpha, step)
     place = Place(rows.start, columns.start, step, *rgb.shape[:2])
-    seen = grid.colours(rgb[rows, columns], step)
+    part = rgb[rows, columns]
+    seen = grid.colours(part, step)
     people = find_people(alpha, cells, step, find_faces(guide, place), np.uint8(np.rint(seen)))
     if not people.heads:
         return None
@@ -98,10 +99,10 @@ def prepare(
     greys = space.grey(unmixed)
     strands = strand_signal(np.take(lightness_of_greys(greys.dtype, space), greys), np.float32(cells) / 255 + 1e-4)
     hair_mask = np.float32(cells >= min(HAIR, cells.max()))
-    own = rgb[rows, columns].copy()
+    own = foreground.Own()
     for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
-        place = slice(*tile[0]), slice(*tile[1])
-        own[place] = foreground.unmix(own[place], alpha[place], grid.grow(difference, step, *tile))
+        pixels = slice(*tile[0]), slice(*tile[1])
+        own.add(*tile, foreground.unmix(part[pixels], alpha[pixels], grid.grow(difference, step, *tile)))
     illuminant = find_light(rgb, whole, space, None if guide is None else guide.face)
     support = grid.near(cells > 0)
     return Hair(

@@ -53,6 +53,27 @@ def squares(planes: Sequence[np.ndarray]) -> np.ndarray:
     return np.sum([plane * plane for plane in planes], axis=0)
 
 
+class Own:
+    """Hair's own colours in the tiles (grid.py) where pixels hold hair and something else; in others the picture has
+    them. So no copy of a large picture is needed."""
+
+    def __init__(self) -> None:
+        self.strips: dict[tuple[int, int], list[tuple[int, np.ndarray]]] = {}  # rows -> first columns and colours
+
+    def add(self, rows: tuple[int, int], columns: tuple[int, int], colours: np.ndarray) -> None:
+        """The colours of a tile: these rows and columns (from, to)."""
+        self.strips.setdefault(rows, []).append((columns[0], colours))
+
+    def of(self, tile: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+        """Hair's own colours in these columns of a strip of tiles, a copy of the picture's (h, w, 3) `tile` there."""
+        own = tile.copy()
+        for left, colours in self.strips.get(rows, ()):
+            first, last = max(left, columns[0]), min(left + colours.shape[1], columns[1])
+            if first < last:
+                own[:, first - columns[0] : last - columns[0]] = colours[:, first - left : last - left]
+        return own
+
+
 def unmix(rgb: np.ndarray, share: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """Hair's own colour in each pixel, as `rgb`: that itself where all of the pixel is hair.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 MOST_CELLS = 256  # on the longer side of the hair
 TILE = (64, 512)  # pixels (down, across) worked on at a time, at most
+AT_ONCE = 1 << 24  # pixels of a large picture, of which copies are made
 GAP = 32  # pixels that are worked on needlessly rather than in two tiles
 
 
@@ -21,6 +22,13 @@ def step_for(height: int, width: int) -> int:
 def shrink(plane: np.ndarray, step: int) -> np.ndarray:
     """(h, w) or (h, w, C) -> means over cells, (ceil(h / step), ceil(w / step), ...), same dtype; a last cell that
     juts out is filled with the picture's edge."""
+    down = max(AT_ONCE // (step * plane.shape[1]), 1) * step
+    if len(plane) <= down:
+        return _shrink(plane, step)
+    return np.concatenate([_shrink(plane[first : first + down], step) for first in range(0, len(plane), down)])
+
+
+def _shrink(plane: np.ndarray, step: int) -> np.ndarray:
     height, width = plane.shape[:2]
     below, right = -height % step, -width % step
     if below or right:

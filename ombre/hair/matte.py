@@ -48,6 +48,7 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     )
     rgb, mask, alpha = rgb[part], mask[part], whole[part]
     lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(doubtful[part], step)) / 255)
+    del doubtful
     for rows, columns in grid.tiles(grid.near(trust > 0), step, *alpha.shape):
         tile = np.s_[slice(*rows), slice(*columns)]
         trusted = grid.grow(trust, step, rows, columns)

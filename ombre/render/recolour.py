@@ -106,7 +106,8 @@ def _dye_tile(
     """Dye these rows and columns (from, to) of `part`, the picture's part with hair, in place: what is hair's own in a
     pixel is taken out, dyed, and laid back."""
     most = np.iinfo(table.dtype).max
-    tile, own, alpha = (plane[slice(*rows), slice(*columns)] for plane in (part, hair.own, hair.alpha))
+    tile, alpha = (plane[slice(*rows), slice(*columns)] for plane in (part, hair.alpha))
+    own = hair.own.of(tile, rows, columns)
     share = fade.dye_share(fades[0], hair.step, rows, columns)
     depth = cv2.CV_8U if most == 255 else cv2.CV_16U
     weight = cv2.cvtColor(cv2.multiply(alpha, share, scale=strength * most / 255, dtype=depth), cv2.COLOR_GRAY2RGB)

@@ -1,5 +1,8 @@
 """Whether the dye shows: in how much of the hair that was found and asked for a change can be seen."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -9,14 +12,28 @@ from ombre.render.recolour import Hair
 
 SEEN = 12  # grey levels of some channel from which a change is seen, of a dye that takes in full
 MUCH_LESS = 0.4
-EVERY = 4  # rows, one of which is counted
+EVERY, STRIP = 4, 128  # rows, one of which is counted; of those, looked at together
 # Hair of a probability of one half is hair; less is some hair.
 DOUBT = np.minimum(2 * np.arange(256), 255).astype(np.uint8)
 
 
+class Likely(NamedTuple):
+    """How likely hair is, before any of it was made a matte: on the grid of the part with hair, (rows, columns) float32
+    x 255, and the sum over the whole picture, in its rows that are counted."""
+
+    cells: np.ndarray
+    everywhere: float
+
+
+def likely(hair: Hair, found: np.ndarray) -> Likely:
+    """By what was found: (H, W) uint8, probability of hair x 255; `hair` is what `prepare` gave."""
+    cells = cv2.LUT(grid.shrink(found[hair.rows, hair.columns], hair.step), DOUBT).astype(np.float32)
+    return Likely(cells, cv2.sumElems(cv2.LUT(found[hair.rows.start % EVERY :: EVERY], DOUBT))[0] / 255)
+
+
 def shows_little(
     hair: Hair,
-    found: np.ndarray,
+    found: Likely,
     dyed: np.ndarray,
     ombre_height: float,
     ombre_grad_height: float,
@@ -29,20 +46,27 @@ def shows_little(
 
     Args:
         hair: what `prepare` gave.
-        found: (H, W) uint8, probability of hair x 255, before any of it was made a matte.
         dyed: (H, W, 3), what `dye_hair` gave with these settings.
     """
-    some = np.s_[hair.rows.start : hair.rows.stop : EVERY, hair.columns]
-    change = cv2.absdiff(dyed[some], hair.rgb[some])
     least = SEEN * strength * np.iinfo(dyed.dtype).max // 255
-    unseen = cv2.inRange(change, (0, 0, 0), (least, least, least))  # where no channel changes more
-    seen = unseen.size - cv2.countNonZero(unseen)
-    cells = cv2.LUT(grid.shrink(found[hair.rows, hair.columns], hair.step), DOUBT).astype(np.float32)
+    seen = sum(_changed(dyed[some], hair.rgb[some], least) for some in _strips(hair))
     growth = hair.growth if along == "hair" else None
     (plan,) = fade.plan_fades(
         hair.people, ombre_height, ombre_grad_height, hair.strands, growth=growth, reverse=reverse
     )
-    share = fade.dye_share_of_cells(plan, hair.step, cells.shape[:2])
-    everywhere = cv2.sumElems(cv2.LUT(found[hair.rows.start % EVERY :: EVERY], DOUBT))[0] / 255
-    asked = (cells * share).sum() / (cells.sum() + 1) * everywhere  # elsewhere as in the part with hair
-    return seen < MUCH_LESS * asked
+    share = fade.dye_share_of_cells(plan, hair.step, found.cells.shape[:2])
+    # elsewhere as in the part with hair
+    asked = (found.cells * share).sum() / (found.cells.sum() + 1) * found.everywhere
+    return bool(seen < MUCH_LESS * asked)
+
+
+def _strips(hair: Hair) -> Iterator[tuple[slice, slice]]:
+    """The rows and columns that are counted, some at a time."""
+    for first in range(hair.rows.start, hair.rows.stop, EVERY * STRIP):
+        yield slice(first, min(first + EVERY * STRIP, hair.rows.stop), EVERY), hair.columns
+
+
+def _changed(dyed: np.ndarray, before: np.ndarray, least: float) -> int:
+    """Of how many pixels some channel has changed by more."""
+    unseen = cv2.inRange(cv2.absdiff(dyed, before), (0, 0, 0), (least, least, least))
+    return unseen.size - cv2.countNonZero(unseen)
