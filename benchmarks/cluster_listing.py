@@ -84,7 +84,7 @@ def measured(step: Callable[[Path], dict], folder: Path) -> dict:
 
 
 def parts(folder: Path) -> tuple[Dye, Folder, Folder]:
-    return Dye([Style()], "sha256:000000000000"), Folder(folder / "in"), Folder(folder / "out")
+    return Dye(styles=[Style()], weights_hash="sha256:000000000000"), Folder(folder / "in"), Folder(folder / "out")
 
 
 class Prefix:

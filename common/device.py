@@ -63,8 +63,8 @@ def _quotas(root: Path = Path("/sys/fs/cgroup")) -> list[float]:
     """Cores' worth of processor time that the container may use, where that is limited: cgroups of either version."""
     quotas = []
     with suppress(OSError, ValueError):  # "max" where there is no limit
-        quota, period = (root / "cpu.max").read_text().split()
-        quotas.append(int(quota) / int(period))
+        quota, period = map(int, (root / "cpu.max").read_text().split())
+        quotas.append(quota / period)
     with suppress(OSError, ValueError):  # -1 where there is none
         quota, period = (int((root / "cpu" / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
         quotas += [quota / period] if quota > 0 else []

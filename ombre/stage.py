@@ -47,7 +47,7 @@ NUMBERS = {field.name for field in fields(Style) if field.type is float}
 NUMBERS |= {"hair_share", "frames", "people", "seconds", "quality", "result_bytes"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dye(Stage):
     """Dyes pictures and clips: `output`/<a picture's path, the style in its name> for each picture and style.
 
@@ -61,7 +61,6 @@ class Dye(Stage):
     own_styles: Mapping[str, Sequence[Style]] = field(default_factory=dict)  # of single pictures (see `read_styles`)
     masks: Masks = Masks()
     weights: Path = SHIPPED_WEIGHTS
-    device: str = "auto"
     suffix: str | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS  # larger pictures are refused
     quality: int = 75  # of clips, 0 to 100

@@ -235,7 +235,12 @@ def predict_masks(options: argparse.Namespace) -> int:
 
     demand_one_process()
     max_pixels = options.max_megapixels * 10**6
-    stage = Predict(options.weights, short_hash(options.weights), options.device, max_pixels)
+    stage = Predict(
+        weights=options.weights,
+        weights_hash=short_hash(options.weights),
+        device=options.device,
+        max_pixels=max_pixels,
+    )
     started, where = time.perf_counter(), without_secrets(options.output)
     tally, rest = run_stage(stage, options.pictures or [SAMPLES], options)
     say(f"{where}: {tally.done} masks written{tally.pace(started)}; {rest}", sys.stdout)

@@ -95,7 +95,7 @@ def label(options: argparse.Namespace) -> int:
         say("*** NOT THE TEACHER: these labels are the shipped student's own, for trying the stages out. A student")
         say("*** trained on them learns nothing new. labels.csv says 'student' beside each.")
     teacher = teacher_of(options)
-    if options.cluster and teacher.path is None:
+    if options.cluster and not teacher.is_whole:
         raise BatchError("--cluster takes one teacher's weights; several students label on one machine")
     if options.layout == "published":
         demand_here(options.output)

@@ -35,9 +35,10 @@ class EndedError(BaseException):
 class Copy(Stage):
     """Copies pictures; one called poison ends its process, one called broken cannot be read."""
 
-    table, key, result, suffix = "t", "output", "output", None
+    table, key, result = "t", "output", "output"
     columns, numbers = ["image", "output", "source", "result_bytes", "status", "error"], {"result_bytes"}
     weights: Path = Path(__file__)
+    suffix: str | None = None
     device: str = "cpu"
     deadly: tuple[str, ...] = ("poison.jpg",)
 

@@ -117,7 +117,7 @@ class Circle:
 
 def stage(**settings: object) -> Dye:
     """Dyes what `Circle` finds."""
-    return Dye([Style("lilac")], "weights", **dict(find_hair=Circle, max_pixels=10**6) | settings)
+    return Dye(styles=[Style("lilac")], weights_hash="weights", **dict(find_hair=Circle, max_pixels=10**6) | settings)
 
 
 def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):

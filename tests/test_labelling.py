@@ -32,6 +32,7 @@ from tests.tools.heads import head_of
 from tests.tools.official_checkpoint import GOLDEN, official_checkpoint
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_segmentation.py"
+WEIGHTS = Path("weights.safetensors")  # of a made teacher, which has none
 # one thread a process leaves the others some of the machine
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -53,11 +54,11 @@ def teacher(calls):
 
 
 def made_teacher(name, find_hair, weights="w1", precision="float32"):
-    return Teacher(name, weights, precision, resize_as_published, lambda *_: find_hair)
+    return Teacher(name, weights, precision, resize_as_published, lambda *_: find_hair, WEIGHTS)
 
 
 def label_pictures(inputs, output, teacher, overwrite=False, **settings):
-    return run_here(Label(teacher, **settings), inputs, output, overwrite=overwrite)
+    return run_here(Label(teacher=teacher, weights=teacher.path, **settings), inputs, output, overwrite=overwrite)
 
 
 def picture(path, size=(60, 40), seed=0):
@@ -205,7 +206,7 @@ def test_the_teacher_is_not_even_loaded_where_all_is_done(tmp_path, teacher):
     def fail(*_):
         raise AssertionError
 
-    again = Teacher("red", "w1", "float32", teacher.see, fail)
+    again = Teacher("red", "w1", "float32", teacher.see, fail, WEIGHTS)
     assert label_pictures([tmp_path / "in"], tmp_path / "out", again).skipped == 1
 
 
@@ -237,8 +238,9 @@ turns = iter([0, 0, 0, 600])  # three batches, then it hangs until it is killed
 def slow(rgb):
     time.sleep(next(turns))
     return (rgb[..., 0] / 255).astype(np.float32)
-teacher = Teacher("red", "w1", "float32", resize_as_published, lambda *_: slow)
-run_here(Label(teacher, batch_size=2), [{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}))
+teacher = Teacher("red", "w1", "float32", resize_as_published, lambda *_: slow, Path("weights"))
+label = Label(teacher=teacher, weights=teacher.path, batch_size=2)
+run_here(label, [{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}))
 """
     run = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.monotonic() + 300
@@ -448,7 +450,7 @@ def two_students(tmp_path, monkeypatch) -> list[Path]:
 
 def test_several_students_are_one_teacher(two_students):
     ensemble = teachers.students(two_students, ["mirror", "scales"])
-    assert ensemble.name == "students first+second, mirror, scales" and ensemble.path is None
+    assert ensemble.name == "students first+second, mirror, scales" and not ensemble.is_whole
     assert ensemble.weights == "+".join(map(teachers.short_hash, two_students))
     seen = ensemble.see(np.zeros((300, 500, 3), np.uint8))
     hair = ensemble.load(None, "cpu", "")(np.stack([seen] * 2))
@@ -585,10 +587,13 @@ def facexformer_or_stub(complaint, *arguments):
 def test_the_precision_is_settled_where_the_work_is(monkeypatch):
     """A machine without a GPU starts a job for machines with one."""
     teacher = made_teacher("red", None, precision="auto")
-    assert Label(teacher).here("cpu").teacher.precision == "float32"
+    assert Label(teacher=teacher, weights=WEIGHTS).here("cpu").teacher.precision == "float32"
     monkeypatch.setattr(teachers, "choose_device", torch.device)
-    assert Label(teacher).here("cuda").teacher.precision == "float16"
-    assert Label(made_teacher("red", None, precision="bfloat16")).here("cuda").teacher.precision == "bfloat16"
+    assert Label(teacher=teacher, weights=WEIGHTS).here("cuda").teacher.precision == "float16"
+    assert (
+        Label(teacher=made_teacher("red", None, precision="bfloat16"), weights=WEIGHTS).here("cuda").teacher.precision
+        == "bfloat16"
+    )
 
 
 # ---- the teacher's weights as they lie ----

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import ray
@@ -70,7 +71,8 @@ def run_on_cluster(
 
         def start(kind: Kind) -> "ray.actor.ActorHandle":
             needs = dict(num_cpus=kind.cores, num_gpus=kind.gpus, memory=kind.memory, max_concurrency=AT_ONCE + 1)
-            return ray.remote(Worker).options(**needs).remote(stage, source, target, kind.device)
+            actor: Any = ray.remote(Worker)  # whose types do not know that its options may be asked for
+            return actor.options(**needs).remote(stage, source, target, kind.device)
 
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         kinds = kinds_of(nodes, stage.device, grows=address != "local")
@@ -167,7 +169,7 @@ def _connect(address: str) -> None:
                 address,
                 num_cpus=own_cores() if here else None,
                 include_dashboard=False if here else None,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 log_to_driver=False,
                 runtime_env=code,
             )

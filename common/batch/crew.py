@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ray
 
@@ -49,8 +49,8 @@ def kinds_of(nodes: Sequence[dict[str, float]], device: str, grows: bool) -> lis
         cores = min((int(node.get("CPU", 1) // node["GPU"]) for node in with_gpu), default=GPU_CORES)
         kinds.append(Kind(max(1, cores), 1, _memory(with_gpu, max(1, cores)), "cuda"))
     if not device.startswith("cuda"):
-        cores = sorted({min(CORES, int(node["CPU"])) for node in able}, reverse=True) or [CORES]
-        kinds += [Kind(each, 0, _memory(able, each), "cpu" if device == "auto" else device) for each in cores]
+        sizes = sorted({min(CORES, int(node["CPU"])) for node in able}, reverse=True) or [CORES]
+        kinds += [Kind(each, 0, _memory(able, each), "cpu" if device == "auto" else device) for each in sizes]
     return kinds
 
 
@@ -64,7 +64,8 @@ class Waiting:
     """The orders that nobody has yet: made by a thread, some ahead, and those that come back."""
 
     def __init__(self, orders: Iterator[Order]) -> None:
-        self.orders, self.made = orders, queue.Queue(AHEAD)
+        self.orders = orders
+        self.made: queue.Queue[Order] = queue.Queue(AHEAD)
         self.back: deque[Order] = deque()
         self.error: BaseException | None = None
         self.all_made = threading.Event()
@@ -236,7 +237,7 @@ def _those_ready(refs: list["ray.ObjectRef"]) -> list["ray.ObjectRef"]:
     return ray.wait(refs, num_returns=len(refs), timeout=0)[0]
 
 
-def _answer(ref: "ray.ObjectRef") -> tuple[object, str]:
+def _answer(ref: "ray.ObjectRef") -> tuple[Any, str]:
     """What a worker answered, or None and why its process has ended. Raises RayTaskError: what it raised."""
     try:
         return ray.get(ref), ""

@@ -236,11 +236,11 @@ def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool =
         while len(uses := Counter(results)) < len(results):
             results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
         return dict(zip(names, results))
-    kept = {name for name in names if suffix_of(name) in suffixes_taken(clips)}
-    taken, given = set(kept), {}
+    writable = {name for name in names if suffix_of(name) in suffixes_taken(clips)}
+    taken, given = set(writable), {}
     for name in names:
         result = name
-        while name not in kept and (result == name or result in taken):
+        while name not in writable and (result == name or result in taken):
             result += ".png"
         taken.add(result)
         given[name] = result

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from common.batch.discover import find_pictures
 from common.batch.stage import Item, Stage, Tally
@@ -208,7 +208,7 @@ def work_through(
     return tally
 
 
-class _Flying:
+class _Flying(Generic[Each]):
     """The items at work: few at a time, so that memory does not grow with their number."""
 
     def __init__(self, note: Callable[[Each, Future], None], stop_if_asked: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -123,7 +124,7 @@ class Rows:
         self.waiting = []
 
 
-def _as(value: object, number: bool) -> object:
+def _as(value: Any, number: bool) -> object:
     if number:
         return None if value in (None, "") else float(value)
     return "" if value is None else str(value)

@@ -30,6 +30,7 @@ class Item(NamedTuple):
 Work = Callable[[Item, Path, list[Row]], list[Row]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Stage(ABC):
     """What a stage does, in a form that can be sent to other machines: its settings are a frozen dataclass's fields."""
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from common.image import jpeg
 
@@ -88,19 +89,21 @@ def levelled(gain: bytes, before: np.ndarray, after: np.ndarray) -> bytes:
     changed = cv2.absdiff(before, after).max(axis=2)
     try:
         with Image.open(BytesIO(gain), formats=["JPEG", "MPO"]) as image:
+            if not isinstance(image, JpegImageFile):
+                return gain
             image.load()
             settings = {"qtables": image.quantization, "subsampling": 0}
-            light = np.float32(image if image.mode == "L" else image.convert("RGB"))
+            light = np.asarray(image if image.mode == "L" else image.convert("RGB"), np.float32)
     except Exception:  # as decoders do
         return gain
     weight = cv2.resize(changed, light.shape[1::-1], interpolation=cv2.INTER_AREA)
     weight = cv2.blur(cv2.dilate(weight, np.ones((3, 3), np.uint8)), (3, 3))
-    weight = np.minimum(np.float32(weight) / FULLY, 1).reshape(*light.shape[:2], *(1,) * (light.ndim - 2))
+    weight = np.minimum(weight.astype(np.float32) / FULLY, 1).reshape(*light.shape[:2], *(1,) * (light.ndim - 2))
     if not weight.any():
         return gain
     mean = (light * weight).sum(axis=(0, 1)) / weight.sum()
     again = BytesIO()
-    Image.fromarray(np.uint8(np.rint(light + weight * (mean - light)))).save(again, "JPEG", **settings)
+    Image.fromarray(np.rint(light + weight * (mean - light)).astype(np.uint8)).save(again, "JPEG", **settings)
     made = again.getvalue()
     (skipped,) = struct.unpack_from(">H", made, 4)  # its own first segment
     own = [jpeg.segment(*each) for each in jpeg.parts(gain).segments if each[0] >= 0xE0]

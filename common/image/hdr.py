@@ -37,10 +37,10 @@ class HdrSpace(ProfiledSpace):
 
     def __init__(self, transfer: int, primaries: int) -> None:
         self.transfer = transfer
-        self._matrix = np.float32(MATRICES.get(primaries, np.eye(3)))
-        self._back = np.float32(np.linalg.inv(self._matrix))
-        self._luminance = np.float32(LUMINANCE.get(primaries, LUMINANCE_709))
-        self._light = np.float32(self._light_of(np.linspace(0, 1, 256)))
+        self._matrix = np.array(MATRICES.get(primaries, np.eye(3)), np.float32)
+        self._back = np.linalg.inv(self._matrix)
+        self._luminance = np.array(LUMINANCE.get(primaries, LUMINANCE_709), np.float32)
+        self._light = self._light_of(np.linspace(0, 1, 256)).astype(np.float32)
         self._measure()
 
     def from_srgb(self, rgb: np.ndarray) -> np.ndarray:
@@ -63,11 +63,11 @@ class HdrSpace(ProfiledSpace):
             if self.transfer == HLG:
                 light *= (light @ self._luminance)[..., None] ** np.float32(GAMMA - 1) * np.float32(HLG_PEAK / WHITE)
             place = np.sqrt(np.clip(light @ self._back.T, 0, 1)) * np.float32(STEPS - 1)
-            result[top : top + STRIP] = _srgb_of_light()[np.uint16(np.rint(place))]
+            result[top : top + STRIP] = _srgb_of_light()[np.rint(place).astype(np.uint16)]
         return result
 
     def _own_of(self, srgb: np.ndarray) -> np.ndarray:
-        return 255 * self.from_srgb(np.float64(srgb) / 255)
+        return 255 * self.from_srgb(srgb.astype(np.float64) / 255)
 
     def _light_of(self, signal: np.ndarray) -> np.ndarray:
         """Of HLG the scene's light, 0..1; of PQ that of the screen, in SDR's whites."""
@@ -87,4 +87,5 @@ def hdr_space(transfer: int, primaries: int) -> HdrSpace:
 def _srgb_of_light() -> np.ndarray:
     """(STEPS,) uint8: sRGB's number of light whose square root is so many steps."""
     light = np.linspace(0, 1, STEPS) ** 2
-    return np.uint8(np.rint(255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)))
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(255 * srgb).astype(np.uint8)

@@ -34,7 +34,8 @@ class Parts(NamedTuple):
 
 def parts(data: bytes) -> Parts:
     """The parts of a JPEG; of a broken one, as far as they can be told."""
-    place, segments = 2, []
+    place = 2
+    segments: list[Segment] = []
     try:
         while True:
             while data[place] == 0xFF and data[place + 1] == 0xFF:

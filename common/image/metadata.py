@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from PIL import ExifTags, Image
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from common.image import jpeg, tiff
 from common.image.pixels import png_chunk
@@ -47,7 +48,7 @@ def read_metadata(image: Image.Image, exif: bytes | None, segments: list[jpeg.Se
     comments = tuple(data for marker, data in segments if marker == jpeg.COM)
     if comments:
         texts = {"Comment": "\n".join(map(text_of, comments))}
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         iptc = tiff.bytes_of(image, tiff.IPTC)
         xmp = tiff.bytes_of(image, tiff.XMP)
     dpi = info.get("dpi")
@@ -55,7 +56,7 @@ def read_metadata(image: Image.Image, exif: bytes | None, segments: list[jpeg.Se
         exif and EXIF_PREFIX + exif.removeprefix(EXIF_PREFIX),
         xmp.encode() if isinstance(xmp, str) else xmp,
         iptc,
-        tuple(map(float, dpi)) if dpi and min(dpi) > 0 else None,
+        (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
         texts,
         comments,
         jpeg.extended_xmp(segments),

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import cv2
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from common.errors import UserError
 from common.image import raw, tiff
@@ -73,13 +74,14 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
                     "megapixels; if you trust the file, raise it with --max-megapixels",
                     "large",
                 )
-            if image.format == "TIFF":
+            if isinstance(image, TiffImageFile):
                 quiet_libtiff()
                 if raw.is_raw(path):
                     raise PictureError(f"{path}: {raw.REFUSED}", "strange")
                 tiff.demand_whole(image, path)
-            if image.format not in SEVERAL and getattr(image, "n_frames", 1) > 1 and not tiff.has_copies_alone(image):
-                what = f"holds {image.n_frames} frames or pages; save the one you want by itself"
+            frames = 1 if image.format in SEVERAL else getattr(image, "n_frames", 1)
+            if frames > 1 and not tiff.has_copies_alone(image):
+                what = f"holds {frames} frames or pages; save the one you want by itself"
                 raise PictureError(f"{path}: {what}", "frames")
             yield image
     except PictureError:
@@ -132,7 +134,7 @@ def size_seen(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, in
 
     Raises PictureError as `read_picture`."""
     with opened(path, max_pixels) as image:
-        end = ENDS.get(image.format)
+        end = ENDS.get(image.format or "")
         if end is None or image.mode not in MODES or not _ends_with(path, end):
             return None
         # a PNG's EXIF may lie behind its pixels: Pillow would decode them to look

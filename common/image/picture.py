@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from common.files import replacing
 from common.image import jpeg, raw, tiff
@@ -88,8 +90,9 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         return _developed(Path(path), max_pixels)
     with opened(Path(path), max_pixels) as image:
         kind = "JPEG" if image.format == "MPO" else image.format
-        exif = tiff.exif_of(image) if kind == "TIFF" else None
-        deep, damage, beside, segments = is_deep(image), "", Behind(None, besides(image, Path(path))), []
+        exif = tiff.exif_of(image) if isinstance(image, TiffImageFile) else None
+        deep, damage, beside = is_deep(image), "", Behind(None, besides(image, Path(path)))
+        segments: list[jpeg.Segment] = []
         if kind == "JPEG":
             data = Path(path).read_bytes()
             segments, end = jpeg.parts(data)
@@ -99,7 +102,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         else:
             rgb, alpha, grey = decode(image, Path(path), deep)
         metadata = read_metadata(image, exif, segments)  # a PNG's may lie behind its pixels
-        orientation = tiff.exif_tags(metadata.exif).get(tiff.ORIENTATION)
+        orientation = tiff.exif_tags(metadata.exif).get(tiff.ORIENTATION, 1)
         if orientation not in range(1, 9):
             orientation = 1
         if deep or kind not in UPRIGHT:
@@ -113,7 +116,7 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
             orientation=orientation,
             icc=icc,
             named_space=_named_space(Path(path), icc) if kind in NAMING else "",
-            jpeg=jpeg_settings(image) if kind == "JPEG" else None,
+            jpeg=jpeg_settings(image) if isinstance(image, JpegImageFile) else None,
             lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
             gain_map=beside.gain_map,
             damage=damage,
@@ -276,7 +279,7 @@ def _of_16_bits(values: np.ndarray, hair_value: int | None) -> np.ndarray:
 
 def _greys(image: Image.Image, path: str | os.PathLike) -> np.ndarray:
     """(H, W) uint8, the luma of a picture without colours; JPEG's rounding may tint it a little."""
-    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+    if image.has_transparency_data and np.asarray(image.convert("RGBA").getchannel("A")).min() < 255:
         raise PictureError(f"{path}: a mask with transparency, which may mean anything; save it as greys alone")
     if image.mode not in ("1", "L", "LA"):
         red, green, blue = cv2.split(np.asarray(image.convert("RGB")))

@@ -6,6 +6,7 @@ Pillow decodes what has 8 bits a channel, libjpeg JPEGs; OpenCV what has 16, whi
 import os
 import struct
 import zlib
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL.TiffImagePlugin import TiffImageFile
 
 from common.image import jpeg, tiff
 
@@ -75,16 +77,16 @@ def decode8(image: Image.Image) -> Pixels:
 
 def is_deep(image: Image.Image) -> bool:
     """Whether the file has 16 bits a channel."""
-    if image.format == "PNG":
-        return ";16" in image.tile[0].args
-    return image.format == "TIFF" and image.mode != "CMYK" and max(image.tag_v2.get(tiff.BITS, (1,))) == 16
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        return ";16" in str(image.tile[0].args)
+    return isinstance(image, TiffImageFile) and image.mode != "CMYK" and max(image.tag_v2.get(tiff.BITS, (1,))) == 16
 
 
 def decode16(image: Image.Image, path: Path) -> Pixels:
     """The same of 16 bits, uint16, the pixels as they lie in the file; `image` is loaded, so the file is whole."""
     transparency, mode = image.info.get("transparency"), image.mode
-    tags = image.tag_v2 if image.format == "TIFF" else {}
-    image.im = None  # its 8 bits are no longer needed
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    image.im = None  # type: ignore[assignment]  # its 8 bits are no longer needed; Pillow's close() does it so as well
     data = np.fromfile(path, np.uint8)
     if tags.get(tiff.EXTRA_SAMPLES) == (tiff.PREMULTIPLIED,) or tags.get(tiff.PLANAR) == tiff.IN_PLANES:
         raise UnsupportedError("16-bit colours in planes, or multiplied with their alpha,")
@@ -97,7 +99,8 @@ def decode16(image: Image.Image, path: Path) -> Pixels:
     if pixels is None or pixels.dtype != np.uint16:
         raise UnsupportedError("16-bit pictures of this kind")
     if grey := pixels.ndim == 2:
-        rgb = cv2.cvtColor(~pixels if tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_0 else pixels, cv2.COLOR_GRAY2RGB)
+        turned_over = tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_0
+        rgb = cv2.cvtColor(np.invert(pixels) if turned_over else pixels, cv2.COLOR_GRAY2RGB)
     else:
         rgb = _rgb_of(pixels)
     alpha = cv2.extractChannel(pixels, 3) if mode == "RGBA" else None
@@ -131,11 +134,11 @@ def _rgb_of(pixels: np.ndarray) -> np.ndarray:
 def _srgb_from_cmyk(image: Image.Image) -> Image.Image:
     from PIL import ImageCms  # rarely needed
 
-    try:
+    with suppress(KeyError, OSError, ImageCms.PyCMSError):  # no profile, or one that is of no use
         own = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
-        return ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (KeyError, OSError, ImageCms.PyCMSError):  # no profile, or one that is of no use
-        return image.convert("RGB")
+        if result := ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode="RGB"):
+            return result
+    return image.convert("RGB")
 
 
 def jpeg_settings(image: JpegImagePlugin.JpegImageFile) -> dict | None:
@@ -208,7 +211,7 @@ def write_png(file: BinaryIO, pixels: np.ndarray, chunks: bytes) -> None:
         lines = np.ones((len(strip), 1 + width * step), np.uint8)  # each begins with the number of its filter: Sub
         lines[:, 1:] = rows
         lines[:, 1 + step :] -= rows[:, :-step]
-        file.write(png_chunk(b"IDAT", deflate.compress(lines)))
+        file.write(png_chunk(b"IDAT", deflate.compress(lines.data)))
     file.write(png_chunk(b"IDAT", deflate.flush()) + png_chunk(b"IEND", b""))
 
 

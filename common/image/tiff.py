@@ -59,6 +59,8 @@ UNDEFINED = 7  # TIFF's type of plain bytes
 def exif_tags(exif: bytes | None) -> Image.Exif:
     """The tags of EXIF data; none where there is none, or what there is cannot be understood."""
     tags = Image.Exif()
+    if not exif:
+        return tags
     try:
         tags.load(exif)
     except Exception:  # anything, from struct.error to SyntaxError
@@ -89,7 +91,7 @@ def demand_whole(image: TiffImageFile, path: Path) -> None:
 
 def has_copies_alone(image: Image.Image) -> bool:
     """Whether all pages of a TIFF but the first are copies of it, reduced, or masks: it is one picture."""
-    if image.format != "TIFF" or image.n_frames > MOST_COPIES:
+    if not isinstance(image, TiffImageFile) or image.n_frames > MOST_COPIES:
         return False
     kinds = []
     for page in range(1, image.n_frames):
@@ -101,14 +103,15 @@ def has_copies_alone(image: Image.Image) -> bool:
 
 def lay_flat(data: np.ndarray) -> None:
     """Set the orientation in the bytes of a TIFF or BigTIFF to 1: OpenCV 5 fails on 16-bit pictures that lie turned."""
-    order = "<" if bytes(data[:2]) == b"II" else ">"
-    big = struct.unpack_from(order + "H", data, 2) == (43,)
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
+    file = data.data
+    order = "<" if bytes(file[:2]) == b"II" else ">"
+    big = struct.unpack_from(order + "H", file, 2) == (43,)
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), file, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), file, start)
     first, step = (start + 8, 20) if big else (start + 2, 12)
     for entry in range(first, first + step * min(count, 1 << 16), step):
-        if struct.unpack_from(order + "H", data, entry) == (ORIENTATION,):
-            struct.pack_into(order + "H", data, entry + (12 if big else 8), 1)
+        if struct.unpack_from(order + "H", file, entry) == (ORIENTATION,):
+            struct.pack_into(order + "H", file, entry + (12 if big else 8), 1)
 
 
 def bytes_of(image: TiffImageFile, tag: int) -> bytes | None:

@@ -86,10 +86,11 @@ def warp(rgb: np.ndarray, label: np.ndarray, size: int, rng: np.random.Generator
     centre = np.full(2, rgb.shape[0] / 2)
     shift = size / 2 + rng.uniform(-0.12, 0.12, 2) * size - linear @ centre
     matrix = np.column_stack([linear, shift])
-    return tuple(
-        cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        for image in (rgb, label)
-    )
+
+    def warped(image: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+    return warped(rgb), warped(label)
 
 
 def without_hair(rgb: np.ndarray, label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -143,15 +144,15 @@ def cover(rgb: np.ndarray, label: np.ndarray, cloth: np.ndarray, rng: np.random.
     hair = scenes.hair_of(label)
     reach = round(side * rng.uniform(0.01, 0.06))
     there = cv2.dilate(cv2.GaussianBlur(hair, (0, 0), side / 60), np.ones((2 * reach + 1,) * 2, np.uint8))
-    _, top, _, height = cv2.boundingRect(np.uint8(hair > 127))
+    _, top, _, height = cv2.boundingRect((hair > 127).astype(np.uint8))
     if rng.random() < 0.5:
         brim = top + height * rng.uniform(0.15, 0.6) + np.linspace(-1, 1, side) * side * rng.normal(0, 0.08)
         there[np.arange(side)[:, None] > brim] = 0
     share = cv2.GaussianBlur(cv2.threshold(there, 100, 1, cv2.THRESH_BINARY)[1] * np.float32(1), (0, 0), 1)
     if label.ndim == 3:
         share *= label[..., 1] < 128  # a face stays in sight
-    light = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), side / 40).astype(np.float32)
-    light = 1 + rng.uniform(0.2, 0.8) * (light / max(light[share > 0.5].mean() if (share > 0.5).any() else 1, 1) - 1)
+    grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), side / 40).astype(np.float32)
+    light = 1 + rng.uniform(0.2, 0.8) * (grey / max(grey[share > 0.5].mean() if (share > 0.5).any() else 1, 1) - 1)
     lit = np.clip(squash(cloth, side) * light[..., None], 0, 255)
     rgb = np.rint(rgb + (lit - rgb) * share[..., None]).astype(np.uint8)
     scenes.hair_of(label)[:] = np.rint(hair * (1 - share))
@@ -177,7 +178,7 @@ def sepia(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A picture in brown or yellow instead of grey: a curve of its own for each channel."""
     grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     curves = np.linspace(0, 1, 256)[:, None] ** rng.uniform([0.6, 0.8, 1.0], [1.0, 1.1, 1.6])
-    return cv2.LUT(grey, np.uint8(255 * curves)[None])
+    return cv2.LUT(grey, (255 * curves).astype(np.uint8)[None])
 
 
 def relit(rgb: np.ndarray, light: np.ndarray) -> np.ndarray:
@@ -208,5 +209,6 @@ def degrade(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rgb = np.clip(rgb + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.2:
         _, jpeg = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])
-        rgb = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        rgb = rgb if decoded is None else decoded
     return rgb

@@ -1,6 +1,6 @@
 """A look at data folders before one trains on them: how many, how large, how much hair, and what is in them twice."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +43,9 @@ def check(parts: dict[str, list[Path]], hair_value: int | None) -> int:
     Raises:
         DataError: a folder is missing, of no known layout, or its labels are in another coding.
     """
-    faults, pairs, names = 0, [], []
+    faults = 0
+    pairs: list[Pair] = []
+    names: list[str] = []  # of the part that each pair is in
     for part, folders in parts.items():
         facts: list[Facts] = []
         for folder in dict.fromkeys(folders):
@@ -94,17 +96,22 @@ def described(facts: Sequence[Facts]) -> str:
 def find_doubles(pairs: Sequence[Pair], parts: Sequence[str], likenesses: np.ndarray) -> list[Double]:
     """Pictures that are copies or mirror images of an earlier one, whatever their size and quality."""
     plain = likenesses.std(axis=(1, 2)) < FLAT
-    vectors = likenesses.reshape(len(pairs), -1)
-    mirrored = likenesses[:, :, ::-1].reshape(len(pairs), -1)
     found: dict[int, Double] = {}
-    for start in range(0, len(pairs), BLOCK):
+    for first, second, is_mirror in alike(likenesses):
+        if second not in found and not (plain[first] or plain[second]):
+            found[second] = Double(pairs[first], pairs[second], is_mirror, (parts[first], parts[second]))
+    return [found[second] for second in sorted(found)]
+
+
+def alike(likenesses: np.ndarray) -> Iterator[tuple[int, int, bool]]:
+    """Numbers of two likenesses (N, h, w) that hardly differ, the lower first, and whether one is mirrored."""
+    vectors = likenesses.reshape(len(likenesses), -1)
+    mirrored = likenesses[:, :, ::-1].reshape(len(likenesses), -1)
+    for start in range(0, len(vectors), BLOCK):
         for others, is_mirror in ((vectors, False), (mirrored, True)):
             for first, second in close_pairs(vectors[start : start + BLOCK], others, start):
-                if first < second and second not in found and not (plain[first] or plain[second]):
-                    if np.abs(vectors[first] - others[second]).mean() < ALIKE:
-                        two = pairs[first], pairs[second]
-                        found[second] = Double(*two, is_mirror, (parts[first], parts[second]))
-    return [found[second] for second in sorted(found)]
+                if first < second and np.abs(vectors[first] - others[second]).mean() < ALIKE:
+                    yield first, second, is_mirror
 
 
 def close_pairs(block: np.ndarray, others: np.ndarray, start: int) -> list[tuple[int, int]]:

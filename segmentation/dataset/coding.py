@@ -121,5 +121,5 @@ def contrast(grey: np.ndarray, label: np.ndarray) -> float:
     """Mean steepness of a picture (h, w) along the outline of a label (h, w), both uint8."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.5).astype(np.float32)
     steep = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    outline = cv2.morphologyEx(np.uint8(label >= HAIR), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    outline = cv2.morphologyEx((label >= HAIR).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     return float(steep[outline].mean()) if outline.any() else 0.0

@@ -79,16 +79,18 @@ class PairDataset(Dataset):
         else:
             rng = np.random.default_rng([self.changes.seed, epoch, index])
             angle = draw_angle(self.changes.turned, rng)
-            rgb, label = augment(rgb, label, self.size, rng, self.others(rng), angle, self.cloth(rng))
+            rgb, label = augment(
+                rgb, label, self.size, rng, self.others(self.changes, rng), angle, self.cloth(self.changes, rng)
+            )
         return to_input(rgb, self.size), self.to_label(label, angle)
 
     def to_label(self, label: np.ndarray, angle: float) -> Tensor:
         """A label (size, size[, 3]) uint8 as a tensor; heads were turned by `angle`, radians clockwise."""
-        label = torch.tensor(label.reshape(*label.shape[:2], -1)).permute(2, 0, 1).float().div_(255)
+        shares = torch.tensor(label.reshape(*label.shape[:2], -1)).permute(2, 0, 1).float().div_(255)
         if not self.guide:
-            return label
+            return shares
         up = torch.tensor([np.sin(angle), -np.cos(angle)]).float()
-        return torch.cat([label, up[:, None, None].expand(2, *label.shape[1:])])
+        return torch.cat([shares, up[:, None, None].expand(2, *shares.shape[1:])])
 
     def sample(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """As `read`, or the same small, where it is kept so. A scene, of which parts are cut, is never."""
@@ -115,17 +117,17 @@ class PairDataset(Dataset):
                 say(f"{error}; the next picture is trained on in its place")
         raise DataError("not one of the pictures can be read any more; look after the data folder")
 
-    def others(self, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    def others(self, changes: Changes, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """Now and then one to six pictures at random with their labels, to be put together with another."""
-        if rng.random() >= self.changes.composed:
+        if rng.random() >= changes.composed:
             return []
         return [self.read(index) for index in rng.integers(len(self.pairs), size=rng.integers(1, 7))]
 
-    def cloth(self, rng: np.random.Generator) -> np.ndarray | None:
+    def cloth(self, changes: Changes, rng: np.random.Generator) -> np.ndarray | None:
         """Now and then a part (h, w, 3) of another picture, most likely one without hair, to cover hair with."""
-        if rng.random() >= self.changes.covered:
+        if rng.random() >= changes.covered:
             return None
-        rgb, label = self.read(rng.integers(len(self.pairs)))
+        rgb, label = self.read(int(rng.integers(len(self.pairs))))
         return rgb[scenes.somewhere(resize(label, *rgb.shape[:2]), rng)]
 
 

@@ -128,8 +128,8 @@ def pairs_of_rows(folder: Path, rows: Sequence[Row]) -> tuple[list[Pair], list[s
         face = folder / row["face"] if row.get("face") else None
         maker = str(row.get("teacher") or "nobody named")
         pair = Pair(name, folder / str(row["image"]), folder / str(row["label"]), face=face, maker=maker)
-        if missing := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
-            problems.append(f"{missing}: there is no such file")
+        if absent := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
+            problems.append(f"{absent}: there is no such file")
         elif uses[row["label"]] > 1:
             problems.append(f"{pair.image}: its label {row['label']} is that of {uses[row['label']]} pictures")
         elif said := changed_since(pair, row):

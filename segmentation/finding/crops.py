@@ -107,7 +107,7 @@ def serves(other: Part, head: Part, crop: Part) -> bool:
 
 def boxes_of_hair(probability: np.ndarray, least: float = HAIR) -> Iterator[np.ndarray]:
     """left, top, width, height of each piece of hair that is no speck, in cells."""
-    hair = np.uint8(probability > least)
+    hair = (probability > least).astype(np.uint8)
     left, top, width, height = cv2.boundingRect(hair)
     if width == 0:
         return iter(())

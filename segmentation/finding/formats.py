@@ -22,7 +22,7 @@ from common.workarounds import without_telemetry
 from segmentation.finding.hair_finder import SCOUT
 from segmentation.finding.published import PUBLISHED, write_published
 from segmentation.networks.cost import statistics_of, time_in_turn
-from segmentation.networks.effisegnet import HairProbability
+from segmentation.networks.effisegnet import EffiSegNet, HairProbability
 from segmentation.networks.registry import load_network, load_student
 from segmentation.networks.resize import squash
 
@@ -82,7 +82,8 @@ def write_forms(weights: Path, folder: Path, scout: Path | None = SCOUT) -> list
         raise ExportError("writing ONNX needs a package: pip install onnx")
     student = load_student(weights)
     network, stem = HairProbability(student).eval(), weights.stem
-    forms, answers = [], {}
+    forms: list[Form] = []
+    answers: dict[Path, Answer] = {}
     with quietly(), torch.inference_mode():
         for name, end, model, batch in (
             ("ONNX, batches of any size", "", network, None),
@@ -110,12 +111,16 @@ def write_forms(weights: Path, folder: Path, scout: Path | None = SCOUT) -> list
     for form in forms:
         if form.path in times:
             form.milliseconds = statistics_of(times[form.path])["median"]
-    published = folder / f"{stem}.pth"
-    if said := write_published(student, published):
-        say(f"{published}: {said}")
-    if student.encoder_name == PUBLISHED:
-        forms.append(Form("PyTorch, the seed project's own checkpoint", published))
+    if isinstance(student, EffiSegNet):
+        forms += published_form(student, folder / f"{stem}.pth")
     return forms if scout is None else [*forms, scout_form(scout, folder)]
+
+
+def published_form(student: EffiSegNet, path: Path) -> list[Form]:
+    """The seed project's own checkpoint, where that project has such a network."""
+    if said := write_published(student, path):
+        say(f"{path}: {said}")
+    return [Form("PyTorch, the seed project's own checkpoint", path)] if student.encoder_name == PUBLISHED else []
 
 
 def scout_form(weights: Path, folder: Path) -> Form:

@@ -91,7 +91,8 @@ class HairFinder:
 
     def find(self, rgb: np.ndarray) -> Found:
         """(H, W, 3) uint8 -> the crops that show its hair."""
-        return Found(*rgb.shape[:2], self.search(rgb))
+        height, width = rgb.shape[:2]
+        return Found(height, width, self.search(rgb))
 
     def mask(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> soft hair mask (H, W) uint8, probability x 255."""

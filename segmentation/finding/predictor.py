@@ -49,5 +49,5 @@ class Predictor:
         seen = self(cv2.flip(rgb, 1))
         guide = None
         if seen.guide is not None:
-            guide = seen.guide[:, :, ::-1] * np.float32([1, -1, 1])[:, None, None]
+            guide = seen.guide[:, :, ::-1] * np.array([1, -1, 1], np.float32)[:, None, None]
         return Prediction(cv2.flip(seen.hair, 1), guide)

@@ -28,23 +28,21 @@ EMPTY = "no hair"  # status of a mask without any
 NUMBERS = {"width", "height", "hair_share", "result_bytes"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predict(Stage):
     """Writes the soft hair mask of each picture as `output`/<its path>.png."""
 
     table, columns, numbers, key, result = "masks", COLUMNS, NUMBERS, "mask", "mask"
 
-    weights: Path
     weights_hash: str  # what the weights are called in the table
-    device: str = "auto"
     max_pixels: int = DEFAULT_MAX_PIXELS  # larger pictures are refused
 
     def plan(self, item: Item) -> list[Row]:
-        """As Place.plan."""
+        """As Stage.plan."""
         return [dict(mask=item.result, weights=self.weights_hash)]
 
     def load(self, items: Sequence[Item] | None = None) -> Work:
-        """As Place.load."""
+        """As Stage.load."""
         mask_of = HairFinder(self.weights, self.device, streams=own_cores()).mask
 
         def predict(item: Item, output: Path, rows: list[Row]) -> list[Row]:

@@ -40,7 +40,7 @@ NO_FACE = "no face"
 See = Callable[[np.ndarray], np.ndarray]  # as Teacher.see
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Label(Stage):
     """Labels pictures: `output`/<a picture's path>.png, the probability of hair x 255, for each.
 
@@ -54,26 +54,24 @@ class Label(Stage):
     batch_size: int = 8
     face_finder: Callable[[], FindFace] | None = None  # makes what finds the face to label alone; None: all is labelled
     max_pixels: int = DEFAULT_MAX_PIXELS  # larger pictures are refused
-    weights: Path | None = None  # of the teacher; None: it needs none
-    device: str = "auto"
 
     def here(self, device: str = "") -> Self:
-        """As Place.here."""
+        """As Stage.here."""
         return replace(super().here(device), teacher=self.teacher.on(device or self.device))
 
     def items(self, sources: Sequence[Source], table: Table) -> list[Item]:
-        """As Place.items."""
+        """As Stage.items."""
         names = label_names(sources, table)
         return [Item(source, names[source.name]) for source in sources]
 
     def plan(self, item: Item) -> list[Row]:
-        """As Place.plan."""
+        """As Stage.plan."""
         name = self.teacher.name + (", face crop" if self.face_finder else "")
         made_by = dict(teacher=name, precision=self.teacher.precision, weights=self.teacher.weights)
         return [dict(label=item.result, **made_by)]
 
     def threads(self) -> int:
-        """As Place.threads."""
+        """As Stage.threads."""
         return 2 * self.batch_size
 
     def load(self, items: Sequence[Item] | None = None) -> Work:
@@ -99,7 +97,7 @@ class Labeller:
             seen = None if box is None else self.see(rgb[box[1] : box[3], box[0] : box[2]])
         (row,) = rows
         row = row | dict(width=width, height=height)
-        if box is None:
+        if box is None or seen is None:
             return [row | dict(label="", status=NO_FACE)]
         hair = into_frame(self.find_hair(seen), box, width, height)
         mask = np.rint(hair * 255).astype(np.uint8)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,8 @@ class Teacher:
     see: Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 RGB -> (side, side, 3) uint8, as its network wants it
     # weights, device, precision -> the network, ready; raises WeightsError: the weights are broken, or of another one
     load: Callable[[Path, str, str], FindHair]
-    path: Path | None = None  # of the weights
+    path: Path  # of the weights
+    is_whole: bool = True  # whether that file has all of them, as a cluster needs; else it is the first of several
 
     def on(self, device: str) -> "Teacher":
         """The same with the precision that "auto" is on a device of this machine.
@@ -133,10 +134,10 @@ def students(weights: Sequence[Path] = (), looks: Sequence[str] = ()) -> Teacher
     if len(chosen) == 1 and not looks:
         return Teacher(name, hashes, "float32", squash, ready_student, chosen[0])
 
-    def load(_: Path | None, device: str, __: str) -> FindHair:
+    def load(_: Path, device: str, __: str) -> FindHair:
         return ready_ensemble(chosen, device, looks)
 
-    return Teacher(name, hashes, "float32", partial(squash, side=max(SCALES)), load)
+    return Teacher(name, hashes, "float32", partial(squash, side=max(SCALES)), load, chosen[0], is_whole=False)
 
 
 def ready_student(weights: Path, device: str, _: str) -> FindHair:
@@ -170,7 +171,7 @@ def ready_ensemble(weights: Sequence[Path], device: str, looks: Sequence[str]) -
     @torch.inference_mode()
     def find_hair(rgb: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(rgb).to(place).permute(0, 3, 1, 2).float() / 127.5 - 1
-        hair = sum(seen(x, side) for side in sides) / len(sides)
+        hair = reduce(torch.add, (seen(x, side) for side in sides)) / len(sides)
         if not hair.isfinite().all():
             raise WeightsError(f"{weights[0]}: these weights give values that are not numbers; train them again")
         return hair[:, 0].cpu().numpy()

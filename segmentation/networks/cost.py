@@ -2,11 +2,14 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def layers(model: nn.Module, x: Tensor) -> tuple[list[tuple[str, tuple[int, ...], int, int]], int]:
@@ -38,9 +41,9 @@ def layers(model: nn.Module, x: Tensor) -> tuple[list[tuple[str, tuple[int, ...]
     return rows, counter.get_total_flops() // 2
 
 
-def time_in_turn(calls: dict[str, Callable[[], object]], runs: int = 100, warm_up: int = 5) -> dict[str, list[float]]:
+def time_in_turn(calls: dict[Name, Callable[[], object]], runs: int = 100, warm_up: int = 5) -> dict[Name, list[float]]:
     """Milliseconds of each call, `runs` times. They take turns, so that a busy machine burdens all alike."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[Name, list[float]] = {name: [] for name in calls}
     for turn in range(warm_up + runs):
         for name, call in calls.items():
             started = time.perf_counter()

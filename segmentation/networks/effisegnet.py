@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.weights import WeightsError
+from segmentation.networks.network import Network
 from segmentation.networks.resize import INPUT_SIZE
 
 CHANNELS = 64  # decoder width
@@ -58,7 +59,7 @@ class GhostModule(nn.Module):
         return primary, self.cheap_operation(primary)
 
 
-class EffiSegNet(nn.Module):
+class EffiSegNet(Network):
     """Binary segmentation network.
 
     Args:
@@ -69,6 +70,7 @@ class EffiSegNet(nn.Module):
     """
 
     side = INPUT_SIZE  # of the pictures that it sees
+    encoder: EfficientNet
 
     def __init__(self, encoder: str = "efficientnet-b0", upsampling: str = "nearest", guide: bool = False):
         super().__init__()
@@ -192,16 +194,17 @@ class HairProbability(nn.Module):
 
     def __init__(self, student: nn.Module, guided: bool = False):
         super().__init__()
-        self.student, self.guided = student, guided and getattr(student, "guide", None) is not None
+        self.student, self.guided = student, guided
 
     def forward(self, rgb: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """RGB (N, H, W, 3) uint8 -> probability of hair (N, H, W)."""
         x = (rgb.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
-        if not self.guided:
-            return self.student(x)[:, 0].sigmoid()
-        taps = encode(self.student.encoder, x)
-        guide = self.student.guide(taps)
-        return self.student.decode(taps)[:, 0].sigmoid(), torch.cat([guide[:, :1].sigmoid(), guide[:, 1:]], 1)
+        student = self.student
+        if not self.guided or not isinstance(student, EffiSegNet) or student.guide is None:
+            return student(x)[:, 0].sigmoid()
+        taps = encode(student.encoder, x)
+        guide = student.guide(taps)
+        return student.decode(taps)[:, 0].sigmoid(), torch.cat([guide[:, :1].sigmoid(), guide[:, 1:]], 1)
 
 
 def headless_efficientnet(name: str) -> EfficientNet:

@@ -1,32 +1,28 @@
 """Networks by their names: a weights file says what it is of, and here that is made.
 
-To swap the student's network, or its decoder: one file beside this one, with a class as `EffiSegNet`, and one line in
-`NETWORKS`. What such a class has:
-
-- `side`, pixels of the square that it sees; `encoder`, a module whose learning rate may differ; `freeze`;
-- `metadata`, what its weights files say of it, and `of`, a class method that makes it from that, untrained;
-- `own_names`, which gives tensors of other programs' files the names that it has;
-- RGB (N, 3, H, W) float32 in -1..1 -> logits (N, C, H, W), hair first.
+To swap the student's network, or its decoder: one file beside this one, with a `Network` as `EffiSegNet` is one, and
+one line in `NETWORKS`.
 """
 
 from pathlib import Path
 
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from common.files import replacing
 from common.weights import WeightsError, load_state_dict, load_strict, safetensors_metadata
 from segmentation.networks.effisegnet import EffiSegNet
+from segmentation.networks.network import Network
 from segmentation.networks.scout import Scout
 
-NETWORKS: dict[str, type[nn.Module]] = {
+NETWORKS: dict[str, type[Network]] = {
     "effisegnet": EffiSegNet,
     "scout": Scout,
 }
 STUDENT = "effisegnet"  # what a training makes, and what files are of that name no network
 
 
-def make_network(said: dict[str, str]) -> nn.Module:
+def make_network(said: dict[str, str]) -> Network:
     """A network, untrained, by what weights files say of it; what they leave out is as published.
 
     Raises WeightsError: this version knows no such network.
@@ -37,7 +33,7 @@ def make_network(said: dict[str, str]) -> nn.Module:
     return NETWORKS[name].of(said)
 
 
-def load_network(path: Path) -> nn.Module:
+def load_network(path: Path) -> Network:
     """Build the network that a weights file is of and load it, in float32 and evaluation mode.
 
     Args:
@@ -56,7 +52,7 @@ def load_network(path: Path) -> nn.Module:
     return network.eval()
 
 
-def load_student(path: Path) -> nn.Module:
+def load_student(path: Path) -> Network:
     """As `load_network`, of a student. Raises WeightsError: it is a scout's too."""
     network = load_network(path)
     if isinstance(network, Scout):
@@ -64,7 +60,7 @@ def load_student(path: Path) -> nn.Module:
     return network
 
 
-def save_weights(network: nn.Module, path: Path, **further: str) -> None:
+def save_weights(network: Network, path: Path, **further: str) -> None:
     """Write a network's weights as safetensors, with its `metadata` and what `further` is to be said of it.
 
     Convolutions are in half precision, which changes no score, unless a value is too large for that; the rest is as it

@@ -4,6 +4,7 @@ The student's encoder down to a sixteenth, at twice the student's input size, an
 (Lin et al., arXiv 1612.03144).
 """
 
+from efficientnet_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,6 +15,7 @@ from segmentation.networks.effisegnet import (
     headless_efficientnet,
     tap_channels,
 )  # fmt: skip
+from segmentation.networks.network import Network
 from segmentation.networks.resize import SCOUT_SIZE
 
 BLOCKS = 11  # of the encoder's 16: as far as a sixteenth of the resolution
@@ -21,7 +23,7 @@ KEPT = 3  # of these, as far as a fourth: the student's own, which are not train
 CHANNELS = 32  # of the pyramid
 
 
-class Scout(nn.Module):
+class Scout(Network):
     """Binary segmentation network for small heads.
 
     It sees at a fourth of the resolution; `upsampled` says whether its logits are brought to the input's size, as
@@ -29,6 +31,7 @@ class Scout(nn.Module):
     """
 
     side = SCOUT_SIZE
+    encoder: EfficientNet
     metadata = {"network": "scout"}  # what its weights file says of it
 
     @classmethod
@@ -37,11 +40,6 @@ class Scout(nn.Module):
         scout = cls()
         scout.upsampled = False
         return scout
-
-    @staticmethod
-    def own_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors by the names that they have here: no other program has a scout."""
-        return state
 
     def __init__(self) -> None:
         super().__init__()

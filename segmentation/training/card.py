@@ -12,7 +12,7 @@ from common.paths import DATA, ROOT
 from common.weights import sha256, short_hash
 from segmentation.finding.formats import RUNS, Form
 from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS
-from segmentation.networks.effisegnet import EffiSegNet
+from segmentation.networks.network import Network
 from segmentation.networks.registry import load_student
 from segmentation.networks.resize import SCOUT_SIZE
 from segmentation.training.manifest import processor
@@ -135,9 +135,9 @@ def row_of(form: Form) -> str:
     return f"| {form.name} | `{form.path.name}` | {size:.1f} | {difference} | {time} |"
 
 
-def encoder_of(student: EffiSegNet) -> str:
+def encoder_of(student: Network) -> str:
     """Which EfficientNet this is, as it is written."""
-    return getattr(student, "encoder_name", "efficientnet-b0").replace("efficientnet-b", "EfficientNet-B")
+    return student.encoder_name.replace("efficientnet-b", "EfficientNet-B")
 
 
 def manifest_of(run: Path) -> dict:

@@ -20,6 +20,7 @@ from common.files import replacing
 from common.progress import say
 from segmentation.dataset.loader import Batches, Changes, PairDataset, epoch_batches, load
 from segmentation.dataset.pair import Pair, there
+from segmentation.networks.network import Network
 from segmentation.networks.registry import save_weights
 from segmentation.training import ranks
 from segmentation.training.losses import make_loss, with_guide
@@ -50,7 +51,7 @@ from segmentation.training.validate import Validation, logits_of
 
 def train(
     run: Path,
-    model: nn.Module,
+    model: Network,
     pairs: list[Pair],
     val: list[Pair],
     recipe: Recipe,
@@ -85,7 +86,7 @@ def train(
         )
     settings = asdict(recipe) | dict(precision=str(runtime.dtype).removeprefix("torch."), processes=size)
     settings |= {"training data": fingerprint(pairs), "validation data": fingerprint(val)}
-    model = model.to(runtime.device, memory_format=torch.channels_last)
+    model.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
     learner = Learner.of(model, make_optimizer(model, recipe), recipe, runtime.dtype)
     progress = resume(run, settings, learner)
     if rank == 0:
@@ -179,7 +180,7 @@ class Steps:
         return loss.detach()
 
 
-def keep_depthwise_in_float32(model: nn.Module) -> None:
+def keep_depthwise_in_float32(model: Network) -> None:
     """Take the encoder's depthwise convolutions out of autocast: a processor is several times slower at their
     gradients in bfloat16, so that a step takes 0.7 of its time."""
 
@@ -189,7 +190,7 @@ def keep_depthwise_in_float32(model: nn.Module) -> None:
 
     for layer in model.encoder.modules():
         if isinstance(layer, nn.Conv2d) and layer.groups > 1:
-            layer.forward = partial(in_float32, layer)
+            layer.forward = partial(in_float32, layer)  # type: ignore[method-assign]  # of this layer alone
 
 
 def seed_of(*numbers: int) -> int:

@@ -24,7 +24,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=on_gpu)
 
 
-def set_rates(optimizer: torch.optim.AdamW, recipe: Recipe, epoch: float) -> None:
+def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: float) -> None:
     """Learning rates at a moment of the run, in epochs and their parts."""
     if recipe.schedule == "exponential":
         factor = recipe.decay ** int(epoch)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from common.device import rank_and_size
@@ -18,6 +19,7 @@ from common.errors import UserError
 from common.files import remove_leftovers, replacing
 from common.progress import say
 from segmentation.dataset.pairs import Pair
+from segmentation.networks.network import Network
 from segmentation.training.recipe import Recipe
 
 BEST, STATE, BEFORE = "best.safetensors", "state.pt", "state.before.pt"
@@ -44,18 +46,19 @@ class Progress:
 class Learner:
     """The network and all else that a training changes."""
 
-    model: nn.Module
+    model: Network
     average: AveragedModel  # of the weights
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler  # does nothing but for float16
-    measured: nn.Module  # what is validated and kept: the average or the network
+    measured: Network  # what is validated and kept: the average or the network
 
     @classmethod
-    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, dtype: torch.dtype) -> "Learner":
+    def of(cls, model: Network, optimizer: torch.optim.Optimizer, recipe: Recipe, dtype: torch.dtype) -> "Learner":
         """A learner at the start; `model` lies on its device."""
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
         scaler = torch.amp.GradScaler(next(model.parameters()).device.type, enabled=dtype == torch.float16)
-        return cls(model, average, optimizer, scaler, average.module if recipe.ema else model)
+        copy = cast(Network, average.module)  # of the model
+        return cls(model, average, optimizer, scaler, copy if recipe.ema else model)
 
 
 @contextmanager

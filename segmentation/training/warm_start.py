@@ -13,7 +13,8 @@ from torch import Tensor
 
 from common.progress import say
 from common.weights import TIMEOUT, WeightsError, load_state_dict
-from segmentation.networks.effisegnet import GUIDE, EffiSegNet
+from segmentation.networks.effisegnet import GUIDE
+from segmentation.networks.network import Network
 from segmentation.networks.registry import load_student, make_network
 from segmentation.training.recipe import Recipe
 
@@ -22,7 +23,7 @@ OPEN_GATE = 4.0
 ENCODERS_OF = ("none", "lite0", "imagenet")  # starts that are no student's weights
 
 
-def start(recipe: Recipe) -> tuple[EffiSegNet, Recipe]:
+def start(recipe: Recipe) -> tuple[Network, Recipe]:
     """The student at the start of its training, and the recipe with what it really starts from.
 
     Where ImageNet's weights cannot be downloaded, those of EfficientNet-Lite0 take their place, and a line says so.
@@ -31,7 +32,7 @@ def start(recipe: Recipe) -> tuple[EffiSegNet, Recipe]:
     """
     torch.manual_seed(recipe.seed)
     before = None if recipe.warm_start in ENCODERS_OF else load_student(Path(recipe.warm_start))
-    said = before.metadata if before else {}
+    said: dict[str, str] = before.metadata if before else {}
     asked = {name: getattr(recipe, name) for name in ("encoder", "upsampling") if getattr(recipe, name) != "auto"}
     if before and asked.get("encoder", before.encoder_name) != before.encoder_name:
         raise WeightsError(f"{recipe.warm_start}: its encoder is {before.encoder_name}, not {asked['encoder']}")
@@ -45,7 +46,7 @@ def start(recipe: Recipe) -> tuple[EffiSegNet, Recipe]:
     return model, recipe
 
 
-def fill_encoder(model: EffiSegNet, wanted: str) -> str:
+def fill_encoder(model: Network, wanted: str) -> str:
     """Fill an encoder from "imagenet" or "lite0"; which of them it was. Raises WeightsError: neither can be had."""
     if wanted == "imagenet":
         try:
