@@ -28,6 +28,7 @@ from benchmarks.strands import render, thinned
 from common.image.picture import read_mask, read_picture
 from ombre.hair.matte import refine
 from ombre.render.recolour import ombre
+from ombre.style import Style
 
 SIDE = 512  # pixels of a picture
 CUTS = (300, 220, 150)  # pixels of a cut, the largest that is found
@@ -106,9 +107,9 @@ def measure(
     true = np.uint8(np.rint(255 * share))
     dyed = []
     for color in COLORS:
-        layer = np.float32(ombre(hair, ALL_HAIR, color, 1, 0, refine=False))
+        layer = np.float32(ombre(hair, ALL_HAIR, Style(color, 1, 0), refine=False))
         wanted = share[..., None] * layer + (1 - share[..., None]) * behind
-        found = [ombre(rgb, alpha, color, 1, 0, refine=False) for alpha in (coarse, matte, true)]
+        found = [ombre(rgb, alpha, Style(color, 1, 0), refine=False) for alpha in (coarse, matte, true)]
         dyed.append([np.abs(result - wanted)[band].mean() for result in found])
     return [*errors, *np.mean(dyed, axis=0)]
 

@@ -30,6 +30,7 @@ from common.image.picture import read_mask, read_picture
 from ombre.colour.ramps import encoded, linear, rgb_of
 from ombre.colour.shades import parse_color
 from ombre.render.recolour import ombre
+from ombre.style import Style
 
 SHADES = {"platinum": (72, 90), "honey": (58, 64), "caramel": (52, 58)}  # mean L* of natural hair of that colour
 LIGHTS = {"a third": (1 / 3, 1 / 3, 1 / 3), "a lamp": (1, 0.78, 0.45), "the blue hour": (0.45, 0.6, 0.85)}
@@ -86,9 +87,9 @@ def commutes(pictures: list) -> list[dict[str, object]]:
             part = mask == 255
             if not part.any():
                 continue
-            dyed = ombre(rgb, mask, shade, 1, 0, refine=False)
+            dyed = ombre(rgb, mask, Style(shade, 1, 0), refine=False)
             for name, light in LIGHTS.items():
-                there = ombre(in_light(rgb, light), mask, shade, 1, 0, refine=False)
+                there = ombre(in_light(rgb, light), mask, Style(shade, 1, 0), refine=False)
                 pair = [lab(picture[part][None, ::EVERY])[0] for picture in (there, in_light(dyed, light))]
                 errors[name].append(deltaE_ciede2000(*pair).mean())
         rows.append({"": shade} | {name: float(np.mean(values)) for name, values in errors.items()})
@@ -119,7 +120,7 @@ def depth(paths: list[Path], grown: list[dict[str, float]]) -> list[dict[str, ob
         rows.append(
             {"": f"grown, L* {darkest} to {lightest}, {len(natural)}"} | medians(natural) | dict.fromkeys(AWAY, "")
         )
-        dyed = [ombre(rgb, mask, shade, 1, 0, refine=False) for rgb, mask, _ in pictures]
+        dyed = [ombre(rgb, mask, Style(shade, 1, 0), refine=False) for rgb, mask, _ in pictures]
         figures = [measured(after, mask, skin) for after, (_, mask, skin) in zip(dyed, pictures)]
         away = np.array([lighter_half(*pair, shade) for pair in zip(dyed, pictures)])
         rows.append(

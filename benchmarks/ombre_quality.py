@@ -30,6 +30,7 @@ from ombre.colour import ramps
 from ombre.hair.people import HAIR, find_people
 from ombre.render import fade
 from ombre.render.recolour import ombre
+from ombre.style import Style
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 RIM = 6  # pixels
@@ -64,7 +65,11 @@ def laid_in(
     return np.uint8(np.rint(rgb + weight * (dyed - rgb)))
 
 
-RULES = {"ours": ombre, "seed (tint in RGB)": seed_tint, "H replaced, S raised": hue_replaced}
+def ours(rgb: np.ndarray, mask: np.ndarray, color: float, height: float, grad: float) -> np.ndarray:
+    return ombre(rgb, mask, Style(str(color), height, grad))
+
+
+RULES = {"ours": ours, "seed (tint in RGB)": seed_tint, "H replaced, S raised": hue_replaced}
 
 
 def fully_dyed(mask: np.ndarray, height: float, grad: float) -> np.ndarray:

@@ -17,6 +17,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,11 +37,13 @@ from common.workarounds import keep_freed_memory
 from ombre.hair.people import HAIR
 from ombre.render.recolour import dye_hair, ombre, prepare
 from ombre.render.visibility import likely, shows_little
+from ombre.style import Style
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.cost import statistics_of, time_in_turn
 
 SIDE = 1024  # pixels
-LOOK = 0.9, 0.6, 0.6  # colour, height, height of the fade: the script's own defaults
+COLOR, HEIGHT, GRAD_HEIGHT = 0.9, 0.6, 0.6  # the script's own defaults
+STYLE = Style(str(COLOR), HEIGHT, GRAD_HEIGHT)
 FEW = 10  # pictures, for the memory's growth
 NAMED = ("numpy", "cv2", "PIL", "openvino", "pandas", "tqdm")  # packages whose import is listed
 
@@ -96,16 +99,17 @@ def colouring(paths: list[Path], runs: int) -> list[dict]:
     finder = HairFinder(device="cpu")
     seen = [(rgb, finder.mask(rgb)) for rgb in (read_picture(path).rgb8 for path in paths)]
     pairs = [(rgb, mask) for rgb, mask in seen if (mask >= HAIR).any()]  # the seed's rule fails where none is
+    by_seed = partial(seed_tint, color=COLOR, height=HEIGHT, grad=GRAD_HEIGHT)
     ours, seed = "here, matte included", "the seed project's rule, a tint in RGB"
     times = time_in_turn(
         {
-            ours: lambda: [ombre(*pair, *LOOK) for pair in pairs],
-            seed: lambda: [seed_tint(*pair, *LOOK) for pair in pairs],
+            ours: lambda: [ombre(*pair, STYLE) for pair in pairs],
+            seed: lambda: [by_seed(*pair) for pair in pairs],
         },
         runs,
     )
     medians = {name: statistics_of(values)["median"] / len(pairs) for name, values in times.items()}
-    sizes = {ours: memory_of(ombre, pairs[0]), seed: memory_of(seed_tint, pairs[0])}
+    sizes = {ours: memory_of(partial(ombre, style=STYLE), pairs[0]), seed: memory_of(by_seed, pairs[0])}
     return [
         {"": name, "ms": median, "times as fast": medians[seed] / median, "memory, times the picture": sizes[name]}
         for name, median in medians.items()
@@ -115,7 +119,7 @@ def colouring(paths: list[Path], runs: int) -> list[dict]:
 def memory_of(rule: Callable, pair: tuple[np.ndarray, np.ndarray]) -> float:
     """The most that a rule's arrays take together, the result among them, as a multiple of the picture."""
     tracemalloc.start()
-    rule(*pair, *LOOK)
+    rule(*pair)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak / pair[0].nbytes
@@ -125,7 +129,6 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
     """What the script does with a picture, step by step, over some pictures in turn."""
     cv2.setNumThreads(1)
     finder = HairFinder(device="cpu", streams=own_cores())  # one thread each, as in a batch
-    color, height, grad_height = LOOK
     results: dict[str, list] = {}
 
     def step(name: str, work: Callable, *inputs: str) -> Callable:
@@ -141,13 +144,13 @@ def steps(paths: list[Path], target: Path, runs: int) -> list[dict]:
         "people, light and matte": step("hair", lambda picture, mask: prepare(picture.rgb, mask), "decode", "mask"),
         "dye": step(
             "dye",
-            lambda picture, hair: dye_hair(hair, color, height, grad_height) if hair else picture.rgb,
+            lambda picture, hair: dye_hair(hair, STYLE) if hair else picture.rgb,
             "decode",
             "hair",
         ),
         "whether it shows": step(
             "shown",
-            lambda hair, mask, rgb: hair and shows_little(hair, likely(hair, mask), rgb, height, grad_height),
+            lambda hair, mask, rgb: hair and shows_little(hair, likely(hair, mask), rgb, STYLE),
             "hair",
             "mask",
             "dye",

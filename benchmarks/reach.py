@@ -17,6 +17,7 @@ import numpy as np
 from common.image.picture import read_mask, read_picture
 from ombre.hair.people import HAIR
 from ombre.render.recolour import ombre
+from ombre.style import Style
 from segmentation.finding.hair_finder import HairFinder
 
 HEIGHT, GRAD_HEIGHT = 0.7, 0.5
@@ -48,7 +49,7 @@ def reach_table(folder: Path, finder: HairFinder, colors: list[float]) -> list[d
 
 
 def _dyed(rgb: np.ndarray, mask: np.ndarray, color: float, refine: bool) -> np.ndarray:
-    return np.float32(ombre(rgb, mask, color, HEIGHT, GRAD_HEIGHT, refine=refine))
+    return np.float32(ombre(rgb, mask, Style(color, HEIGHT, GRAD_HEIGHT), refine=refine))
 
 
 def measure(rgb: np.ndarray, drawn: np.ndarray, reference: np.ndarray, own: np.ndarray) -> list[float]:

@@ -25,6 +25,7 @@ from benchmarks.ombre_quality import fully_dyed, lab, measure, read_drawn
 from ombre.colour.ramps import rgb_of
 from ombre.colour.shades import SHADES, Shade
 from ombre.render.recolour import dye_hair, prepare
+from ombre.style import Style
 
 CLOSE, CLOSE_WITHOUT = 7.0, 5.0  # dE2000, with and without L*
 DARK, LIGHT = 22.0, 50.0  # L* of hair before, as in ombre_quality.py
@@ -35,7 +36,7 @@ def measure_shade(shade: Shade, pictures: list, height: float, grad: float) -> n
     asked = lab(np.float32(rgb_of(shade.rgb))[None, None] * 255)[0, 0]
     rows = []
     for rgb, part, hair in pictures:
-        after = dye_hair(hair, shade.name, height, grad, along="rows")
+        after = dye_hair(hair, Style(shade.name, height, grad, along="rows"))
         colours = lab(after)[part]
         lighter = colours[colours[:, 0] >= np.median(colours[:, 0])].mean(axis=0)
         away = deltaE_ciede2000([lighter, [asked[0], *lighter[1:]]], [asked, asked])

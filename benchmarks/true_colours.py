@@ -26,10 +26,11 @@ from benchmarks.ombre_quality import lab, read_drawn
 from common.image.icc import SRGB, Space, space_of
 from common.image.pixels import to8
 from ombre.render.recolour import ombre
+from ombre.style import Style
 from tests.tools.icc import SPACES, converted, rgb_profile
 
 COLORS = ["0.36", "platinum", "copper", "burgundy", "turquoise", "lilac"]
-LOOK = dict(ombre_height=0.8, ombre_grad_height=0.3, refine=False)
+HEIGHT, GRAD_HEIGHT = 0.8, 0.3  # shares, as in Style
 
 
 def in_space(rgb: np.ndarray, source: str, target: str) -> np.ndarray:
@@ -44,7 +45,8 @@ def apart(rgb: np.ndarray, mask: np.ndarray, color: str, name: str, space: Space
     """Mean, 95th percentile, and that of the mean colour: dE2000 of the dyed hair in the space from that in sRGB."""
     own = in_space(rgb, "sRGB", name)
     fair = in_space(own, name, "sRGB")  # what the bits of the space leave of the picture
-    here, there = ombre(fair, mask, color, **LOOK), ombre(own, mask, color, **LOOK, space=space)
+    style = Style(color, HEIGHT, GRAD_HEIGHT)
+    here, there = ombre(fair, mask, style, refine=False), ombre(own, mask, style, refine=False, space=space)
     part = (here != fair).any(axis=-1) & (mask == 255)
     most = np.iinfo(rgb.dtype).max
     first, second = (lab(255 / most * picture)[part] for picture in (here, in_space(there, name, "sRGB")))
@@ -58,7 +60,7 @@ def milliseconds(rgb: np.ndarray, mask: np.ndarray, space: Space) -> float:
     for _ in range(8):
         started = time.perf_counter()
         space.to_srgb8(to8(rgb))  # for the network
-        ombre(rgb, mask, "copper", **LOOK, space=space)
+        ombre(rgb, mask, Style("copper", HEIGHT, GRAD_HEIGHT), refine=False, space=space)
         times.append(time.perf_counter() - started)
     return 1000 * float(np.median(times[1:]))
 

@@ -56,7 +56,7 @@ def main() -> None:
     save("before_after.jpg", np.vstack(halves), quality=85)
     save("shades.jpg", shades([hairs[name] for name in BLACK_BROWN_BLOND]), quality=78)
     grown = np.hstack([tile(hairs[name].rgb, "as it grew") for name in NATURAL])
-    dyed = np.hstack([tile(dye_hair(hairs[name], color, 1, 0.1), color) for name, color in DYED])
+    dyed = np.hstack([tile(dye_hair(hairs[name], Style(color, 1, 0.1)), color) for name, color in DYED])
     save("natural_and_dyed.jpg", np.vstack([grown, dyed]), quality=85)
     save("debug.jpg", debug(ombre), quality=85)
     frames = [Image.fromarray(frame) for frame in sweep(hairs[SWEEP])]
@@ -80,16 +80,18 @@ def save(name: str, rgb: np.ndarray, quality: int) -> None:
 
 def strip(hair: Hair, colors: list[str]) -> np.ndarray:
     """A picture as it was and in these colours, names below."""
-    return np.hstack([tile(hair.rgb, "before"), *(tile(dye_hair(hair, color, 0.7, 0.6), color) for color in colors)])
+    return np.hstack(
+        [tile(hair.rgb, "before"), *(tile(dye_hair(hair, Style(color, 0.7, 0.6)), color) for color in colors)]
+    )
 
 
 def shades(hairs: list[Hair]) -> np.ndarray:
     """All shades in their groups, each on all of the heads."""
-    parts = [changed_part(hair.rgb, dye_hair(hair, "0.36", 0.9, 0.4)) for hair in hairs]
+    parts = [changed_part(hair.rgb, dye_hair(hair, Style("0.36", 0.9, 0.4))) for hair in hairs]
     cells = []
     for group, known in SHADES.items():
         for shade in known:
-            heads = [small(dye_hair(hair, shade.name, 0.9, 0.4)[part]) for hair, part in zip(hairs, parts)]
+            heads = [small(dye_hair(hair, Style(shade.name, 0.9, 0.4))[part]) for hair, part in zip(hairs, parts)]
             cells.append(
                 np.vstack([caption(f"{shade.name}  {shade.rgb}  ({group})", 3 * SHADE_SIDE), np.hstack(heads)])
             )
@@ -117,7 +119,7 @@ def sweep(hair: Hair) -> list[np.ndarray]:
     size = (SWEEP_SIDE, round(SWEEP_SIDE * hair.rgb.shape[0] / hair.rgb.shape[1]))
 
     def frame(color: str, height: float) -> np.ndarray:
-        return cv2.resize(dye_hair(hair, color, height, 0.5), size, interpolation=cv2.INTER_AREA)
+        return cv2.resize(dye_hair(hair, Style(color, height, 0.5)), size, interpolation=cv2.INTER_AREA)
 
     looks = [frame(color, 0.7) for color in SWEEP_COLORS]
     frames = []

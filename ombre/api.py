@@ -10,6 +10,7 @@ from common.image.icc import SRGB, Space
 from ombre.hair.analysis import Hair, prepare
 from ombre.hair.matte import refine
 from ombre.render.recolour import dye_hair
+from ombre.style import Style
 from segmentation.finding.guide import Guide
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, Found, HairFinder
 
@@ -67,9 +68,10 @@ class Ombre:
         Raises:
             ValueError: an array of another shape or kind, a setting outside its range, an unknown colour.
         """
+        style = Style(str(color), ombre_height, ombre_grad_height)
         sight = self.see(rgb)
         hair = hair_of(rgb, sight)
-        dyed = rgb.copy() if hair is None else dye_hair(hair, color, ombre_height, ombre_grad_height)
+        dyed = rgb.copy() if hair is None else dye_hair(hair, style)
         return (dyed, sight.share) if with_mask else dyed
 
     def see(self, rgb: np.ndarray, seen: np.ndarray | None = None) -> Sight:
@@ -78,7 +80,7 @@ class Ombre:
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
         if seen is None:
-            seen = rgb if rgb.dtype == np.uint8 else np.uint8(rgb >> 8)
+            seen = rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
         return see(self.finder, rgb, seen)
 
 

@@ -34,7 +34,7 @@ def write_debug(folder: Path, rgb: np.ndarray, sight: Sight, hair: Hair | None, 
         hair: what is known of its hair; None where there is none.
         style: of which the fade is shown.
     """
-    shown = {"probability": grey(sight.mask)}
+    shown: dict[str, np.ndarray | None] = {"probability": grey(sight.mask)}
     if sight.found is not None:
         shown |= {"crops": draw_crops(rgb, sight.found), "guide": draw_guide(rgb, sight.found)}
     if hair is not None:
@@ -75,21 +75,21 @@ def draw_guide(rgb: np.ndarray, found: Found) -> np.ndarray | None:
         return None
     drawn, (height, width) = dimmed(rgb), rgb.shape[:2]
     face = cv2.resize(guide.face, (width, height))
-    drawn[..., 1] = np.maximum(drawn[..., 1], np.uint8(200 * face))
+    drawn[..., 1] = np.maximum(drawn[..., 1], (200 * face).astype(np.uint8))
     hair = cv2.resize(found.mask(), guide.face.shape[::-1], interpolation=cv2.INTER_AREA) > 127
     scale = height / len(guide.face)
     for y, x in zip(*np.nonzero(hair)):
         if x % 6 == y % 6 == 3:
-            start = np.int32([scale * (x + 0.5), scale * (y + 0.5)])
-            end = np.int32(start + 5 * scale * guide.up[y, x])
+            start = np.array([scale * (x + 0.5), scale * (y + 0.5)]).astype(np.int32)
+            end = (start + 5 * scale * guide.up[y, x]).astype(np.int32)
             cv2.arrowedLine(drawn, start.tolist(), end.tolist(), (255, 220, 0), 1, cv2.LINE_AA, tipLength=0.3)
     return drawn
 
 
 def draw_people(rgb: np.ndarray, hair: Hair) -> np.ndarray:
     """Each person's hair in a colour of its own."""
-    labels = whole(hair, upsampled(hair, np.uint8(hair.people.labels % 7 + 1)))
-    hues = np.uint8([[[26 * label, 255, 255] for label in range(8)]])
+    labels = whole(hair, upsampled(hair, (hair.people.labels % 7 + 1).astype(np.uint8)))
+    hues = np.array([[[26 * label, 255, 255] for label in range(8)]], np.uint8)
     palette = cv2.cvtColor(hues, cv2.COLOR_HSV2RGB_FULL)[0]
     return overlaid(rgb, palette[labels], whole(hair, hair.alpha))
 
@@ -97,11 +97,10 @@ def draw_people(rgb: np.ndarray, hair: Hair) -> np.ndarray:
 def draw_fade(rgb: np.ndarray, hair: Hair, style: Style) -> np.ndarray:
     """How much of the dye each place takes, from blue (none) to red (all)."""
     height, width = hair.alpha.shape
-    growth = hair.growth if style.along == "hair" else None
-    heights = style.ombre_height, style.ombre_grad_height
-    plan = fade.plan_fades(hair.people, *heights, hair.strands, growth=growth, reverse=style.reverse)[0]
+    (plan,) = fade.fades_of(hair, style)
     share = fade.dye_share(plan, hair.step, (0, height), (0, width))
-    heat = cv2.cvtColor(cv2.applyColorMap(np.uint8(255 * np.clip(share, 0, 1)), cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)
+    warmth = (255 * np.clip(share, 0, 1)).astype(np.uint8)
+    heat = cv2.cvtColor(cv2.applyColorMap(warmth, cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)
     part = hair.rows, hair.columns
     drawn = dimmed(rgb)
     drawn[part] = overlaid(rgb[part], heat, hair.alpha)
@@ -110,7 +109,7 @@ def draw_fade(rgb: np.ndarray, hair: Hair, style: Style) -> np.ndarray:
 
 def dimmed(rgb: np.ndarray) -> np.ndarray:
     """The picture in little light, so that what is drawn on it is seen."""
-    return np.uint8(DARKER * rgb)
+    return (DARKER * rgb).astype(np.uint8)
 
 
 def grey(mask: np.ndarray) -> np.ndarray:
@@ -121,7 +120,7 @@ def grey(mask: np.ndarray) -> np.ndarray:
 def overlaid(rgb: np.ndarray, colours: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Colours (h, w, 3) uint8 over the dimmed picture, as much as `share` (h, w) uint8 of 255."""
     weight = share[..., None] / np.float32(255)
-    return np.uint8(dimmed(rgb) * (1 - weight) + colours * weight)
+    return (dimmed(rgb) * (1 - weight) + colours * weight).astype(np.uint8)
 
 
 def upsampled(hair: Hair, cells: np.ndarray) -> np.ndarray:

@@ -3,11 +3,11 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from common.files import replacing
 from common.image.picture import PictureError, read_mask, write_mask
 from common.progress import progress
 from ombre.media.mask_files import Masks
-from ombre.media.source import Frame, opened
+from ombre.media.source import Frame, FrameSink, FrameSource, opened
 from ombre.render.recolour import Hair, dye_hair, prepare
 from ombre.style import NO_HAIR, Style
 from ombre.tracking.heads import SteadyHeads
@@ -48,26 +48,15 @@ def dye_clip(
     with one_at_a_time:
         started = time.perf_counter()
         clip = opened(path, max_pixels)
-        drawn = drawn_masks(masks.folder)
-        heads, shares, seconds = SteadyHeads(), [], 0.0
+        heads, shares = SteadyHeads(), []
+        styles = [Style.of(row) for row in rows]
         with ExitStack() as stack:
             writers = [stack.enter_context(clip.writer(output / str(row["output"]), quality)) for row in rows]
             advance = stack.enter_context(progress(clip.expected))
-            for frame, mask, motion in steady_masks(clip.frames(), finder, drawn, clip.frame_bytes):
-                rgb, own = frame.rgb(), drawn(frame)
-                mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
-                hair = prepare(rgb, mask, refine=own is None or masks.refined, space=clip.space)
-                hair = heads.steadied(hair, motion, frame.seconds - seconds)
-                seconds = frame.seconds
-                shares.append(cv2.mean(mask)[0] / 255)
-                for row, writer in zip(rows, writers):
-                    if hair is None:
-                        writer.write(frame, rgb, rgb, None)
-                    else:
-                        dyed = dye_hair(hair, **{field.name: row[field.name] for field in fields(Style)})
-                        writer.write(frame, rgb, dyed, (hair.rows, hair.columns))
-                if masks.save:
-                    write_mask(masks.save / mask_name(frame.number), share_of_hair(hair, mask.shape))
+            for seen in seen_frames(clip, finder, masks, heads):
+                shares.append(cv2.mean(seen.mask)[0] / 255)
+                write_dyed(seen, styles, writers)
+                write_share(masks.save, seen)
                 advance(1)
         status = "ok" if any(heads.counts) else NO_HAIR
         notes = [f"{clip.damaged} frames are damaged"] * (clip.damaged > 0)
@@ -88,6 +77,46 @@ def dye_clip(
         return results
 
 
+class Seen(NamedTuple):
+    """A frame, its `rgb` (H, W, 3) uint8 or uint16, its mask (H, W) uint8, and what is known of its hair, if any."""
+
+    frame: Frame
+    rgb: np.ndarray
+    mask: np.ndarray
+    hair: Hair | None
+
+
+def seen_frames(clip: FrameSource, finder: HairFinder, masks: Masks, heads: SteadyHeads) -> Iterator[Seen]:
+    """A clip's frames with the hair in them, whose people `heads` follows."""
+    drawn, seconds = drawn_masks(masks.folder), 0.0
+    for frame, mask, motion in steady_masks(clip.frames(), finder, drawn, clip.frame_bytes):
+        rgb, own = frame.rgb(), drawn(frame)
+        mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
+        hair = prepare(rgb, mask, refine=own is None or masks.refined, space=clip.space)
+        yield Seen(frame, rgb, mask, heads.steadied(hair, motion, frame.seconds - seconds))
+        seconds = frame.seconds
+
+
+def write_dyed(seen: Seen, styles: Sequence[Style], writers: Sequence[FrameSink]) -> None:
+    """Write a frame in each style to its writer."""
+    for style, writer in zip(styles, writers):
+        if seen.hair is None:
+            writer.write(seen.frame, seen.rgb, seen.rgb, None)
+        else:
+            dyed = dye_hair(seen.hair, style)
+            writer.write(seen.frame, seen.rgb, dyed, (seen.hair.rows, seen.hair.columns))
+
+
+def write_share(folder: Path | None, seen: Seen) -> None:
+    """Write the share of hair that a frame was dyed by, (H, W) uint8, where that is asked."""
+    if folder is None:
+        return
+    share = np.zeros(seen.mask.shape, np.uint8)
+    if seen.hair is not None:
+        share[seen.hair.rows, seen.hair.columns] = seen.hair.alpha
+    write_mask(folder / mask_name(seen.frame.number), share)
+
+
 def copy(path: Path, target: Path) -> None:
     """The clip unchanged, whole or not at all."""
     with replacing(target) as part:
@@ -96,6 +125,8 @@ def copy(path: Path, target: Path) -> None:
 
 def drawn_masks(folder: Path | None) -> Callable[[Frame], np.ndarray | None]:
     """What gives a frame's mask out of a folder with 000001.png and on; None where it has none."""
+    if folder is None:
+        return lambda frame: None
 
     @lru_cache(maxsize=MOST_AHEAD)
     def of(number: int) -> np.ndarray | None:
@@ -103,7 +134,7 @@ def drawn_masks(folder: Path | None) -> Callable[[Frame], np.ndarray | None]:
         return read_mask(path) if path.is_file() else None
 
     def drawn(frame: Frame) -> np.ndarray | None:
-        mask = of(frame.number) if folder else None
+        mask = of(frame.number)
         if mask is not None and mask.shape != (size := frame.rgb8().shape[:2]):
             raise PictureError(
                 f"{folder / mask_name(frame.number)}: is {mask.shape[::-1]} pixels, its frame {size[::-1]}"
@@ -116,11 +147,3 @@ def drawn_masks(folder: Path | None) -> Callable[[Frame], np.ndarray | None]:
 def mask_name(number: int) -> str:
     """Of the frame of this number, from 1 on."""
     return f"{number:06}.png"
-
-
-def share_of_hair(hair: Hair | None, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W) uint8: the share of hair that was dyed."""
-    share = np.zeros(shape, np.uint8)
-    if hair is not None:
-        share[hair.rows, hair.columns] = hair.alpha
-    return share

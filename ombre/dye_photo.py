@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -26,8 +26,6 @@ from ombre.hair.analysis import Hair
 from ombre.render.recolour import dye_hair
 from ombre.render.visibility import Likely, likely, shows_little
 from ombre.style import DYED, LITTLE, NO_HAIR, Style
-
-SHOWN_BY = ("ombre_height", "ombre_grad_height", "along", "reverse", "strength")
 
 NO_MEMORY = -4  # OpenCV's number of the error
 
@@ -72,7 +70,7 @@ def _dyed(
     sight = sight_of(ready.rgb, srgb)
     hair = hair_of(ready.rgb, sight, space)
     if debug:
-        write_debug(debug, srgb, sight, hair, style_of(rows[0]))
+        write_debug(debug, srgb, sight, hair, Style.of(rows[0]))
     del srgb
     common = dict(hair_share=round(cv2.mean(sight.share)[0] / 255, 4), people=len(hair.people.heads) if hair else 0)
     shared = ([f"{DAMAGED}: {picture.damage}"] if picture.damage else []) + ([said] if said else [])
@@ -84,7 +82,7 @@ def _dyed(
         if hair is None or found is None or row["ombre_height"] == 0:
             notes = copy(path, picture, target)
         else:
-            dyed, little = dyed_picture(ready, hair, found, style_of(row))
+            dyed, little = dyed_picture(ready, hair, found, Style.of(row))
             status = LITTLE if little else DYED
             if row is rows[-1]:
                 del hair, picture, ready  # what the encoder needs is room
@@ -96,19 +94,13 @@ def _dyed(
 
 def dyed_picture(ready: Picture, hair: Hair, found: Likely, style: Style) -> tuple[Picture, bool]:
     """A picture in a style, its gain map level where it was dyed, and whether little of the dye shows."""
-    settings = style.row()
-    rgb = dye_hair(hair, **settings)
+    rgb = dye_hair(hair, style)
     gain = ready.gain_map
     if gain:
         before, after = (turned_view(to8(each), ready.orientation) for each in (ready.rgb, rgb))
         gain = levelled(gain, np.ascontiguousarray(before), np.ascontiguousarray(after))
-    little = shows_little(hair, found, rgb, **{name: settings[name] for name in SHOWN_BY})
+    little = shows_little(hair, found, rgb, style)
     return replace(ready, rgb=rgb, gain_map=gain), little
-
-
-def style_of(row: Row) -> Style:
-    """The style that a row of the table is of."""
-    return Style(**{field.name: row[field.name] for field in fields(Style)})
 
 
 def copy(path: Path, picture: Picture, target: Path) -> list[str]:

@@ -34,9 +34,8 @@ from common.weights import short_hash
 from ombre.colour.shades import list_of_shades, parse_color
 from ombre.contact_sheet import write_contact_sheets
 from ombre.media.mask_files import Masks
-from ombre.render.fade import ALONG
 from ombre.stage import Dye
-from ombre.style import DYED, LITTLE, NO_HAIR, Style, read_styles
+from ombre.style import ALONG, DYED, LITTLE, NO_HAIR, Style, read_styles
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
 
 SAMPLES = ROOT / "data" / "samples"

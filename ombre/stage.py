@@ -82,7 +82,7 @@ class Dye(Stage):
         """As Stage.plan."""
         source = item.source
         lossy = may_be_lossy(source.name) and (source.clip or not source.here)
-        known = dict(weights=self.weights_hash) | self.masks.row(item.mask)
+        known: Row = dict(weights=self.weights_hash) | self.masks.row(item.mask)
         known["quality"] = self.quality if lossy else ""
         styles = self.own_styles.get(os.path.realpath(source.path)) if self.own_styles else None
         return [dict(output=style.name(item.result)) | known | style.row() for style in styles or self.styles]

@@ -14,22 +14,22 @@ from common.batch.discover import Source
 from common.batch.table import BatchError, Row, unescaped
 from common.progress import say
 from ombre.colour.shades import file_name, parse_color
-from ombre.render.fade import ALONG
 
 DYED, LITTLE, NO_HAIR = "ok", "little dyed", "no hair"  # statuses of results
+ALONG = ("hair", "rows")  # what a fade runs along: from the roots of hair to its ends, or straight down the picture
 
 
 @dataclass(frozen=True)
 class Style:
     """One result's settings, named as in ombre.csv. Raises ValueError where one is out of its range."""
 
-    color: str = "0.9"  # as in shades.py
-    ombre_height: float = 0.6  # share of the hair's height that is dyed
-    ombre_grad_height: float = 0.6  # share of that over which the dye fades in
+    color: str = "0.9"  # a place on the hue circle, 0..1 (0 and 1 red), or a text as in shades.py
+    ombre_height: float = 0.6  # share of each person's hair, from below, that is dyed; 0 changes nothing, 1 dyes it all
+    ombre_grad_height: float = 0.6  # share of the dyed part, from above, over which the dye fades in; 0 is an edge
     strength: float = 1.0  # share of the dye that takes
     lightness: float = 0.0  # -1 darker .. 1 lighter
-    reverse: bool = False  # from the roots
-    along: str = "hair"  # what the fade runs along, as in fade.py
+    reverse: bool = False  # from the roots, fading downwards; the first of two colours is the upper one still
+    along: str = "hair"  # what the fade runs along, of ALONG
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "color", parse_color(self.color)[0])
@@ -39,6 +39,11 @@ class Style:
                 raise ValueError(f"{name} {getattr(self, name)} is not a number from {low} to 1")
         if self.along not in ALONG:
             raise ValueError(f"along {self.along!r} is none of {', '.join(ALONG)}")
+
+    @classmethod
+    def of(cls, row: Row) -> "Style":
+        """The style that a row of the table is of."""
+        return cls(**{name: row[name] for name in SETTINGS})
 
     def row(self) -> Row:
         """Its columns of the table."""
@@ -156,20 +161,20 @@ def _parted(text: str) -> list[tuple[int, dict[str, str]]] | None:
 
 
 def _settings(row: dict[str, str]) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for field in fields(Style):
-        if text := (row.get(field.name) or "").strip():
-            if field.type is bool:
-                if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
-                    raise ValueError(f"{field.name} {text!r} is neither yes nor no")
-                settings[field.name] = text.lower() in ("true", "1", "yes")
-            else:
-                kind: Any = field.type  # a class, as no annotation above is a text
-                try:
-                    settings[field.name] = kind(text.removeprefix("'"))
-                except ValueError:
-                    raise ValueError(f"{field.name} {text!r} is not a number") from None
-    return settings
+    given = {field: (row.get(field.name) or "").strip() for field in fields(Style)}
+    return {field.name: _setting(field.name, field.type, text) for field, text in given.items() if text}
+
+
+def _setting(name: str, kind: Any, text: str) -> Any:
+    """A setting out of a table: `kind` is a class, as no annotation above is a text. Raises ValueError: it is none."""
+    if kind is not bool:
+        try:
+            return kind(text.removeprefix("'"))
+        except ValueError:
+            raise ValueError(f"{name} {text!r} is not a number") from None
+    if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+        raise ValueError(f"{name} {text!r} is neither yes nor no")
+    return text.lower() in ("true", "1", "yes")
 
 
 def say_strangers(sources: Sequence[Source], own: Mapping[str, Sequence[Style]]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ombre.hair.faces import UPRIGHT, Place, find_faces
 from ombre.render import fade
 from ombre.render.recolour import ombre, prepare
+from ombre.style import Style
 from segmentation.finding.guide import Guide
 
 SIDE = 300
@@ -98,7 +99,7 @@ def test_reverse_dyes_what_is_nearest_to_the_roots():
 def test_all_of_the_height_dyes_all_hair_and_a_sharp_edge_is_one():
     mask = flying()
     rgb = np.full((SIDE, SIDE, 3), 90, np.uint8)
-    assert (ombre(rgb, mask, "blue", 1.0, 0.0, refine=False) != rgb).any(axis=2)[mask > 0].all()
+    assert (ombre(rgb, mask, Style("blue", 1.0, 0.0), refine=False) != rgb).any(axis=2)[mask > 0].all()
     hair = prepare(rgb, mask, refine=False)
     (plan,) = fade.plan_fades(hair.people, 0.5, 0.0, None, growth=hair.growth)
     found = fade.dye_share(plan, hair.step, (0, hair.alpha.shape[0]), (0, hair.alpha.shape[1]))
@@ -107,7 +108,7 @@ def test_all_of_the_height_dyes_all_hair_and_a_sharp_edge_is_one():
 
 def test_what_a_fade_runs_along_is_one_of_two():
     with pytest.raises(ValueError, match="hair, rows"):
-        ombre(np.full((SIDE, SIDE, 3), 90, np.uint8), straight(), "blue", 0.5, 0.5, along="columns")
+        ombre(np.full((SIDE, SIDE, 3), 90, np.uint8), straight(), Style("blue", 0.5, 0.5, along="columns"))
 
 
 def test_faces_are_found_in_the_cells_of_the_grid():

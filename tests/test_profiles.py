@@ -15,6 +15,7 @@ from common.image.picture import Picture, PictureError, read_picture
 from common.image.pixels import learn_heif
 from ombre.dye_photo import write
 from ombre.render.recolour import ombre
+from ombre.style import Style
 from tests.tools.icc import grey_profile, rgb_profile
 
 WIDE = ["Display P3", "Adobe RGB", "ProPhoto"]
@@ -45,11 +46,11 @@ def test_a_picture_dyed_in_its_own_space_looks_as_in_srgb(name, color):
     rgb, mask = hair_picture()
     srgb, icc = rgb_profile("sRGB"), rgb_profile(name)
     own = converted(rgb, srgb, icc)
-    plain = lab(ombre(rgb, mask, color, 0.8, 0.3, refine=False))
-    dyed = ombre(own, mask, color, 0.8, 0.3, refine=False, space=space_of(icc))
+    plain = lab(ombre(rgb, mask, Style(color, 0.8, 0.3), refine=False))
+    dyed = ombre(own, mask, Style(color, 0.8, 0.3), refine=False, space=space_of(icc))
     away = deltaE_ciede2000(lab(converted(dyed, icc, srgb)), plain)[mask > 0]
     assert away.mean() < 1.5 and np.percentile(away, 95) < 2.5
-    wrong = ombre(own, mask, color, 0.8, 0.3, refine=False)
+    wrong = ombre(own, mask, Style(color, 0.8, 0.3), refine=False)
     assert deltaE_ciede2000(lab(converted(wrong, icc, srgb)), plain)[mask > 0].mean() > 1.2 * away.mean()
     np.testing.assert_array_equal(dyed[mask == 0], own[mask == 0])
 
@@ -59,7 +60,9 @@ def test_sixteen_bits_of_a_space_are_dyed_like_eight(name):
     rgb, mask = hair_picture()
     space = space_of(rgb_profile(name))
     own = converted(rgb, rgb_profile("sRGB"), rgb_profile(name))
-    dyed, deep = (ombre(picture, mask, "rose", 0.9, 0.3, space=space) for picture in (own, own.astype(np.uint16) * 257))
+    dyed, deep = (
+        ombre(picture, mask, Style("rose", 0.9, 0.3), space=space) for picture in (own, own.astype(np.uint16) * 257)
+    )
     assert np.abs(deep / 257 - dyed).mean() < 0.6
     assert len(np.unique(deep)) > 400
 

@@ -13,6 +13,7 @@ from ombre.colour.shades import parse_color
 from ombre.hair import grid
 from ombre.render.recolour import dye_hair, ombre, prepare
 from ombre.render.visibility import likely, shows_little
+from ombre.style import Style
 
 
 def hair_picture(height=200, width=160, lightness=60, seed=0):
@@ -38,7 +39,7 @@ def lightness_of(rgb):
 
 def test_height_0_changes_nothing():
     rgb, mask = hair_picture()
-    dyed = ombre(rgb, mask, 0.6, 0.0, 0.5)
+    dyed = ombre(rgb, mask, Style(0.6, 0.0, 0.5))
     np.testing.assert_array_equal(dyed, rgb)
     assert dyed is not rgb
     assert prepare(rgb, np.zeros_like(mask)) is None
@@ -47,7 +48,7 @@ def test_height_0_changes_nothing():
 def test_height_1_dyes_all_hair_and_nothing_else():
     rgb, mask = hair_picture()
     before = rgb.copy()
-    dyed = ombre(rgb, mask, 0.6, 1.0, 0.0)
+    dyed = ombre(rgb, mask, Style(0.6, 1.0, 0.0))
     np.testing.assert_array_equal(rgb, before)
     np.testing.assert_array_equal(dyed[mask == 0], rgb[mask == 0])
     assert (dyed[mask > 0] != rgb[mask > 0]).any(axis=-1).all()
@@ -57,7 +58,7 @@ def test_height_1_dyes_all_hair_and_nothing_else():
 def test_half_the_height_half_of_it_fading():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    dyed = ombre(rgb, mask, 0.6, 0.5, 0.5, along="rows")
+    dyed = ombre(rgb, mask, Style(0.6, 0.5, 0.5, along="rows"))
     np.testing.assert_array_equal(dyed[:100], rgb[:100])
     fade, full = dyed[100:140, 30:130], dyed[140:180, 30:130]
     assert (full == full[0, 0]).all() and hue_error(full, 0.6).max() < 2
@@ -69,10 +70,10 @@ def test_half_the_height_half_of_it_fading():
 def test_grad_height_0_is_an_edge_and_1_fades_to_the_tips():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    edge = ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows")[:, 80]
+    edge = ombre(rgb, mask, Style(0.9, 0.5, 0.0, along="rows"))[:, 80]
     np.testing.assert_array_equal(edge[:100], rgb[:100, 80])
     assert (edge[100:180] == edge[179]).all() and (edge[179] != rgb[179, 80]).any()
-    soft = np.float32(ombre(rgb, mask, 0.9, 0.5, 1.0, along="rows")[100:180, 80])
+    soft = np.float32(ombre(rgb, mask, Style(0.9, 0.5, 1.0, along="rows"))[100:180, 80])
     away = np.abs(soft - rgb[150, 80]).sum(axis=1)
     assert (np.diff(away) > -6).all() and away[-1] > 5 * away[10]
 
@@ -82,7 +83,7 @@ def test_grad_height_0_is_an_edge_and_1_fades_to_the_tips():
 def test_black_brown_and_blond_take_colour_and_keep_their_strands(color, lightness):
     rgb, mask = hair_picture(lightness=lightness)
     part = mask > 0
-    dyed = ombre(rgb, mask, color, 1.0, 0.0)
+    dyed = ombre(rgb, mask, Style(color, 1.0, 0.0))
     chroma = ramps.lightness_and_chroma(np.float32(dyed) / 255)[1][part]
     weighted = (hue_error(dyed[part], color)[0] * chroma).sum() / chroma.sum()
     assert weighted < 0.6 and (chroma > 20).mean() > 0.99
@@ -95,14 +96,14 @@ def test_black_brown_and_blond_take_colour_and_keep_their_strands(color, lightne
 def test_black_hair_is_lightened_and_white_hair_toned_down():
     for lightness, up in [(8, True), (235, False)]:
         rgb, mask = hair_picture(lightness=lightness)
-        change = lightness_of(ombre(rgb, mask, 0.0, 1.0, 0.0)).astype(float) - lightness_of(rgb)
+        change = lightness_of(ombre(rgb, mask, Style(0.0, 1.0, 0.0))).astype(float) - lightness_of(rgb)
         assert (change[mask > 0].mean() > 8) if up else (change[mask > 0].mean() < -8)
 
 
 def test_between_brown_and_blue_there_is_no_grey():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (92, 62, 42)
-    rows = np.float32(ombre(rgb, mask, 0.61, 1.0, 1.0)[20:180, 80]) / 255
+    rows = np.float32(ombre(rgb, mask, Style(0.61, 1.0, 1.0))[20:180, 80]) / 255
     chroma = ramps.lightness_and_chroma(rows)[1]
     assert chroma.min() > 0.8 * chroma[0]
 
@@ -127,7 +128,7 @@ def as_hair_grew(lightness, seed=0):
 @pytest.mark.parametrize("lightness", [12, 30, 65])
 def test_lit_strands_take_the_colour_of_the_shade(shade, lightness):
     rgb, mask = as_hair_grew(lightness)
-    strands = lab(ombre(rgb, mask, shade, 1.0, 0.0))[mask > 0]
+    strands = lab(ombre(rgb, mask, Style(shade, 1.0, 0.0)))[mask > 0]
     asked = lab(ramps.rgb_of(parse_color(shade)[1][0])[None, None] * 255)[0, 0]
     lighter = strands[strands[:, 0] >= np.median(strands[:, 0])].mean(axis=0)
     assert deltaE_ciede2000(lighter, asked) < 7
@@ -137,7 +138,7 @@ def test_lit_strands_take_the_colour_of_the_shade(shade, lightness):
 @pytest.mark.parametrize(("shade", "grown"), [("platinum", 12.9), ("honey", 17.6), ("caramel", 15.8)])
 def test_black_hair_that_is_dyed_keeps_the_depth_of_hair(shade, grown):
     rgb, mask = as_hair_grew(12)
-    before, after = (lightness_of(picture)[mask > 0] for picture in (rgb, ombre(rgb, mask, shade, 1.0, 0.0)))
+    before, after = (lightness_of(picture)[mask > 0] for picture in (rgb, ombre(rgb, mask, Style(shade, 1.0, 0.0))))
     assert np.corrcoef(np.argsort(np.argsort(before)), np.argsort(np.argsort(after)))[0, 1] > 0.99
     assert after.std() > 0.85 * grown
     low, high = np.quantile(after, (0.05, 0.95))
@@ -152,16 +153,19 @@ def test_dyed_hair_lies_in_the_light_of_its_picture(light, shade):
     def in_light(picture):
         return np.uint8(np.rint(255 * ramps.encoded(ramps.linear(picture / 255) * np.array(light))))
 
-    there, wanted = ombre(in_light(rgb), mask, shade, 1.0, 0.0), in_light(ombre(rgb, mask, shade, 1.0, 0.0))
+    there, wanted = (
+        ombre(in_light(rgb), mask, Style(shade, 1.0, 0.0)),
+        in_light(ombre(rgb, mask, Style(shade, 1.0, 0.0))),
+    )
     away = deltaE_ciede2000(lab(there), lab(wanted))[mask > 0]
     assert away.mean() < 6.5
-    assert deltaE_ciede2000(lab(ombre(rgb, mask, shade, 1.0, 0.0)), lab(wanted))[mask > 0].mean() > 4
+    assert deltaE_ciede2000(lab(ombre(rgb, mask, Style(shade, 1.0, 0.0))), lab(wanted))[mask > 0].mean() > 4
 
 
 def test_each_person_gets_the_shade_whatever_the_hair():
     (dark, mask), (light, _) = hair_picture(lightness=25), hair_picture(lightness=150)
     rgb, both = np.hstack([dark, np.full_like(dark, 200), light]), np.hstack([mask, np.zeros_like(mask), mask])
-    dyed = lightness_of(ombre(rgb, both, "ash brown", 1.0, 0.0))
+    dyed = lightness_of(ombre(rgb, both, Style("ash brown", 1.0, 0.0)))
     left, right = dyed[:, :160][mask > 0].mean(), dyed[:, 320:][mask > 0].mean()
     assert abs(left - right) < 3
 
@@ -169,10 +173,10 @@ def test_each_person_gets_the_shade_whatever_the_hair():
 def test_reverse_dyes_from_the_roots():
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    dyed = ombre(rgb, mask, "red", 0.5, 0.5, reverse=True, along="rows")
+    dyed = ombre(rgb, mask, Style("red", 0.5, 0.5, reverse=True, along="rows"))
     np.testing.assert_array_equal(dyed[101:], rgb[101:])
     assert (dyed[20:60, 30:130] == dyed[30, 80]).all() and (dyed[30, 80] != rgb[30, 80]).any()
-    edge = (ombre(rgb, mask, "red", 0.5, 0.0, reverse=True, along="rows") != rgb).any(axis=-1)
+    edge = (ombre(rgb, mask, Style("red", 0.5, 0.0, reverse=True, along="rows")) != rgb).any(axis=-1)
     assert edge[20:100, 30:130].all() and not edge[100:].any()
 
 
@@ -180,10 +184,13 @@ def test_reverse_dyes_from_the_roots():
 def test_of_two_colours_the_first_is_the_upper_one(reverse):
     rgb, mask = hair_picture()
     rgb[mask > 0] = (72, 60, 48)
-    dyed = ombre(rgb, mask, "red>blue", 0.5, 0.0, reverse=reverse, along="rows")
+    dyed = ombre(rgb, mask, Style("red>blue", 0.5, 0.0, reverse=reverse, along="rows"))
     upper, lower = (30, 80) if reverse else (110, 170)
     for row, color in ((upper, "red"), (lower, "blue")):
-        assert np.abs(dyed[row, 80] - ombre(rgb, mask, color, 1.0, 0.0, along="rows")[row, 80].astype(int)).max() <= 3
+        assert (
+            np.abs(dyed[row, 80] - ombre(rgb, mask, Style(color, 1.0, 0.0, along="rows"))[row, 80].astype(int)).max()
+            <= 3
+        )
     undyed = slice(101, None) if reverse else slice(0, 99)
     np.testing.assert_array_equal(dyed[undyed], rgb[undyed])
 
@@ -192,7 +199,7 @@ def test_two_people_fade_at_their_own_rows():
     rgb = np.full((240, 320, 3), (72, 60, 48), np.uint8)
     mask = np.zeros((240, 320), np.uint8)
     mask[10:110, 20:120], mask[80:220, 190:300] = 255, 255
-    changed = (ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows") != rgb).any(axis=-1)
+    changed = (ombre(rgb, mask, Style(0.9, 0.5, 0.0, along="rows")) != rgb).any(axis=-1)
     assert not changed[:60, 20:120].any() and changed[60:110, 20:120].all()
     assert not changed[80:150, 190:300].any() and changed[150:220, 190:300].all()
 
@@ -201,16 +208,16 @@ def test_specks_above_and_below_leave_the_edge_where_it_is():
     rgb = np.full((300, 200, 3), (72, 60, 48), np.uint8)
     mask = np.zeros((300, 200), np.uint8)
     mask[50:250, 50:150] = 255
-    alone = ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows")
+    alone = ombre(rgb, mask, Style(0.9, 0.5, 0.0, along="rows"))
     mask[3:5, 20:22], mask[294:296, 170:172] = 255, 255
-    with_specks = ombre(rgb, mask, 0.9, 0.5, 0.0, along="rows")
+    with_specks = ombre(rgb, mask, Style(0.9, 0.5, 0.0, along="rows"))
     np.testing.assert_array_equal(with_specks[50:250], alone[50:250])
 
 
 def test_sixteen_bits_are_dyed_like_eight_and_finer():
     rgb, mask = hair_picture()
     deep = rgb.astype(np.uint16) * 257
-    dyed, dyed_deep = ombre(rgb, mask, 0.6, 0.7, 0.5), ombre(deep, mask, 0.6, 0.7, 0.5)
+    dyed, dyed_deep = ombre(rgb, mask, Style(0.6, 0.7, 0.5)), ombre(deep, mask, Style(0.6, 0.7, 0.5))
     assert dyed_deep.dtype == np.uint16
     assert np.abs(dyed_deep / 257 - dyed).mean() < 0.5 and np.abs(dyed_deep / 257 - dyed).max() < 8
     np.testing.assert_array_equal(dyed_deep[mask == 0], deep[mask == 0])
@@ -224,19 +231,19 @@ def test_any_size_and_any_even_mask(shape, value, dtype):
     rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(dtype)
     mask = np.full(shape, value, np.uint8)
     for refine in (True, False):
-        dyed = ombre(rgb, mask, 0.3, 1.0, 0.5, refine=refine)
+        dyed = ombre(rgb, mask, Style(0.3, 1.0, 0.5), refine=refine)
         assert dyed.shape == rgb.shape and dyed.dtype == rgb.dtype
         if value < 128:
             np.testing.assert_array_equal(dyed, rgb)
     if value == 255:
-        assert (ombre(rgb, mask, 0.3, 1.0, 0.0) != rgb).any()
+        assert (ombre(rgb, mask, Style(0.3, 1.0, 0.0)) != rgb).any()
 
 
 def test_unrefined_a_soft_mask_is_the_matte():
     rgb = np.full((40, 40, 3), (72, 60, 48), np.uint8)
     mask = np.full((40, 40), 255, np.uint8)
     mask[:, :20] = 128
-    dyed = np.float32(ombre(rgb, mask, 0.6, 1.0, 0.0, refine=False))
+    dyed = np.float32(ombre(rgb, mask, Style(0.6, 1.0, 0.0), refine=False))
     half, full = dyed[20, 5] - rgb[20, 5], dyed[20, 35] - rgb[20, 35]
     np.testing.assert_allclose(half, full * 128 / 255, atol=6)
 
@@ -244,11 +251,11 @@ def test_unrefined_a_soft_mask_is_the_matte():
 def test_strength_and_lightness():
     rgb, mask = hair_picture()
     hair = prepare(rgb, mask)
-    np.testing.assert_array_equal(dye_hair(hair, 0.6, 1.0, 0.0, strength=0.0), rgb)
-    full, half = (np.float32(dye_hair(hair, 0.6, 1.0, 0.0, strength=strength)) - rgb for strength in (1.0, 0.5))
+    np.testing.assert_array_equal(dye_hair(hair, Style(0.6, 1.0, 0.0, strength=0.0)), rgb)
+    full, half = (np.float32(dye_hair(hair, Style(0.6, 1.0, 0.0, strength=strength))) - rgb for strength in (1.0, 0.5))
     np.testing.assert_allclose(half, full / 2, atol=1.5)
     darker, plain, lighter = (
-        lightness_of(dye_hair(hair, 0.6, 1.0, 0.0, lightness=at))[mask > 0].mean() for at in (-1, 0, 1)
+        lightness_of(dye_hair(hair, Style(0.6, 1.0, 0.0, lightness=at)))[mask > 0].mean() for at in (-1, 0, 1)
     )
     assert darker < plain - 4 and plain + 8 < lighter
 
@@ -257,18 +264,18 @@ def test_several_colours_of_one_preparation_are_each_as_if_alone():
     rgb, mask = hair_picture()
     hair = prepare(rgb, mask)
     for color in (0.0, 0.5, 1.0, "platinum", "red>#c0ffee"):
-        np.testing.assert_array_equal(dye_hair(hair, color, 0.7, 0.4), ombre(rgb, mask, color, 0.7, 0.4))
-    np.testing.assert_array_equal(dye_hair(hair, 0.0, 0.7, 0.4), dye_hair(hair, 1.0, 0.7, 0.4))
+        np.testing.assert_array_equal(dye_hair(hair, Style(color, 0.7, 0.4)), ombre(rgb, mask, Style(color, 0.7, 0.4)))
+    np.testing.assert_array_equal(dye_hair(hair, Style(0.0, 0.7, 0.4)), dye_hair(hair, Style(1.0, 0.7, 0.4)))
 
 
 def test_threads_and_views_change_nothing():
     rgb, mask = hair_picture()
     wide = np.zeros((200, 320, 3), np.uint8)
     wide[:, 80:240] = rgb
-    alone = ombre(rgb, mask, 0.6, 0.7, 0.4)
-    np.testing.assert_array_equal(ombre(wide[:, 80:240], mask, 0.6, 0.7, 0.4), alone)
+    alone = ombre(rgb, mask, Style(0.6, 0.7, 0.4))
+    np.testing.assert_array_equal(ombre(wide[:, 80:240], mask, Style(0.6, 0.7, 0.4)), alone)
     with ThreadPoolExecutor(4) as pool:
-        for dyed in pool.map(lambda _: ombre(rgb, mask, 0.6, 0.7, 0.4), range(12)):
+        for dyed in pool.map(lambda _: ombre(rgb, mask, Style(0.6, 0.7, 0.4)), range(12)):
             np.testing.assert_array_equal(dyed, alone)
 
 
@@ -284,16 +291,15 @@ def test_threads_and_views_change_nothing():
     ],
 )
 def test_settings_out_of_range(settings):
-    rgb, mask = hair_picture()
     with pytest.raises(ValueError, match=next(iter(settings))):
-        ombre(rgb, mask, **{"color": 0.5, "ombre_height": 0.5, "ombre_grad_height": 0.5, **settings})
+        Style(**settings)
 
 
 def test_arrays_that_do_not_fit():
     rgb, mask = hair_picture()
     for picture, hair in [(rgb, mask[1:]), (rgb[..., 0], mask), (np.float32(rgb), mask), (rgb, mask > 0)]:
         with pytest.raises(ValueError, match="must be"):
-            ombre(picture, hair, 0.5, 0.5, 0.5)
+            ombre(picture, hair, Style(0.5, 0.5, 0.5))
 
 
 def test_cells_of_large_pictures_are_worked_out_in_strips(monkeypatch):
@@ -314,7 +320,7 @@ def test_memory_beside_the_picture_is_its_result_and_little_more(monkeypatch):
     hair = prepare(rgb, mask, refine=False)
     found = likely(hair, mask)
     assert tracemalloc.get_traced_memory()[1] < 0.6 * rgb.nbytes
-    dyed = dye_hair(hair, "copper", 0.6, 0.6)
-    assert not shows_little(hair, found, dyed, 0.6, 0.6)
+    dyed = dye_hair(hair, Style("copper"))
+    assert not shows_little(hair, found, dyed, Style("copper"))
     assert tracemalloc.get_traced_memory()[1] < 1.4 * rgb.nbytes
     tracemalloc.stop()

@@ -121,15 +121,15 @@ def test_hair_that_two_of_five_looks_show_is_hair_and_what_one_does_is_not():
     for shown, is_hair in ((2, True), (1, False)):
         all_looks = [sure] * shown + [nothing] * (5 - shown)
         joined = reduce(Evidence.joined, all_looks)
-        assert (joined.mask() > 127).all() == is_hair and joined.count[0, 0] == 5
+        assert (joined.mask() > 127).all() == is_hair and joined.weight[0, 0] == 5
 
 
 def test_a_part_goes_with_its_hair_and_stays_at_the_borders_that_it_touches():
     frames = walking(2)
     first, second = moving(frames)
-    first.forwards = Evidence(np.float32(frames[0].hair), np.ones(SIZE[::-1], np.float32))
+    known = Evidence(np.float32(frames[0].hair), np.ones(SIZE[::-1], np.float32))
     parts = [Part(0, 0, 240, 320), Part(60, 30, 180, 150), Part(0, 30, 180, 150)]
-    shown = list(moved(parts, first, SIZE[::-1]))
+    shown = list(moved(parts, first.to_next, known, SIZE[::-1]))
     assert all(type(side) is int for part in shown for side in part)
     assert shown == [parts[0], Part(60, 32, 180, 152), Part(0, 32, 180, 152)]
 

@@ -69,7 +69,7 @@ class Dye(NamedTuple):
 
 def columns_of(depths: np.ndarray | float, dtype: np.dtype) -> np.ndarray:
     """How many of a table's columns it is from depth 0 to this one, int16; depth 0 is at `columns_of(-DEEPEST)`."""
-    return np.int16(np.rint(depths * ((DEPTHS[dtype] - 1) / (LIGHTEST - DEEPEST))))
+    return np.asarray(np.rint(depths * ((DEPTHS[dtype] - 1) / (LIGHTEST - DEEPEST))), np.int16)
 
 
 @lru_cache(maxsize=64)

@@ -87,18 +87,20 @@ def prepare(
     columns = grid.around(slice(left, left + width), step, rgb.shape[1])
     alpha = alpha[rows, columns]
     cells = grid.shrink(alpha, step)
+    shares = cells.astype(np.float32) / 255
     place = Place(rows.start, columns.start, step, *rgb.shape[:2])
     part = rgb[rows, columns]
     seen = grid.colours(part, step)
-    people = find_people(alpha, cells, step, find_faces(guide, place), np.uint8(np.rint(seen)))
+    colours = np.rint(seen).astype(np.uint8)
+    people = find_people(alpha, cells, step, find_faces(guide, place), colours)
     if not people.heads:
         return None
     growth = along_hair(cells, people, which_way_up(guide, place, cells.shape))
-    difference = cv2.merge(foreground.colours_beside(seen, np.float32(cells) / 255, BESIDE).difference())
-    unmixed = foreground.unmix(np.uint8(np.rint(seen)), cells, difference)
+    difference = cv2.merge(foreground.colours_beside(seen, shares, BESIDE).difference())
+    unmixed = foreground.unmix(colours, cells, difference)
     greys = space.grey(unmixed)
-    strands = strand_signal(np.take(lightness_of_greys(greys.dtype, space), greys), np.float32(cells) / 255 + 1e-4)
-    hair_mask = np.float32(cells >= min(HAIR, cells.max()))
+    strands = strand_signal(np.take(lightness_of_greys(greys.dtype, space), greys), shares + 1e-4)
+    hair_mask = (cells >= min(HAIR, cells.max())).astype(np.float32)
     own = foreground.Own()
     for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
         pixels = slice(*tile[0]), slice(*tile[1])

@@ -29,7 +29,7 @@ class Place(NamedTuple):
         """(2, 3) float64: takes x and y in the grid to x and y in a guide of this shape, both counted from the centre
         of the first cell."""
         across, down = shape[1] / self.width, shape[0] / self.height
-        return np.float64(
+        return np.array(
             [
                 [self.step * across, 0, (self.left + self.step / 2) * across - 0.5],
                 [0, self.step * down, (self.top + self.step / 2) * down - 0.5],
@@ -62,7 +62,7 @@ def find_faces(guide: Guide | None, place: Place) -> list[Face]:
     """The faces that a guide shows, the largest first; none without a guide."""
     if guide is None:
         return []
-    skin = np.uint8(guide.face > SURE)
+    skin = (guide.face > SURE).astype(np.uint8)
     if not skin.any():
         return []
     matrix = place.of_guide(guide.face.shape)
@@ -90,7 +90,7 @@ def _apart(skin: np.ndarray) -> Iterator[np.ndarray]:
     for label in range(1, count):
         left, top, width, height = (int(value) for value in stats[label, :4])
         box = np.s_[top : top + height, left : left + width]
-        for part in _parted(np.uint8(labels[box] == label)):
+        for part in _parted((labels[box] == label).astype(np.uint8)):
             whole = np.zeros_like(skin)
             whole[box] = part
             yield whole
@@ -101,14 +101,14 @@ def _parted(piece: np.ndarray) -> list[np.ndarray]:
     bordered = cv2.copyMakeBorder(piece, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     depth = cv2.distanceTransform(bordered, cv2.DIST_L2, 5)[1:-1, 1:-1]
     for share in BRIDGES:
-        cores = np.uint8(depth > share * depth.max())
+        cores = (depth > share * depth.max()).astype(np.uint8)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(cores)
         kept = [label for label in range(1, count) if stats[label, cv2.CC_STAT_AREA] >= CORE * cores.sum()]
         if len(kept) < 2:
             continue
-        away = [cv2.distanceTransform(np.uint8(labels != label), cv2.DIST_L2, 5) for label in kept]
+        away = [cv2.distanceTransform((labels != label).astype(np.uint8), cv2.DIST_L2, 5) for label in kept]
         nearest = np.argmin(away, axis=0)
-        parts = [piece * np.uint8(nearest == number) for number in range(len(kept))]
+        parts = [piece * (nearest == number).astype(np.uint8) for number in range(len(kept))]
         return [smaller for part in parts for smaller in _parted(part)]
     return [piece]
 
@@ -117,8 +117,8 @@ def _ellipse(skin: np.ndarray, matrix: np.ndarray) -> Face:
     """A face's skin (h, w) uint8 in the guide, in cells of the grid; `matrix` leads from there to the guide."""
     moments = cv2.moments(skin, binaryImage=True)
     area = moments["m00"]
-    centre = np.float64([moments["m10"] / area, moments["m01"] / area])
-    spread = np.float64([[moments["mu20"], moments["mu11"]], [moments["mu11"], moments["mu02"]]]) / area
+    centre = np.array([moments["m10"] / area, moments["m01"] / area])
+    spread = np.array([[moments["mu20"], moments["mu11"]], [moments["mu11"], moments["mu02"]]]) / area
     scale = 1 / matrix[[0, 1], [0, 1]]
     return Face((centre - matrix[:, 2]) * scale, spread * np.outer(scale, scale))
 
@@ -136,7 +136,7 @@ def mean_up(up: np.ndarray | None, hair: np.ndarray) -> np.ndarray:
     """The unit vector towards a head's top: the mean of `up` (rows, columns, 2) over its hair (rows, columns) float32,
     the shares; where that is not sure, the more the picture's own up."""
     if up is None:
-        return np.float64(UPRIGHT)
-    mean = np.tensordot(hair, up, 2) / max(float(hair.sum()), 1e-6)
-    mean = np.float64(mean) + max(SURE - float(np.hypot(*mean)), 0) * np.float64(UPRIGHT)
+        return np.array(UPRIGHT)
+    seen = np.tensordot(hair, up, 2) / max(float(hair.sum()), 1e-6)
+    mean = seen.astype(np.float64) + max(SURE - float(np.hypot(*seen)), 0) * np.array(UPRIGHT)
     return mean / max(float(np.hypot(*mean)), 1e-6)

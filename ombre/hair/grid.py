@@ -12,6 +12,7 @@ MOST_CELLS = 256  # on the longer side of the hair
 TILE = (64, 512)  # pixels (down, across) worked on at a time, at most
 AT_ONCE = 1 << 24  # pixels of a large picture, of which copies are made
 GAP = 32  # pixels that are worked on needlessly rather than in two tiles
+ONE_MAP = np.empty(0, np.float32)  # cv2.remap's second map, where the first has x and y: its stubs do not take None
 
 
 def step_for(height: int, width: int) -> int:
@@ -71,7 +72,7 @@ def tiles(wanted: np.ndarray, step: int, height: int, width: int) -> Iterator[tu
     """Rows (from, to) and columns (from, to), in pixels, of tiles that cover the cells `wanted` (rows, columns) bool of
     an area (height, width), and few others."""
     down, across, gap = (max(pixels // step, 1) for pixels in (*TILE, GAP))
-    strips = np.maximum.reduceat(np.uint8(wanted), range(0, len(wanted), down))
+    strips = np.maximum.reduceat(wanted.astype(np.uint8), range(0, len(wanted), down))
     strips = cv2.morphologyEx(strips, cv2.MORPH_CLOSE, np.ones((1, gap // 2 * 2 + 1), np.uint8))  # closes gaps
     ends = np.argwhere(np.diff(strips, axis=1, prepend=0, append=0)).tolist()
     for (strip, first), (_, last) in zip(ends[::2], ends[1::2]):

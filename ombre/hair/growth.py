@@ -76,7 +76,7 @@ def along_hair(cells: np.ndarray, people: People, up: np.ndarray | None) -> np.n
         place = tuple(
             slice(max(side.start - ROOM, 0), min(side.stop + ROOM, length)) for side, length in zip(box, cells.shape)
         )
-        hair = np.float32(cells[place]) * own[place] / 255
+        hair = cells[place].astype(np.float32) * own[place] / 255
         found = _of_head(hair, mean_up(None if up is None else up[place], hair), _moved(face, place))
         rows, columns = place
         around = rows.start, cells.shape[0] - rows.stop, columns.start, cells.shape[1] - columns.stop
@@ -103,7 +103,7 @@ def _of_head(hair: np.ndarray, up: np.ndarray, face: Face | None) -> np.ndarray:
         face = Face((face.centre + 0.5) * scale - 0.5, face.spread * scale**2)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     head = _Head(small, x, y, up, np.float32(-up[0]) * x + np.float32(-up[1]) * y, face)
-    if face and _fitting(head) > DOUBTED * face.half(up):
+    if face and _fitting(head, face) > DOUBTED * face.half(up):
         head = head._replace(face=None)
     growth = _long_and_short(head)
     return cv2.resize(growth, hair.shape[::-1], interpolation=cv2.INTER_CUBIC) if scale < 1 else growth
@@ -125,7 +125,7 @@ def _long_and_short(head: _Head) -> np.ndarray:
     tall = head.face.half(head.up)
     hanging = (float(np.percentile(head.down[is_hair], 99)) - head.below(head.face.centre)) / tall
     share = max(_rising(hanging, *SHORT_HANGING), _rising(length / radius, *SHORT_LENGTH))
-    return long if share == 1 else share * long + (1 - share) * _short(head, is_hair)
+    return long if share == 1 else share * long + (1 - share) * _short(head, head.face, is_hair)
 
 
 def _rising(value: float, start: float, end: float) -> float:
@@ -139,11 +139,11 @@ def _skull(head: _Head) -> tuple[np.ndarray, float]:
     is_hair = head.hair > HAIR
     if head.face is None:
         solid = np.zeros(is_hair.shape, np.uint8)
-        cv2.fillConvexPoly(solid, cv2.convexHull(cv2.findNonZero(np.uint8(is_hair))), 1)  # a face parts the hair
+        cv2.fillConvexPoly(solid, cv2.convexHull(cv2.findNonZero(is_hair.astype(np.uint8))), 1)  # a face parts the hair
         centre, radius = _disc(head, solid)
         return centre, UNSEEN * radius
-    tall, wide = _extents(head)
-    fitting = _fitting(head)
+    tall, wide = _extents(head.face, head.up)
+    fitting = _fitting(head, head.face)
     shape = wide / tall
     most = np.interp(shape, (NARROW[0], BROAD[0]), (NARROW[1], BROAD[1]))
     radius = min(max(fitting, LEAST * tall), most * tall)
@@ -153,14 +153,14 @@ def _skull(head: _Head) -> tuple[np.ndarray, float]:
     total = float(near.sum())
     if total == 0:
         return middle + 0.5 * radius * head.up, radius
-    away = np.float64([(near * head.x).sum(), (near * head.y).sum()]) / total - middle
+    away = np.array([(near * head.x).sum(), (near * head.y).sum()], np.float64) / total - middle
     most = np.interp(shape, (NARROW[0], BROAD[0]), BEHIND) * radius
     return middle + away * min(1, most / max(float(np.hypot(*away)), 1e-6)), radius
 
 
-def _fitting(head: _Head) -> float:
+def _fitting(head: _Head, face: Face) -> float:
     """Radius of a large disc in hair and face together, at their upper end."""
-    return _disc(head, np.uint8((head.hair > HAIR) | (_from_face(head) < 1)))[1]
+    return _disc(head, ((head.hair > HAIR) | (_from_face(head, face) < 1)).astype(np.uint8))[1]
 
 
 def _disc(head: _Head, solid: np.ndarray) -> tuple[np.ndarray, float]:
@@ -170,26 +170,26 @@ def _disc(head: _Head, solid: np.ndarray) -> tuple[np.ndarray, float]:
     ]
     top = np.percentile(head.down[solid > 0], 1)
     row, column = divmod(int(np.where(solid > 0, inside - SINKING * (head.down - top), -FAR).argmax()), solid.shape[1])
-    return np.float64([column, row]), float(inside[row, column])
+    return np.array([column, row], np.float64), float(inside[row, column])
 
 
-def _extents(head: _Head) -> tuple[float, float]:
-    """Half the face's height and half its breadth."""
-    return head.face.half(head.up), head.face.half(np.float64([-head.up[1], head.up[0]]))
+def _extents(face: Face, up: np.ndarray) -> tuple[float, float]:
+    """Half a face's height and half its breadth, by the unit vector towards the head's top."""
+    return face.half(up), face.half(np.array([-up[1], up[0]]))
 
 
-def _from_face(head: _Head) -> np.ndarray:
+def _from_face(head: _Head, face: Face) -> np.ndarray:
     """How far from the face's middle cells are: (rows, columns) float32, 1 at its edge."""
-    tall, wide = _extents(head)
-    x, y = head.x - np.float32(head.face.centre[0]), head.y - np.float32(head.face.centre[1])
-    up = np.float32(head.up)
+    tall, wide = _extents(face, head.up)
+    x, y = head.x - np.float32(face.centre[0]), head.y - np.float32(face.centre[1])
+    up = head.up.astype(np.float32)
     return np.hypot((up[0] * x + up[1] * y) / np.float32(tall), (up[0] * y - up[1] * x) / np.float32(wide))
 
 
-def _shortest(start: np.ndarray, cost: np.ndarray) -> np.ndarray:
+def _shortest(start: np.ndarray, costs: np.ndarray) -> np.ndarray:
     """Length of the shortest way to each cell: (rows, columns) float32. `start`: where a way begins, how long it is
-    already, else FAR; `cost`: of a step into a cell."""
-    way, cost, diagonal = np.float32(start), np.float32(cost), np.float32(DIAGONAL * cost)
+    already, else FAR; `costs`: of a step into a cell."""
+    way, cost, diagonal = (values.astype(np.float32) for values in (start, costs, DIAGONAL * costs))
     step, before = np.empty_like(way), -1.0
     while (total := float(cv2.sumElems(way)[0])) != before:
         before = total
@@ -222,7 +222,9 @@ def _lengths(head: _Head, way: np.ndarray, aside: np.ndarray, length: float, cos
     across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     scale = 1 / (cv2.magnitude(across, down) + np.float32(1e-6))
     across, down = across * scale, down * scale
-    solid = head.hair if head.face is None else np.maximum(head.hair, np.float32(_from_face(head) < 1))
+    solid = head.hair
+    if head.face is not None:
+        solid = np.maximum(solid, (_from_face(head, head.face) < 1).astype(np.float32))
     ahead = cv2.remap(
         solid, head.x + AHEAD * across, head.y + AHEAD * down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
@@ -231,13 +233,13 @@ def _lengths(head: _Head, way: np.ndarray, aside: np.ndarray, length: float, cos
     to_end = _shortest(np.where(leaves, 0, FAR), cost)
     left = np.clip(aside / ASIDE[1], 0, 1)
     least = length * (HANGING_LENGTH + (LEFT_LENGTH - HANGING_LENGTH) * left)
-    return _mean(np.float32(np.clip(way + to_end, least, length)), head.hair, 5)
+    return _mean(np.clip(way + to_end, least, length).astype(np.float32), head.hair, 5)
 
 
-def _short(head: _Head, is_hair: np.ndarray) -> np.ndarray:
+def _short(head: _Head, face: Face, is_hair: np.ndarray) -> np.ndarray:
     """How far along short hair is: away from the face, and from the ears upwards."""
-    tall, _ = _extents(head)
-    above = (head.below(head.face.centre) - head.down) / np.float32(tall)
-    away = np.maximum(_from_face(head) - 1, 0) * np.clip(above + EARS, 0, 1)
-    away = _mean(np.float32(away), head.hair, 3)
+    tall, _ = _extents(face, head.up)
+    above = (head.below(face.centre) - head.down) / np.float32(tall)
+    away = np.maximum(_from_face(head, face) - 1, 0) * np.clip(above + EARS, 0, 1)
+    away = _mean(away.astype(np.float32), head.hair, 3)
     return away / max(float(np.percentile(away[is_hair], 95)), 1e-3)

@@ -14,7 +14,7 @@ import numpy as np
 from common.image.icc import SRGB, Space
 
 SAMPLES = 80  # places looked at along the picture's longer side
-LUMINANCE = np.float32([0.2126, 0.7152, 0.0722])  # of linear sRGB
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB
 NOT_HAIR, HAIR = 26, 200  # mask values
 FEWEST = 30  # places that say something
 DARKEST = 1e-5  # of linear 0..1
@@ -38,7 +38,7 @@ WARMER = 0.53, -0.85  # red and blue, of length 1: lights differ along this line
 CAST, LEVEL = 0.16, 0.4  # departures of which half is believed
 BELIEF = 3  # power with which one is believed once it is larger
 MOST_LEVEL = 0.1  # no picture is so bright that hair should be brighter than its shade by more than that
-LINEAR = np.float32(SRGB.luminance_of_greys(256))
+LINEAR = SRGB.luminance_of_greys(256).astype(np.float32)
 
 
 def find_light(rgb: np.ndarray, mask: np.ndarray, space: Space = SRGB, face: np.ndarray | None = None) -> np.ndarray:
@@ -51,16 +51,16 @@ def find_light(rgb: np.ndarray, mask: np.ndarray, space: Space = SRGB, face: np.
     """
     every = -(-max(mask.shape) // SAMPLES)
     some = np.s_[every // 2 % mask.shape[0] :: every, every // 2 % mask.shape[1] :: every]
-    colours = rgb[some] if rgb.dtype == np.uint8 else np.uint8(rgb[some] >> 8)
+    colours = rgb[some] if rgb.dtype == np.uint8 else (rgb[some] >> 8).astype(np.uint8)
     light, share = LINEAR[space.to_srgb8(np.ascontiguousarray(colours))], mask[some]
-    skin = None if face is None else cv2.resize(np.float32(face), share.shape[::-1]) > 0.5
+    skin = None if face is None else cv2.resize(face.astype(np.float32), share.shape[::-1]) > 0.5
     signs = _signs(light, share, skin)
     red, blue, level = _weighed(signs)
     warmth = np.dot((red, blue), WARMER)
     red, blue = np.array(WARMER) * warmth * _believed(abs(warmth), CAST)
     level = min(level * _believed(abs(level), LEVEL), MOST_LEVEL)
     colour = np.exp([red, 0, blue])
-    return np.float32(colour / (colour @ LUMINANCE) * np.exp(level))
+    return (colour / (colour @ LUMINANCE) * np.exp(level)).astype(np.float32)
 
 
 def _signs(light: np.ndarray, share: np.ndarray, skin: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -71,7 +71,7 @@ def _signs(light: np.ndarray, share: np.ndarray, skin: np.ndarray | None) -> dic
         across, down = around[:, 1:] & around[:, :-1], around[1:] & around[:-1]
         steps = np.concatenate([np.abs(np.diff(light, axis=1))[across], np.abs(np.diff(light, axis=0))[down]])
         signs["steps"] = _logarithms(steps.mean(axis=0)) if len(steps) else np.full(3, -np.inf)
-        signs["bright"] = _logarithms((np.float64(light[around]) ** BRIGHT).mean(axis=0) ** (1 / BRIGHT))
+        signs["bright"] = _logarithms((light[around].astype(np.float64) ** BRIGHT).mean(axis=0) ** (1 / BRIGHT))
     if np.count_nonzero(hair) >= FEWEST:
         strands = light[hair]
         lit = (strands @ LUMINANCE) ** 2 + DARKEST**2

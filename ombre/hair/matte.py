@@ -27,7 +27,7 @@ NEAR_EDGE, MOST_BLUR = 12, 8.0  # pixels
 
 def _ramp(start: float, end: float) -> np.ndarray:
     """What each value of a mask becomes: 0 up to the share `start`, 255 from `end` on."""
-    return np.uint8(np.rint(255 * np.clip((np.arange(256) / 255 - start) / (end - start), 0, 1)))
+    return np.rint(255 * np.clip((np.arange(256) / 255 - start) / (end - start), 0, 1)).astype(np.uint8)
 
 
 SURE, RAMPED, LOWEST, HIGHEST = (_ramp(*limits) for limits in (FAR, RAMP, LEAST, MOST))
@@ -47,7 +47,7 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
         grid.around(slice(max(left - room, 0), left + width + room), step, mask.shape[1]),
     )
     rgb, mask, alpha = rgb[part], mask[part], whole[part]
-    lines, trust = _fit(grid.colours(rgb, step), np.float32(grid.shrink(doubtful[part], step)) / 255)
+    lines, trust = _fit(grid.colours(rgb, step), grid.shrink(doubtful[part], step).astype(np.float32) / 255)
     del doubtful
     for rows, columns in grid.tiles(grid.near(trust > 0), step, *alpha.shape):
         tile = np.s_[slice(*rows), slice(*columns)]
@@ -72,7 +72,7 @@ def blur_of(rgb: np.ndarray, mask: np.ndarray) -> float:
     doubtful = cv2.dilate(cv2.inRange(mask[some], 26, 229), np.ones((1, 2 * NEAR_EDGE + 1), np.uint8))[:, 1:-1] > 0
     if not doubtful.any():
         return 0.0
-    grey = np.float32(cv2.cvtColor(np.ascontiguousarray(rgb[some]), cv2.COLOR_RGB2GRAY))
+    grey = cv2.cvtColor(np.ascontiguousarray(rgb[some]), cv2.COLOR_RGB2GRAY).astype(np.float32)
     steps = [
         float((((row[:, 2:] - row[:, :-2])[doubtful]) ** 2).mean())
         for row in (grey, cv2.GaussianBlur(grey, (13, 1), APART))
@@ -89,6 +89,7 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
     x 255, (rows, columns) uint8."""
     beside = foreground.colours_beside(cells, share, WINDOW, spread=True)
+    assert beside.spread is not None, "as it was asked for"
     difference = beside.difference()
     apart = foreground.squares(difference)
     gain = 255 / (1 - FLOOR) / (apart + NOISE)
@@ -96,7 +97,7 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     offset = -255 * FLOOR / (1 - FLOOR) - sum(slope * plane for slope, plane in zip(slopes, beside.behind))
     near = np.clip(8 * np.minimum(share, 1 - share), 0, 1)
     trust = TRUST * near * apart / (apart + ALIKE * beside.spread + NOISE)
-    return cv2.merge([*slopes, offset / 255]), np.uint8(np.rint(255 * trust))
+    return cv2.merge([*slopes, offset / 255]), np.rint(255 * trust).astype(np.uint8)
 
 
 def _along(lines: np.ndarray, rgb: np.ndarray) -> np.ndarray:
@@ -104,4 +105,5 @@ def _along(lines: np.ndarray, rgb: np.ndarray) -> np.ndarray:
     most = np.iinfo(rgb.dtype).max
     colours = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)  # whose fourth value, the most there is, takes the offset
     shares = cv2.multiply(lines, colours, dtype=cv2.CV_32F) @ np.full(4, 255 / most, np.float32)
-    return cv2.add(shares, 0, dtype=cv2.CV_8U)  # rounded, and kept within 0..255
+    # Rounded, and kept within 0..255. The stubs know no numbers beside arrays.
+    return cv2.add(shares, 0, dtype=cv2.CV_8U)  # type: ignore[call-overload]

@@ -158,7 +158,7 @@ def _by_colours(
     first, second = np.sort(away, axis=0)[:2]
     markers = np.ones(colours.shape[:2], np.int32)  # what is no hair
     markers[places] = np.where(second > SURELY * first, nearest + 2, 0)
-    found = np.float32(np.maximum(cv2.watershed(colours, markers) - 1, 0))  # from 1 on; 0: no hair, and borders
+    found = np.maximum(cv2.watershed(colours, markers) - 1, 0).astype(np.float32)  # from 1 on; 0: no hair, and borders
     own = np.where(found > 0, found, cv2.dilate(found, np.ones((3, 3), np.uint8)))[places].astype(int) - 1
     return np.where(own >= 0, own, nearest)
 
@@ -166,7 +166,8 @@ def _by_colours(
 def _from_face(face: Face, x: np.ndarray, y: np.ndarray, above: float = 0.0) -> np.ndarray:
     """How far places are from so far above a face's middle, of its half height: hair lies around it, and hangs below
     it."""
-    x, y = np.float32(x - face.centre[0]), np.float32(y - face.centre[1]) + np.float32(above * face.size)
+    x = (x - face.centre[0]).astype(np.float32)
+    y = (y - face.centre[1]).astype(np.float32) + np.float32(above * face.size)
     return np.hypot(x, np.where(y < 0, y, y / HANGS)) / np.float32(face.size)
 
 
@@ -180,7 +181,8 @@ def _without_bits(part: np.ndarray) -> np.ndarray:
 
 def _cut_touching(labels: np.ndarray, pieces: list[int], count: int) -> tuple[list[int], int]:
     """Give the right one of two heads that touch a label of its own (in place) -> all labels, new label count."""
-    done, todo = [], list(pieces)
+    done: list[int] = []
+    todo = list(pieces)
     while todo:
         label = todo.pop(0)
         column = _valley(labels == label) if len(done) + len(todo) < MOST_PIECES else None
@@ -270,5 +272,5 @@ def _rows(mask: np.ndarray, cells: np.ndarray, step: int) -> Head:
 
 def _box(cells: np.ndarray) -> tuple[slice, slice]:
     """The rows and columns of the grid with these cells."""
-    left, top, width, height = cv2.boundingRect(np.uint8(cells))
+    left, top, width, height = cv2.boundingRect(cells.astype(np.uint8))
     return slice(top, top + height), slice(left, left + width)

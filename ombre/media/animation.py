@@ -31,7 +31,7 @@ class MovingPicture:
             if image.format == "GIF":
                 extent, self.size = gif_extent(path)
             self._demand_small("frames", extent, min(max_pixels, MOST_PIXELS))
-            self.expected = image.n_frames
+            self.expected = getattr(image, "n_frames", 1)
             if self.expected * extent[0] * extent[1] > MOST_IN_ALL:
                 raise PictureError(
                     f"{path}: {self.expected} frames of {extent[0]} x {extent[1]} pixels are over the limit of "
@@ -59,20 +59,24 @@ class MovingPicture:
         seconds, (width, height) = 0.0, self.size
         with self._opened() as image:
             for number in range(self.expected):
-                try:
-                    image.seek(number)
-                    # Pillow's canvas grows with a frame that juts out; viewers cut it
-                    rgba = np.asarray(image.convert("RGBA"))[:height, :width]
-                except Exception as error:  # as decoders do
-                    if number == 0:
-                        raise PictureError(
-                            f"{self.path}: broken from its start; copy it again or leave it out"
-                        ) from error
+                rgba = self._decoded(image, number)
+                if rgba is None:
                     self.damaged += self.expected - number
                     return
                 delay = float(image.info.get("duration") or SLOW)
-                yield Frame(number + 1, seconds, delay, np.ascontiguousarray(rgba))
+                # Pillow's canvas grows with a frame that juts out; viewers cut it
+                yield Frame(number + 1, seconds, delay, np.ascontiguousarray(rgba[:height, :width]))
                 seconds += delay / 1000
+
+    def _decoded(self, image: Image.Image, number: int) -> np.ndarray | None:
+        """A frame (H, W, 4) uint8, or None where it is broken. Raises PictureError: the first one is."""
+        try:
+            image.seek(number)
+            return np.asarray(image.convert("RGBA"))
+        except Exception as error:  # as decoders do
+            if number == 0:
+                raise PictureError(f"{self.path}: broken from its start; copy it again or leave it out") from error
+            return None
 
     @contextmanager
     def writer(self, path: Path, quality: int) -> Iterator[Writer]:
@@ -109,8 +113,7 @@ def gif_extent(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
             elif len(block := file.read(9)) == 9:
                 left, top, across, down = struct.unpack("<HHHH", block[:8])
                 width, height = max(width, left + across), max(height, top + down)
-                if 0 in screen:  # some have none: the first frame's
-                    screen = left + across, top + down
+                screen = (left + across, top + down) if 0 in screen else screen  # some have none: the first frame's
                 _skip_colours(file, block[8])
                 file.read(1)
             while length := file.read(1):

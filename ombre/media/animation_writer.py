@@ -5,10 +5,10 @@ the moving one here (GIF89a; WebP Container Specification; Portable Network Grap
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -68,6 +68,7 @@ class Writer:
     def __init__(
         self, kind: str, file: BinaryIO, size: tuple[int, int], kept: Kept, clear: bool, quality: int, notes: list[str]
     ) -> None:
+        kinds: dict[str, Callable[[BinaryIO, tuple[int, int], Kept, bool, int], _Moving]]
         kinds = {".gif": _Gif, ".webp": _WebP, ".png": _Png, ".apng": _Png}
         self.notes = notes
         self._file = kinds[kind](file, size, kept, clear, quality)
@@ -81,9 +82,27 @@ class Writer:
         self._file.close()
 
 
+class _Moving(Protocol):
+    """A moving picture's file, to which frames (H, W, 4) uint8 are added, `delay` milliseconds each."""
+
+    def add(self, rgba: np.ndarray, delay: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Held(NamedTuple):
+    """A frame that waits until the next is known: what of it is written, over what."""
+
+    rgba: np.ndarray
+    delay: float
+    place: Place
+    before: np.ndarray | None  # None: over nothing
+
+
 class _Gif:
     def __init__(self, file: BinaryIO, size: tuple[int, int], kept: Kept, clear: bool, quality: int) -> None:
-        self.file, self.held = file, None
+        self.file = file
+        self.held: _Held | None = None
         file.write(b"GIF89a" + struct.pack("<HHBBB", *size, 0x70, 0, 0))
         if kept.loop is not None:
             file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", kept.loop, 0))
@@ -92,34 +111,32 @@ class _Gif:
         """The frame before is written now that it is known whether something of it has to go for this one."""
         before, place = None, _all_of(rgba)
         if self.held is not None:
-            before = self.held[0]
-            goes = bool(((rgba[..., 3] < CLEAR) & (before[..., 3] >= CLEAR)).any())
-            self._write_held(goes)
-            if goes:
-                before = None
-            else:
-                place = _changed(before, rgba)
-        self.held = rgba, delay, place, before
+            shown = self.held.rgba
+            goes = bool(((rgba[..., 3] < CLEAR) & (shown[..., 3] >= CLEAR)).any())
+            self._write(self.held, goes)
+            if not goes:
+                before, place = shown, _changed(shown, rgba)
+        self.held = _Held(rgba, delay, place, before)
 
-    def _write_held(self, goes: bool) -> None:
-        rgba, delay, place, before = self.held
+    def _write(self, held: _Held, goes: bool) -> None:
+        rgba, delay, place, before = held
         if goes:
             place = _all_of(rgba)  # only where a frame lies is it taken away
         part = _part(rgba, place)
         image = indexed(Image.fromarray(part))
         if before is not None:  # what stays as it is needs no colour
-            stays = np.uint8(255 * (_whole_pixels(part) == _whole_pixels(_part(before, place))))
+            stays = 255 * (_whole_pixels(part) == _whole_pixels(_part(before, place))).astype(np.uint8)
             image.paste(COLORS, mask=Image.fromarray(stays))
         left, top, width, height = place
         ticks = min(round(delay / 10), LONGEST)
         self.file.write(struct.pack("<BBBBHBB", 0x21, 0xF9, 4, (2 if goes else 1) << 2 | 1, ticks, COLORS, 0))
         self.file.write(struct.pack("<BHHHHB", 0x2C, left, top, width, height, 0x87))
-        palette = bytes(image.getpalette("RGB"))
+        palette = bytes(image.getpalette("RGB") or ())
         self.file.write(palette.ljust(768, b"\0")[:768] + gif_data(image))
 
     def close(self) -> None:
         if self.held is not None:
-            self._write_held(False)
+            self._write(self.held, False)
         self.file.write(b";")
 
 
@@ -140,7 +157,8 @@ def gif_data(image: Image.Image) -> bytes:
 
 class _Png:
     def __init__(self, file: BinaryIO, size: tuple[int, int], kept: Kept, clear: bool, quality: int) -> None:
-        self.file, self.clear, self.before = file, clear, None
+        self.file, self.clear = file, clear
+        self.before: np.ndarray | None = None
         self.frames = self.numbered = 0
         file.write(HEAD[".png"] + png_chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 6 if clear else 2, 0, 0, 0)))
         self.count_at, self.loop = file.tell(), kept.loop or 0
@@ -189,7 +207,8 @@ def _png_data(png: bytes) -> Iterator[bytes]:
 
 class _WebP:
     def __init__(self, file: BinaryIO, size: tuple[int, int], kept: Kept, clear: bool, quality: int) -> None:
-        self.file, self.kept, self.clear, self.quality, self.before = file, kept, clear, quality, None
+        self.file, self.kept, self.clear, self.quality = file, kept, clear, quality
+        self.before: np.ndarray | None = None
         flags = 0x20 * bool(kept.icc) | 0x10 * clear | 0x08 * bool(kept.exif) | 0x04 * bool(kept.xmp) | 0x02
         sizes = _triple(size[0] - 1) + _triple(size[1] - 1)
         file.write(HEAD[".webp"] + _riff(b"VP8X", struct.pack("<I", flags) + sizes))
@@ -213,9 +232,7 @@ class _WebP:
         if self.kept.exif:
             self.file.write(_riff(b"EXIF", _bare(self.kept.exif)))
         if self.kept.xmp:
-            self.file.write(
-                _riff(b"XMP ", self.kept.xmp if isinstance(self.kept.xmp, bytes) else self.kept.xmp.encode())
-            )
+            self.file.write(_riff(b"XMP ", self.kept.xmp))
         size = self.file.tell() - 8
         self.file.seek(4)
         self.file.write(struct.pack("<I", size))
@@ -243,7 +260,7 @@ def _triple(number: int) -> bytes:
 
 def _bare(exif: bytes) -> bytes:
     """EXIF without a JPEG's prefix, and without a thumbnail of what was."""
-    return without_thumbnail(EXIF_PREFIX + exif.removeprefix(EXIF_PREFIX)).removeprefix(EXIF_PREFIX)
+    return (without_thumbnail(EXIF_PREFIX + exif.removeprefix(EXIF_PREFIX)) or b"").removeprefix(EXIF_PREFIX)
 
 
 def _all_of(rgba: np.ndarray) -> Place:
@@ -254,7 +271,7 @@ def _changed(before: np.ndarray | None, now: np.ndarray) -> Place:
     """The part in which two frames (H, W, 4) uint8 differ, a pixel at least."""
     if before is None:
         return _all_of(now)
-    left, top, width, height = cv2.boundingRect(np.uint8(_whole_pixels(before) != _whole_pixels(now)))
+    left, top, width, height = cv2.boundingRect((_whole_pixels(before) != _whole_pixels(now)).astype(np.uint8))
     return left, top, max(width, 1), max(height, 1)
 
 

@@ -37,11 +37,13 @@ class Clip:
     space: Space = SRGB
 
     def __init__(self, path: str | os.PathLike, max_pixels: int) -> None:
-        self.path, self.damaged, self.writers = Path(path), 0, []
+        self.path, self.damaged = Path(path), 0
+        self.writers: list[Writer] = []
         with self._opened() as container:
-            self.first = next(self._decoded(container), None)
-            if self.first is None:
+            first = next(self._decoded(container), None)
+            if first is None:
                 raise PictureError(f"{path}: no frame of it can be decoded; copy it again or leave it out")
+            self.first = first
             stream = video_of(container, self.path)
             self.rate = rate_of(stream)
             self.expected = stream.frames or round((container.duration or 0) / av.time_base * self.rate)
@@ -53,6 +55,7 @@ class Clip:
         self.damaged, turn = 0, turn_of(self.first)
         with self._opened() as container:
             for number, raw in enumerate(self._decoded(container), 1):
+                assert raw.pts is not None and raw.time_base is not None, "as it comes from `_decoded`"
                 yield Frame(number, float(raw.pts * raw.time_base), like(raw, self.first), turn, self.space)
 
     @contextmanager
@@ -87,7 +90,8 @@ class Clip:
         try:
             return av.open(self.path, metadata_errors="replace", timeout=60)
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise PictureError(f"{self.path}: is no clip that can be read ({error.strerror}); convert it") from None
+            reason = getattr(error, "strerror", None) or error
+            raise PictureError(f"{self.path}: is no clip that can be read ({reason}); convert it") from None
 
     def _decoded(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
         stream = video_of(container, self.path)

@@ -10,14 +10,19 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Colorspace
 
 from common.image.icc import SRGB, Space
 from common.image.pixels import to8
 
 # Shares of red and blue in luma (ITU-T H.273, table 4).
-LUMA = {Colorspace.ITU709: (0.2126, 0.0722), Colorspace.SMPTE240M: (0.212, 0.087), Colorspace.FCC: (0.3, 0.11)}
-LUMA |= {9: (0.2627, 0.0593)}  # BT.2020
+LUMA: dict[int, tuple[float, float]] = {
+    Colorspace.ITU709: (0.2126, 0.0722),
+    Colorspace.SMPTE240M: (0.212, 0.087),
+    Colorspace.FCC: (0.3, 0.11),
+    9: (0.2627, 0.0593),  # BT.2020
+}
 BT601 = (0.299, 0.114)
 
 
@@ -105,12 +110,18 @@ def matrix_of(raw: av.VideoFrame) -> int:
     return Colorspace.ITU709 if max(raw.width, raw.height) >= 1280 else Colorspace.ITU601
 
 
+def side_data(raw: av.VideoFrame, name: str) -> bytes:
+    """What a frame says besides its pixels, by FFmpeg's name of it; empty where it does not."""
+    found = raw.side_data.get(name)
+    return bytes(found) if isinstance(found, SideData) else b""
+
+
 def turn_of(raw: av.VideoFrame) -> Turn:
     """What brings a frame upright, by its display matrix: x' = a x + c y, y' = b x + d y, of (a, b, ., c, d, ...)."""
-    matrix = raw.side_data.get("DISPLAYMATRIX")
+    matrix = side_data(raw, "DISPLAYMATRIX")
     if not matrix:
         return UPRIGHT
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Turn(False, a < 0, d < 0)
     return Turn(True, c < 0, b < 0)
@@ -129,13 +140,13 @@ def changed(
         pixels_of(target, most)[...] = pixels_of(source, most)
     if box is None:
         return copy
-    box = tuple(slice(part.start // 4 * 4, min(-(-part.stop // 4) * 4, side)) for part, side in zip(box, before.shape))
-    difference = cv2.subtract(after[box], before[box], dtype=cv2.CV_32F)
+    grown = [slice(part.start // 4 * 4, min(-(-part.stop // 4) * 4, side)) for part, side in zip(box, before.shape)]
+    difference = cv2.subtract(after[*grown], before[*grown], dtype=cv2.CV_32F)
     parts = cv2.transform(difference, weights_of(raw) * np.float32(most / np.iinfo(before.dtype).max))
     for plane, part in zip(copy.planes, cv2.split(parts)):
         pixels = turn.view(pixels_of(plane, most))
         steps = [round(side / own) for side, own in zip(before.shape, pixels.shape)]
-        place = tuple(slice(part.start // step, -(-part.stop // step)) for part, step in zip(box, steps))
+        place = tuple(slice(part.start // step, -(-part.stop // step)) for part, step in zip(grown, steps))
         here = np.ascontiguousarray(pixels[place])
         part = cv2.resize(part, here.shape[::-1], interpolation=cv2.INTER_AREA)
         pixels[place] = np.minimum(cv2.add(here, part, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U), most)
@@ -144,15 +155,16 @@ def changed(
 
 def pixels_of(plane: av.video.plane.VideoPlane, most: int) -> np.ndarray:
     """(h, w) uint8 or, where the largest value is over 255, uint16: the plane's own memory."""
-    return np.frombuffer(plane, np.uint8 if most == 255 else np.uint16).reshape(plane.height, -1)[:, : plane.width]
+    pixels = np.frombuffer(memoryview(plane), np.uint8 if most == 255 else np.uint16)
+    return pixels.reshape(plane.height, -1)[:, : plane.width]
 
 
 def weights_of(raw: av.VideoFrame) -> np.ndarray:
     """(3, 3) float32: how much of red, green and blue goes into each plane."""
     if raw.format.is_rgb:
-        return np.float32([[0, 1, 0], [0, 0, 1], [1, 0, 0]])  # stored as green, blue, red
+        return np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)  # stored as green, blue, red
     red, blue = LUMA.get(matrix_of(raw), BT601)
     luma = np.array([red, 1 - red - blue, blue])
     planes = np.array([luma, (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), ([1, 0, 0] - luma) / (2 - 2 * red)])
     steps = (1, 1, 1) if is_full(raw) else (219 / 255, 224 / 255, 224 / 255)
-    return np.float32(planes * np.array(steps)[:, None])
+    return (planes * np.array(steps)[:, None]).astype(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
 
 from common.workarounds import right_times
-from ombre.media.video_frame import Frame, changed, in_format
+from ombre.media.video_frame import Frame, changed, in_format, side_data
 
 os.environ.setdefault("SVT_LOG", "1")  # its encoder would tell the terminal about itself
 
@@ -59,8 +59,9 @@ class Writer:
         rate: Fraction,
         quality: int,
     ) -> None:
-        self.container, self.notes, self.copies = container, [], {}
-        self.frames = 0
+        self.container, self.frames = container, 0
+        self.notes: list[str] = []
+        self.copies: dict[int, av.stream.Stream] = {}  # by the index of the source's
         self.muxing = Lock()  # sound comes from the thread that reads, frames from the one that dyes
         told = source.container.metadata.items()
         container.metadata.update({name: text for name, text in told if name not in OF_THE_FILE})
@@ -100,13 +101,14 @@ class Writer:
             options = options | {"x265-params": f"{options['x265-params']}:{light}"}
         self.bits = av.VideoFormat(self.pix_fmt).components[0].bits
         stream = self.container.add_stream(name, rate=rate, options=options)
+        assert isinstance(stream, av.VideoStream), "as all of ENCODERS are for video"
         target = stream.codec_context
         if scale:
             target.qscale, target.global_quality = True, scale
         if kind == "avi":
             target.max_b_frames = 0  # its frames have no times but their order
         stream.width, stream.height, stream.pix_fmt = first.width, first.height, self.pix_fmt
-        stream.time_base = target.time_base = source.time_base
+        stream.time_base = target.time_base = source.time_base or 1 / rate
         if codec == "mpeg2video":
             target.time_base = 1 / rate  # it has no other times
         target.sample_aspect_ratio = source.sample_aspect_ratio or Fraction(0)  # 0: not said
@@ -116,8 +118,8 @@ class Writer:
         target.color_primaries, target.color_trc = first.color_primaries, first.color_trc
         if codec == own == "hevc":
             target.codec_tag = source.codec_tag
-        if matrix := first.side_data.get("DISPLAYMATRIX"):
-            stream.set_display_matrix(np.frombuffer(bytes(matrix), np.int32).tolist())
+        if matrix := side_data(first, "DISPLAYMATRIX"):
+            stream.set_display_matrix(np.frombuffer(matrix, np.int32).tolist())
         stream.metadata.update(source.metadata)
         stream.disposition = source.disposition
         if stream.metadata.pop("alpha_mode", None) == "1":  # beside the frames, where decoders leave it
@@ -168,7 +170,7 @@ def chosen(codec: str, first: av.VideoFrame, instead: tuple[str, ...], kinds: se
     named = [name for name in (codec, *(ODD if odd else ()), *instead) if name in ENCODERS]
     candidates = [name for name in named if name in kinds] or named  # a transport stream does not say what it takes
     formats = {
-        name: [kind.name for kind in av.Codec(ENCODERS[name][0], "w").video_formats if is_written(name, kind)]
+        name: [kind.name for kind in av.Codec(ENCODERS[name][0], "w").video_formats or () if is_written(name, kind)]
         for name in candidates
     }
     for name in candidates:
@@ -177,6 +179,8 @@ def chosen(codec: str, first: av.VideoFrame, instead: tuple[str, ...], kinds: se
     lost = {}
     for name in candidates:
         best, loss = find_best_pix_fmt_of_list(formats[name], pix_fmt, has_alpha=has_alpha(first.format))
+        if best is None:
+            continue
         own = int(loss & ~PixFmtLoss.DEPTH) if name == codec else int(loss)  # which its decoder may have widened
         lost[name] = (bool(loss & PixFmtLoss.ALPHA), own.bit_count()), best.name
     name = min(lost, key=lambda name: lost[name][0])
@@ -193,7 +197,7 @@ def has_alpha(kind: av.VideoFormat) -> bool:
     return any(component.is_alpha for component in kind.components)
 
 
-def data_tracks(source: av.container.InputContainer) -> int:
+def data_tracks(source: av.container.Container) -> int:
     """How many tracks hold what a camera notes while it films; titles of chapters and times go along anyway."""
     tracks = sum(stream.type == "data" and "timecode" not in stream.metadata for stream in source.streams)
     return max(tracks - bool(source.chapters()), 0)
@@ -202,14 +206,14 @@ def data_tracks(source: av.container.InputContainer) -> int:
 def mastering(frame: av.VideoFrame) -> str:
     """x265's words for the screen that an HDR clip was made on, and for its light; "" where it says nothing of them."""
     words = []
-    if data := frame.side_data.get("MASTERING_DISPLAY_METADATA"):
-        numbers = np.frombuffer(bytes(data), np.int32)
+    if data := side_data(frame, "MASTERING_DISPLAY_METADATA"):
+        numbers = np.frombuffer(data, np.int32)
         parts = np.where(numbers[1:20:2] == 0, 0, numbers[0:20:2] / np.maximum(numbers[1:20:2], 1))
         if numbers[20] and numbers[21]:
             red, green, blue, white = (np.rint(parts[at : at + 2] * 50_000).astype(int).tolist() for at in (0, 2, 4, 6))
             least, most = np.rint(parts[8:10] * 10_000).astype(int).tolist()
             places = (f"{name}({x},{y})" for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white)))
             words.append(f"master-display={''.join(places)}L({most},{least})")
-    if data := frame.side_data.get("CONTENT_LIGHT_LEVEL"):
-        words.append("max-cll={},{}".format(*np.frombuffer(bytes(data), np.uint32)[:2].tolist()))
+    if data := side_data(frame, "CONTENT_LIGHT_LEVEL"):
+        words.append("max-cll={},{}".format(*np.frombuffer(data, np.uint32)[:2].tolist()))
     return ":".join(words)

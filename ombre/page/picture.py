@@ -120,7 +120,7 @@ def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> 
 
 def dyed(shown: Shown, hair: Hair | np.ndarray, style: Style, small: bool = False) -> np.ndarray:
     """(h, w, 3) uint8, as it is seen"""
-    rgb = hair if isinstance(hair, np.ndarray) else dye_hair(hair, **style.row())
+    rgb = hair if isinstance(hair, np.ndarray) else dye_hair(hair, style)
     return shown.on_white(rgb, small)
 
 

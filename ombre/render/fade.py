@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from ombre.hair import grid
+from ombre.hair.analysis import Hair
 from ombre.hair.people import People
+from ombre.style import Style
 
-ALONG = ("hair", "rows")  # what a fade runs along
 STRAND_SWING = 0.22  # of the fade: how far strands move it (below 0.25 the fade keeps its order)
 EDGE_SWING = 0.02  # of the hair's height: how far dye climbs a strand where there is hardly a fade
 EVERYWHERE = -1e6  # a row before any picture's first
@@ -36,6 +37,19 @@ class Fade(NamedTuple):
     climb: np.ndarray | float
     strands: np.ndarray | None
     roots: bool = False
+
+
+def fades_of(hair: Hair, style: Style, tints: int = 1) -> list["Fade | Along"]:
+    """A fade for each of a style's tints, the one that meets the natural hair first."""
+    return plan_fades(
+        hair.people,
+        style.ombre_height,
+        style.ombre_grad_height,
+        hair.strands,
+        growth=hair.growth if style.along == "hair" else None,
+        tints=tints,
+        reverse=style.reverse,
+    )
 
 
 def plan_fades(
@@ -72,16 +86,16 @@ def _along(
     climb = 0.0 if height == 1 else min(max(EDGE_SWING - STRAND_SWING * length, 0), height / 4)
     through = height - growth if roots else growth + np.float32(height - 1)
     if strands is None:
-        return Along(np.float32(through / length))
+        return Along((through / length).astype(np.float32))
     if climb:
         through = through + np.float32(climb) * np.maximum(strands, 0)
     through = through * np.float32(1 / length)
-    share = np.clip(through, 0, 1)
-    return Along(np.float32(through + 4 * STRAND_SWING * share * (1 - share) * strands))
+    share: np.ndarray = np.clip(through, 0, 1)
+    return Along((through + 4 * STRAND_SWING * share * (1 - share) * strands).astype(np.float32))
 
 
 def _plan(people: People, height: float, grad_height: float, strands: np.ndarray | None, roots: bool) -> Fade:
-    top, bottom = np.float32(people.heads).T
+    top, bottom = np.array(people.heads, np.float32).T
     dyed = height * (bottom - top)
     start, length = -(top + dyed) if roots else bottom - dyed, np.maximum(grad_height * dyed, 1)
     climb = np.minimum(np.maximum(EDGE_SWING * (bottom - top) - STRAND_SWING * length, 0), dyed / 4)
@@ -91,8 +105,9 @@ def _plan(people: People, height: float, grad_height: float, strands: np.ndarray
             start[:] = EVERYWHERE  # all the hair, also wisps beyond the head's first row
     if len(people.heads) == 1:
         return Fade(float(start[0]), float(length[0]), float(climb[0]), strands, roots)
-    smooth = (cv2.GaussianBlur(np.float32(values[people.labels]), (0, 0), 1.5) for values in (start, length, climb))
-    return Fade(*smooth, strands, roots)
+    cells = (values[people.labels].astype(np.float32) for values in (start, length, climb))
+    start, length, climb = (cv2.GaussianBlur(values, (0, 0), 1.5) for values in cells)
+    return Fade(start, length, climb, strands, roots)
 
 
 def dyed_cells(fade: Fade | Along, step: int, shape: tuple[int, int]) -> np.ndarray:
@@ -117,7 +132,7 @@ def dye_share(fade: Fade | Along, step: int, rows: tuple[int, int], columns: tup
         return np.clip(grid.grow(fade.through, step, rows, columns), 0, 1)
 
     def full(value: np.ndarray | float) -> np.ndarray | float:
-        return value if np.isscalar(value) else grid.grow(value, step, rows, columns)
+        return grid.grow(value, step, rows, columns) if isinstance(value, np.ndarray) else value
 
     place = -np.arange(rows[0], rows[1]) if fade.roots else np.arange(rows[0] + 1, rows[1] + 1)
     return _share(fade, place, columns[1] - columns[0], full)
@@ -136,7 +151,7 @@ def _share(fade: Fade, place: np.ndarray, width: int, full: Callable) -> np.ndar
     start = full(fade.start)
     if fade.strands is not None and np.any(fade.climb):
         start = start - full(fade.climb) * np.maximum(full(fade.strands), 0)
-    share = np.clip((np.float32(place)[:, None] - start) / full(fade.length), 0, 1)
+    share = np.clip((place.astype(np.float32)[:, None] - start) / full(fade.length), 0, 1)
     between = share * (1 - share)
     if fade.strands is None or not between.any():
         return np.array(np.broadcast_to(share, (len(place), width)))

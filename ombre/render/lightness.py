@@ -57,7 +57,7 @@ def depths_of_greys(hair: Hair, count: int) -> np.ndarray:
     light = hair.space.luminance_of_greys(count) / (hair.illuminant @ LUMINANCE)
     lightness = np.where(light > 216 / 24389, 116 * np.cbrt(light) - 16, light * (24389 / 27))
     place = (np.minimum(lightness, 100) + TOE) / (100 + 2 * TOE)
-    return np.float32(np.log(place / (1 - place)))
+    return np.log(place / (1 - place)).astype(np.float32)
 
 
 def _lightness(depth: np.ndarray | float) -> np.ndarray | float:
@@ -81,5 +81,6 @@ def _by_person(hair: Hair, depth: np.ndarray, weight: np.ndarray) -> tuple[np.nd
     above = mean + np.bincount(labels, lit * capped) / np.maximum(np.bincount(labels, lit), 1e-12)
     if alone:
         return mean[0], above[0], spread[0]
-    values = (np.float32(value)[hair.people.labels] for value in (mean, above, spread))
-    return tuple(cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)
+    values = (value.astype(np.float32)[hair.people.labels] for value in (mean, above, spread))
+    mean, above, spread = (cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)
+    return mean, above, spread

@@ -9,6 +9,7 @@ import numpy as np
 from ombre.hair import grid
 from ombre.render import fade
 from ombre.render.recolour import Hair
+from ombre.style import Style
 
 SEEN = 12  # grey levels of some channel from which a change is seen, of a dye that takes in full
 MUCH_LESS = 0.4
@@ -31,29 +32,16 @@ def likely(hair: Hair, found: np.ndarray) -> Likely:
     return Likely(cells, cv2.sumElems(cv2.LUT(found[hair.rows.start % EVERY :: EVERY], DOUBT))[0] / 255)
 
 
-def shows_little(
-    hair: Hair,
-    found: Likely,
-    dyed: np.ndarray,
-    ombre_height: float,
-    ombre_grad_height: float,
-    *,
-    along: str = "hair",
-    reverse: bool = False,
-    strength: float = 1.0,
-) -> bool:
+def shows_little(hair: Hair, found: Likely, dyed: np.ndarray, style: Style) -> bool:
     """Whether the pixels that are seen to be dyed are much fewer than those that should be.
 
     Args:
         hair: what `prepare` gave.
-        dyed: (H, W, 3), what `dye_hair` gave with these settings.
+        dyed: (H, W, 3), what `dye_hair` gave in this style.
     """
-    least = SEEN * strength * np.iinfo(dyed.dtype).max // 255
+    least = SEEN * style.strength * np.iinfo(dyed.dtype).max // 255
     seen = sum(_changed(dyed[some], hair.rgb[some], least) for some in _strips(hair))
-    growth = hair.growth if along == "hair" else None
-    (plan,) = fade.plan_fades(
-        hair.people, ombre_height, ombre_grad_height, hair.strands, growth=growth, reverse=reverse
-    )
+    (plan,) = fade.fades_of(hair, style)
     share = fade.dye_share_of_cells(plan, hair.step, found.cells.shape[:2])
     # elsewhere as in the part with hair
     asked = (found.cells * share).sum() / (found.cells.sum() + 1) * found.everywhere

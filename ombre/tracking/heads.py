@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 
 from ombre.hair.faces import Place
+from ombre.hair.grid import ONE_MAP
 from ombre.hair.people import HAIR, Head
 from ombre.render.recolour import Hair
 from ombre.tracking.steady import Motion
@@ -42,7 +43,7 @@ class SteadyHeads:
         settled = 1 - np.exp(-seconds / SETTLING)
         ends = []
         for person, head in enumerate(hair.people.heads):
-            seen = np.float64(head) + hair.rows.start
+            seen = np.array(head, np.float64) + hair.rows.start
             carried = self._carried(labels == person, motion, len(hair.rgb))
             if carried is None:
                 ends.append(seen)
@@ -68,12 +69,12 @@ class SteadyHeads:
         place = Place(hair.rows.start, hair.columns.start, hair.step, *hair.rgb.shape[:2])
         matrix = place.of_guide(is_hair.shape)
         now = cv2.warpAffine(hair.growth, matrix, is_hair.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-        if self._owner is None:
+        if self._owner is None or self._growth is None:
             self._growth = now
             return hair.growth
-        was_hair = np.float32(self._owner >= 0)
-        there = cv2.remap(was_hair, motion.at, None, cv2.INTER_LINEAR)
-        before = cv2.remap(self._growth * was_hair, motion.at, None, cv2.INTER_LINEAR) / np.maximum(there, 1e-3)
+        was_hair = (self._owner >= 0).astype(np.float32)
+        there = cv2.remap(was_hair, motion.at, ONE_MAP, cv2.INTER_LINEAR)
+        before = cv2.remap(self._growth * was_hair, motion.at, ONE_MAP, cv2.INTER_LINEAR) / np.maximum(there, 1e-3)
         step = np.clip(settled * (now - before), -FASTEST, FASTEST)
         weight = there * motion.known * is_hair
         spread = cv2.blur(weight, AROUND)
@@ -108,7 +109,7 @@ class SteadyHeads:
 def whose_cells(hair: Hair, shape: tuple[int, int]) -> np.ndarray:
     """(rows, columns) int of a grid over the frame: whose hair is at each cell, -1 where there is none."""
     full = np.full(hair.rgb.shape[:2], -1, np.int16)
-    labels = np.repeat(np.repeat(np.int16(hair.people.labels), hair.step, axis=0), hair.step, axis=1)
+    labels = np.repeat(np.repeat(hair.people.labels.astype(np.int16), hair.step, axis=0), hair.step, axis=1)
     labels = labels[: hair.alpha.shape[0], : hair.alpha.shape[1]]
     full[hair.rows, hair.columns] = np.where(hair.alpha >= HAIR, labels, -1)
     return cv2.resize(full, shape[::-1], interpolation=cv2.INTER_NEAREST)

@@ -14,11 +14,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
 
+from ombre.hair.grid import ONE_MAP
 from segmentation.finding.box import Part
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.resize import reduced
@@ -37,6 +38,7 @@ WIDER = 0.5  # of a head's look: what one in the mirror sees more on each side
 READY = 2, 4  # frames, and masks, that are worked out before they are asked for
 
 Item = TypeVar("Item")
+F = TypeVar("F", bound="Frame")
 
 
 class Frame(Protocol):
@@ -62,13 +64,13 @@ class Motion(NamedTuple):
 
 class Evidence(NamedTuple):
     """What looks say: `hair` (h, w) float32, the mean of (probability of hair x 255) squared, and how many looks say
-    so, `count` (h, w) float32.
+    so, `weight` (h, w) float32.
 
     Squared, since a look misses hair more often than it makes some up: where a quarter of them are sure of it, it is.
     """
 
     hair: np.ndarray
-    count: np.ndarray
+    weight: np.ndarray
 
     def mask(self) -> np.ndarray:
         """(h, w) uint8, probability of hair x 255."""
@@ -78,30 +80,30 @@ class Evidence(NamedTuple):
         """The same at the cells of the frame that the motion is of, so many seconds away."""
         size = self.hair.shape[::-1]
         across, down = size[0] / motion.known.shape[1], size[1] / motion.known.shape[0]
-        finer = np.float32([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]])
+        finer = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]], np.float32)
         at = cv2.resize(cv2.transform(motion.at, finer), size)
-        hair, count = (
-            cv2.remap(plane, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        hair, weight = (
+            cv2.remap(plane, at, ONE_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for plane in self  # one by one: twice as fast as both together
         )
         known = cv2.resize(motion.known * np.float32(np.exp(-seconds / LASTING)), size)
-        return Evidence(hair, cv2.multiply(count, known))
+        return Evidence(hair, cv2.multiply(weight, known))
 
     def joined(self, other: "Evidence | None") -> "Evidence":
         """Both, each as much as its looks."""
         if other is None:
             return self
-        count = cv2.add(self.count, other.count)
-        weight = cv2.divide(other.count, cv2.max(count, 1e-3))
-        return Evidence(cv2.blendLinear(other.hair, self.hair, weight, 1 - weight), count)
+        weight = cv2.add(self.weight, other.weight)
+        share = cv2.divide(other.weight, np.maximum(weight, 1e-3))
+        return Evidence(cv2.blendLinear(other.hair, self.hair, share, 1 - share), weight)
 
 
 @dataclass
-class Step:
-    """A frame on its way: what was seen of it (None: not looked at), what is known from it and those before it, and
-    its motion in the one before and in the next."""
+class Step(Generic[F]):
+    """A frame on its way: what was seen of it (None: not looked at), what is known from it and those before it (None:
+    nobody has looked yet), and its motion in the one before and in the next."""
 
-    frame: Frame
+    frame: F
     grey: np.ndarray
     to_before: Motion
     looked: Evidence | None = None
@@ -110,11 +112,11 @@ class Step:
 
 
 def steady_masks(
-    frames: Iterable[Frame],
+    frames: Iterable[F],
     finder: HairFinder,
-    drawn: Callable[[Frame], np.ndarray | None] = lambda frame: None,
+    drawn: Callable[[F], np.ndarray | None] = lambda frame: None,
     frame_bytes: int = 0,
-) -> Iterator[tuple[Frame, np.ndarray, Motion]]:
+) -> Iterator[tuple[F, np.ndarray, Motion]]:
     """Each frame with its mask and its motion in the frame before; a mask is (h, w) uint8, probability of hair x 255,
     SIDE cells on the longer side at most.
 
@@ -140,9 +142,9 @@ def ahead(items: Generator[Item, None, None], count: int) -> Generator[Item, Non
         items.close()
 
 
-def masked(looked: Iterable[Step], most: int = MOST_AHEAD) -> Generator[tuple[Frame, np.ndarray, Motion], None, None]:
+def masked(looked: Iterable[Step[F]], most: int = MOST_AHEAD) -> Generator[tuple[F, np.ndarray, Motion], None, None]:
     """What `steady_masks` gives, of frames with what is seen in them, at most so many at once."""
-    steps: list[Step] = []
+    steps: list[Step[F]] = []
     for step in looked:
         steps.append(step)
         if step.frame.seconds - steps[0].frame.seconds >= AHEAD or len(steps) == most:
@@ -152,15 +154,18 @@ def masked(looked: Iterable[Step], most: int = MOST_AHEAD) -> Generator[tuple[Fr
     yield from given_out(steps, len(steps))
 
 
-def given_out(steps: list[Step], count: int) -> Iterator[tuple[Frame, np.ndarray, Motion]]:
+def given_out(steps: list[Step[F]], count: int) -> Iterator[tuple[F, np.ndarray, Motion]]:
     """The first `count` frames, with mask and motion from the frame before."""
     return ((step.frame, mask, step.to_before) for step, mask in zip(steps[:count], masks_of(steps)))
 
 
-def masks_of(steps: list[Step]) -> list[np.ndarray]:
+def masks_of(steps: list[Step[F]]) -> list[np.ndarray]:
     """The masks, from what is known from before each frame and what is known from after it."""
-    masks, after, seconds = [], None, 0.0
+    masks: list[np.ndarray] = []
+    after: Evidence | None = None
+    seconds = 0.0
     for step in reversed(steps):
+        assert step.forwards is not None, "the first frame is looked at"
         if after is not None and step.to_next is not None:
             after = after.carried(step.to_next, seconds - step.frame.seconds)
         masks.append(step.forwards.joined(after).mask())
@@ -169,12 +174,12 @@ def masks_of(steps: list[Step]) -> list[np.ndarray]:
     return masks[::-1]
 
 
-def moving(frames: Iterable[Frame]) -> Generator[Step, None, None]:
+def moving(frames: Iterable[F]) -> Generator[Step[F], None, None]:
     """Each frame with its motion; its `to_next` is set when the next one comes."""
-    before = None
+    before: Step[F] | None = None
     for frame in frames:
         grey = small_grey(frame.grey8())
-        step = Step(frame, grey, Motion(places(*grey.shape), np.zeros(grey.shape, np.float32)))
+        step: Step[F] = Step(frame, grey, Motion(places(*grey.shape), np.zeros(grey.shape, np.float32)))
         if before is not None:
             before.to_next, step.to_before = motions(before.grey, grey)
         yield step
@@ -182,26 +187,28 @@ def moving(frames: Iterable[Frame]) -> Generator[Step, None, None]:
 
 
 def looked_at(
-    steps: Iterable[Step], finder: HairFinder, drawn: Callable[[Frame], np.ndarray | None]
-) -> Generator[Step, None, None]:
+    steps: Iterable[Step[F]], finder: HairFinder, drawn: Callable[[F], np.ndarray | None]
+) -> Generator[Step[F], None, None]:
     """Each frame with what is seen in it and known from before."""
-    before, size, next_look, next_whole = None, (0, 0), -np.inf, -np.inf
+    before: Step[F] | None = None
+    known: Evidence | None = None
+    size, next_look, next_whole = (0, 0), -np.inf, -np.inf
     found: deque[list[Part]] = deque(maxlen=2)  # the heads of the last looks at the whole, moved on
     turn = 0
     for step in steps:
         frame = step.frame
-        if before is not None:
-            step.forwards = before.forwards.carried(step.to_before, frame.seconds - before.frame.seconds)
+        if before is not None and before.to_next is not None and known is not None:
             if step.to_before.known.any():
-                found = deque(([*moved(heads, before, size)] for heads in found), found.maxlen)
+                found = deque(([*moved(heads, before.to_next, known, size)] for heads in found), found.maxlen)
             else:  # another scene
                 found.clear()
                 next_whole = frame.seconds
+            known = known.carried(step.to_before, frame.seconds - before.frame.seconds)
         if (mask := drawn(frame)) is not None:
             step.looked = seen(mask, DRAWN)
         elif frame.seconds >= min(next_look, next_whole):
             rgb, next_look = frame.rgb8(), frame.seconds + LOOK - 0.01
-            if frame.seconds >= next_whole or not any(found):
+            if frame.seconds >= next_whole or known is None or not any(found):
                 looked = finder.find(rgb)
                 mask, heads = looked.mask(), [crop.part for crop in looked.crops]
                 step.looked, size, next_whole = seen(mask, 1), mask.shape, frame.seconds + WHOLE - 0.01
@@ -210,8 +217,8 @@ def looked_at(
                 turn += 1
                 heads = found[turn % len(found)] or found[turn % len(found) - 1]
                 mirrored = turn % 4 > 1
-                step.looked = seen_of(heads, finder, rgb, step.forwards.mask(), mirrored)
-        step.forwards = step.looked if step.forwards is None else step.forwards.joined(step.looked)
+                step.looked = seen_of(heads, finder, rgb, known.mask(), mirrored)
+        step.forwards = known = step.looked if known is None else known.joined(step.looked)
         yield step
         before = step
 
@@ -236,14 +243,14 @@ def wider(part: Part, height: int, width: int) -> Part:
     )
 
 
-def moved(heads: list[Part], step: Step, size: tuple[int, int]) -> Iterator[Part]:
+def moved(heads: list[Part], motion: Motion, known: Evidence, size: tuple[int, int]) -> Iterator[Part]:
     """The parts of a frame of this size (height, width) that show heads, in the next frame: each goes with the hair in
-    it; a side at the frame's border stays there."""
-    motion, (height, width) = step.to_next, size
+    it; a side at the frame's border stays there. `motion` in the next frame, `known` of the frame itself."""
+    height, width = size
     if set(heads) <= {Part(0, 0, height, width)}:
         yield from heads
         return
-    hair = cv2.resize(step.forwards.hair, motion.known.shape[::-1])
+    hair = cv2.resize(known.hair, motion.known.shape[::-1])
     scale, own = len(hair) / height, places(*hair.shape)
     for head in heads:
         cells = head.scaled(scale, scale).slices
@@ -275,19 +282,20 @@ def squared(mask: np.ndarray) -> np.ndarray:
 def motions(before: np.ndarray, now: np.ndarray) -> tuple[Motion, Motion]:
     """The motion of `before` in `now`, and of `now` in `before`, both small and grey."""
     flow = dense_inverse_search()
-    there, back = flow.calc(before, now, None), flow.calc(now, before, None)
+    there = flow.calc(before, now, None)  # type: ignore[call-overload]  # the stubs do not know
+    back = flow.calc(now, before, None)  # type: ignore[call-overload]  # that there need be no flow to start from
     return motion(there, back, before, now), motion(back, there, now, before)
 
 
 def motion(there: np.ndarray, back: np.ndarray, of: np.ndarray, to: np.ndarray) -> Motion:
     """The motion of one grey frame to another, from the flow there and back."""
     at = places(*of.shape) + there
-    home = cv2.remap(back, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e4, 1e4))
-    seen = cv2.remap(to, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    home = cv2.remap(back, at, ONE_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e4, 1e4))
+    seen = cv2.remap(to, at, ONE_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     same = cv2.blur(cv2.absdiff(seen, of), (3, 3)) < CHANGED
     full, none = DISAGREE
     known = np.clip((none - cv2.magnitude(*cv2.split(there + home))) / (none - full), 0, 1) * same
-    return Motion(at, np.float32(known if known.mean() >= CUT else np.zeros_like(known)))
+    return Motion(at, (known if known.mean() >= CUT else np.zeros_like(known)).astype(np.float32))
 
 
 def small_grey(grey: np.ndarray) -> np.ndarray:
@@ -306,7 +314,7 @@ def places(height: int, width: int) -> np.ndarray:
 def dense_inverse_search() -> cv2.DISOpticalFlow:
     """The search at the grid's own fineness; the presets stop at half or a quarter of it, where edges flicker, and
     spend that time on smoothing."""
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(0)
     search.setGradientDescentIterations(4)
     search.setPatchStride(6)
