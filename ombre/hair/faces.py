@@ -77,7 +77,7 @@ def _closed(skin: np.ndarray) -> np.ndarray:
     for label in range(1, count):
         reach = round(OPEN * float(np.sqrt(stats[label, cv2.CC_STAT_AREA])))
         if reach:
-            piece = cv2.copyMakeBorder(np.uint8(labels == label), *(reach,) * 4, cv2.BORDER_CONSTANT)
+            piece = cv2.copyMakeBorder((labels == label).astype(np.uint8), *(reach,) * 4, cv2.BORDER_CONSTANT)
             kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
             closed |= cv2.morphologyEx(piece, cv2.MORPH_CLOSE, kernel)[reach:-reach, reach:-reach]
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
