@@ -99,13 +99,15 @@ class Job:
             try:
                 while not (self.waiting.all_had() and self.crew.is_idle()):
                     self.crew.hand_out(self.waiting)
-                    for landed in self.crew.landed():
-                        advance(self._take(landed))
+                    advance(sum(map(self._take, self.crew.landed())))
                     self.rows.write_if_due()
-                    if complaint := self.crew.complaint():
-                        say(complaint)
+                    self._complain()
             finally:
                 self.rows.write()
+
+    def _complain(self) -> None:
+        if complaint := self.crew.complaint():
+            say(complaint)
 
     def _take(self, landed: Landed) -> int:
         """Note what has come back; how many pictures are done with."""

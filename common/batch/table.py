@@ -187,30 +187,36 @@ def same(one: object, other: object) -> bool:
 
 def _read(path: Path, columns: Sequence[str], key: str) -> tuple[list[str], dict[str, str], bool]:
     """All columns, the packed rows by key, and whether the file may be added to as it is."""
-    known: dict[str, str] = {}
-    torn = False
     with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         if ",".join(columns).startswith(file.readline()):  # nothing but a torn first line
             return list(columns), {}, path.stat().st_size == 0
         file.seek(0)
-        reader = csv.reader(_whole_lines(file))
         try:
-            found = next(reader)
-            if name := next((name for name in (key, "status") if name not in found), None):
-                raise BatchError(f"{path}: is not a table of this command, it has no column '{name}'; move it away")
-            everything = list(columns) + [name for name in found if name not in columns]
-            in_order = found == everything
-            places = [found.index(name) if name in found else -1 for name in everything]
-            at = found.index(key)
-            for cells in reader:
-                if len(cells) != len(found):
-                    torn = True
-                    continue
-                kept = cells if in_order else [cells[place] if place >= 0 else "" for place in places]
-                torn |= _value(cells[at]) in known  # of a run that was killed before it put its rows in order
-                known[_value(cells[at])] = BETWEEN.join(kept)
+            return _packed_rows(csv.reader(_whole_lines(file)), columns, key)
         except csv.Error as error:
             raise BatchError(f"{path}: is not a table of this command ({error}); move it away") from None
+
+
+def _packed_rows(
+    reader: Iterator[list[str]], columns: Sequence[str], key: str
+) -> tuple[list[str], dict[str, str], bool]:
+    """As `_read`, of a table's lines. Raises csv.Error: it is some other table."""
+    known: dict[str, str] = {}
+    torn = False
+    found = next(reader)
+    if name := next((name for name in (key, "status") if name not in found), None):
+        raise csv.Error(f"it has no column '{name}'")
+    everything = list(columns) + [name for name in found if name not in columns]
+    in_order = found == everything
+    places = [found.index(name) if name in found else -1 for name in everything]
+    at = found.index(key)
+    for cells in reader:
+        if len(cells) != len(found):
+            torn = True
+            continue
+        kept = cells if in_order else [cells[place] if place >= 0 else "" for place in places]
+        torn |= _value(cells[at]) in known  # of a run that was killed before it put its rows in order
+        known[_value(cells[at])] = BETWEEN.join(kept)
     return everything, known, in_order and not torn
 
 

@@ -67,22 +67,7 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
     try:
         # By name Pillow would map the file into memory, and scramble turned RGBA TIFFs.
         with open(path, "rb") as file, Image.open(file, formats=_kinds(file, path)) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise PictureError(
-                    f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
-                    "megapixels; if you trust the file, raise it with --max-megapixels",
-                    "large",
-                )
-            if isinstance(image, TiffImageFile):
-                quiet_libtiff()
-                if raw.is_raw(path):
-                    raise PictureError(f"{path}: {raw.REFUSED}", "strange")
-                tiff.demand_whole(image, path)
-            frames = 1 if image.format in SEVERAL else getattr(image, "n_frames", 1)
-            if frames > 1 and not tiff.has_copies_alone(image):
-                what = f"holds {frames} frames or pages; save the one you want by itself"
-                raise PictureError(f"{path}: {what}", "frames")
+            _demand_fit(image, path, max_pixels)
             yield image
     except PictureError:
         raise
@@ -99,6 +84,27 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
             raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
         reason = one_line(error)
         raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
+
+
+def _demand_fit(image: Image.Image, path: Path, max_pixels: int) -> None:
+    """Raise PictureError where a picture's head says that it is too large, a camera's raw file, or several pictures;
+    ValueError where it is cut short."""
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{path}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:g} "
+            "megapixels; if you trust the file, raise it with --max-megapixels",
+            "large",
+        )
+    if isinstance(image, TiffImageFile):
+        quiet_libtiff()
+        if raw.is_raw(path):
+            raise PictureError(f"{path}: {raw.REFUSED}", "strange")
+        tiff.demand_whole(image, path)
+    frames = 1 if image.format in SEVERAL else getattr(image, "n_frames", 1)
+    if frames > 1 and not tiff.has_copies_alone(image):
+        what = f"holds {frames} frames or pages; save the one you want by itself"
+        raise PictureError(f"{path}: {what}", "frames")
 
 
 def _kinds(file: BinaryIO, path: Path) -> list[str]:

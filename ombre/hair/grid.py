@@ -12,7 +12,6 @@ MOST_CELLS = 256  # on the longer side of the hair
 TILE = (64, 512)  # pixels (down, across) worked on at a time, at most
 AT_ONCE = 1 << 24  # pixels of a large picture, of which copies are made
 GAP = 32  # pixels that are worked on needlessly rather than in two tiles
-ONE_MAP = np.empty(0, np.float32)  # cv2.remap's second map, where the first has x and y: its stubs do not take None
 
 
 def step_for(height: int, width: int) -> int:
@@ -61,6 +60,15 @@ def grow(cells: np.ndarray, step: int, rows: tuple[int, int], columns: tuple[int
 def colours(rgb: np.ndarray, step: int) -> np.ndarray:
     """(h, w, 3) uint8 or uint16 -> the cells' mean colours (rows, columns, 3) float32 in 0..255."""
     return shrink(rgb, step) * np.float32(255 / np.iinfo(rgb.dtype).max)
+
+
+def sample(
+    plane: np.ndarray, at: np.ndarray, border: int = cv2.BORDER_CONSTANT, beyond: tuple[float, ...] = ()
+) -> np.ndarray:
+    """What a plane (h, w) or (h, w, C) has at places (rows, columns, 2) float32, x and y: bilinear; beyond its edges as
+    OpenCV's `border` says, of the value `beyond`."""
+    how = dict(borderMode=border, borderValue=beyond)
+    return cv2.remap(plane, at, None, cv2.INTER_LINEAR, **how)  # type: ignore[call-overload]  # they know no single map
 
 
 def near(cells: np.ndarray) -> np.ndarray:

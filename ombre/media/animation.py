@@ -116,11 +116,14 @@ def gif_extent(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
                 screen = (left + across, top + down) if 0 in screen else screen  # some have none: the first frame's
                 _skip_colours(file, block[8])
                 file.read(1)
-            while length := file.read(1):
-                if length == b"\0":
-                    break
-                file.seek(length[0], 1)
+            _skip_blocks(file)
     return (width, height), screen
+
+
+def _skip_blocks(file: BinaryIO) -> None:
+    """Go behind blocks of data, each behind its length, up to an empty one or the file's end."""
+    while (length := file.read(1)) not in (b"", b"\0"):
+        file.seek(length[0], 1)
 
 
 def _skip_colours(file: BinaryIO, flags: int) -> None:

@@ -87,8 +87,9 @@ def _dye_tile(hair: Hair, part: np.ndarray, rows: tuple[int, int], columns: tupl
         place = cv2.add(place, later)
     look_up = cv2.LUT if most == 255 else lambda grey, levels: levels[grey]
     level = cv2.add(look_up(hair.space.grey(own), dye.curve.of_greys), shift)
-    at = cv2.merge([level, place])
-    dyed = cv2.remap(dye.table, at, grid.ONE_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    at, how = cv2.merge([level, place]), dict(borderMode=cv2.BORDER_REPLICATE)
+    # The stubs know no single map of both x and y.
+    dyed = cv2.remap(dye.table, at, None, cv2.INTER_NEAREST, **how)  # type: ignore[call-overload]
     tile[...] = _laid_in(tile, own, dyed, weight, hair.space.bend)
 
 

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from ombre.hair.faces import Place
-from ombre.hair.grid import ONE_MAP
+from ombre.hair.grid import sample
 from ombre.hair.people import HAIR, Head
 from ombre.render.recolour import Hair
 from ombre.tracking.steady import Motion
@@ -73,8 +73,8 @@ class SteadyHeads:
             self._growth = now
             return hair.growth
         was_hair = (self._owner >= 0).astype(np.float32)
-        there = cv2.remap(was_hair, motion.at, ONE_MAP, cv2.INTER_LINEAR)
-        before = cv2.remap(self._growth * was_hair, motion.at, ONE_MAP, cv2.INTER_LINEAR) / np.maximum(there, 1e-3)
+        there = sample(was_hair, motion.at)
+        before = sample(self._growth * was_hair, motion.at) / np.maximum(there, 1e-3)
         step = np.clip(settled * (now - before), -FASTEST, FASTEST)
         weight = there * motion.known * is_hair
         spread = cv2.blur(weight, AROUND)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,11 +108,10 @@ def alike(likenesses: np.ndarray) -> Iterator[tuple[int, int, bool]]:
     """Numbers of two likenesses (N, h, w) that hardly differ, the lower first, and whether one is mirrored."""
     vectors = likenesses.reshape(len(likenesses), -1)
     mirrored = likenesses[:, :, ::-1].reshape(len(likenesses), -1)
-    for start in range(0, len(vectors), BLOCK):
-        for others, is_mirror in ((vectors, False), (mirrored, True)):
-            for first, second in close_pairs(vectors[start : start + BLOCK], others, start):
-                if first < second and np.abs(vectors[first] - others[second]).mean() < ALIKE:
-                    yield first, second, is_mirror
+    for start, others in product(range(0, len(vectors), BLOCK), (vectors, mirrored)):
+        for first, second in close_pairs(vectors[start : start + BLOCK], others, start):
+            if first < second and np.abs(vectors[first] - others[second]).mean() < ALIKE:
+                yield first, second, others is mirrored
 
 
 def close_pairs(block: np.ndarray, others: np.ndarray, start: int) -> list[tuple[int, int]]:

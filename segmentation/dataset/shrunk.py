@@ -78,13 +78,18 @@ def room_for(pairs: Sequence[Pair], side: int, channels: int) -> Shrunk | None:
                 say(f"{folder}: has no room to keep the pictures small ({size / 1e6:.0f} MB): decoded each time")
                 return None
             make(path, size)
-            for other in folder.glob(NAME.format(side="*", key="*")):  # of pictures as they were
-                if time.time() - other.stat().st_mtime > OLD:
-                    other.unlink(missing_ok=True)
+            remove_old(folder)
         except OSError:
             continue
         return Shrunk(path, len(pairs), side, channels)
     return None
+
+
+def remove_old(folder: Path) -> None:
+    """Remove what was kept of pictures as they were, long ago. Raises OSError."""
+    for path in folder.glob(NAME.format(side="*", key="*")):
+        if time.time() - path.stat().st_mtime > OLD:
+            path.unlink(missing_ok=True)
 
 
 def make(path: Path, size: int) -> None:

@@ -72,21 +72,30 @@ def add_trees(rgb: np.ndarray, rng: np.random.Generator) -> None:
         start, direction = rng.uniform(0, side, 2), rng.uniform(0, 2 * np.pi)
         branches, width = [(start, direction, side * rng.uniform(0.1, 0.4))], side * rng.uniform(0.01, 0.05)
         while len(branches) < 200 and width > 0.5:
-            for start, direction, length in branches:
-                end = start + length * np.array([np.cos(direction), np.sin(direction)])
-                cv2.line(
-                    rgb, start.astype(int).tolist(), end.astype(int).tolist(), colour, round(width + 0.5), cv2.LINE_AA
-                )
-                if leaf and width < 3:
-                    cv2.circle(rgb, end.astype(int).tolist(), int(rng.integers(1, 5)), leaf, -1, cv2.LINE_AA)
+            for branch in branches:
+                start, end = (place.astype(int).tolist() for place in (branch[0], end_of(branch)))
+                cv2.line(rgb, start, end, colour, round(width + 0.5), cv2.LINE_AA)
+                add_leaf(rgb, end, leaf if width < 3 else None, rng)
             branches = [twig for branch in branches for twig in fork(branch, rng)]
             width *= 0.65
+
+
+def add_leaf(rgb: np.ndarray, at: list[int], colour: list[float] | None, rng: np.random.Generator) -> None:
+    """Draw a leaf of a colour, if any, into a picture, in place."""
+    if colour:
+        cv2.circle(rgb, at, int(rng.integers(1, 5)), colour, -1, cv2.LINE_AA)
+
+
+def end_of(branch: Branch) -> np.ndarray:
+    """Where a branch ends."""
+    start, direction, length = branch
+    return start + length * np.array([np.cos(direction), np.sin(direction)])
 
 
 def fork(branch: Branch, rng: np.random.Generator) -> list[Branch]:
     """What grows out of a branch: two or three shorter ones."""
     start, direction, length = branch
-    end = start + length * np.array([np.cos(direction), np.sin(direction)])
+    end = end_of(branch)
     return [
         (
             end if rng.random() < 0.7 else (start + end) / 2,

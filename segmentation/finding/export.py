@@ -30,17 +30,22 @@ def exported(weights: Path) -> Path:
             return folder / name / MODEL
     for folder in folders:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as temporary:
-                export(weights, Path(temporary) / name)
-                if (folder / name).exists() and not is_whole(folder / name):
-                    shutil.rmtree(folder / name)
-                os.rename(Path(temporary) / name, folder / name)  # whole or absent, also when two start at once
+            put(weights, folder / name)
         except OSError:
             if not is_whole(folder / name):
                 continue
         return folder / name / MODEL
     raise WeightsError(f"{weights}: no place to keep its exported form; make {folders[0]} or {folders[1]} writable")
+
+
+def put(weights: Path, folder: Path) -> None:
+    """Export weights into a folder, whole or not at all. Raises OSError, also where another start has just done so."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        export(weights, Path(temporary) / folder.name)
+        if folder.exists() and not is_whole(folder):
+            shutil.rmtree(folder)
+        os.rename(Path(temporary) / folder.name, folder)
 
 
 def is_whole(folder: Path) -> bool:
