@@ -43,7 +43,7 @@ def seed_tint(rgb: np.ndarray, mask: np.ndarray, color: float, height: float, gr
     """The seed project's rule: contrast raised, a tint added in RGB, only where the mask is above 3/4."""
     tint = 255 * ramps.hsv_to_rgb(np.float32(color), np.float32(1), np.float32(1))
     tinted = np.clip(1.35 * rgb + 0.25 * tint - 0.15 * 255, 0, 255)
-    return laid_in(rgb, tinted, np.clip(4 * (mask / 255 - 0.75), 0, 1), mask, height, grad)
+    return blended(rgb, tinted, np.clip(4 * (mask / 255 - 0.75), 0, 1), mask, height, grad)
 
 
 def hue_replaced(rgb: np.ndarray, mask: np.ndarray, color: float, height: float, grad: float) -> np.ndarray:
@@ -51,10 +51,10 @@ def hue_replaced(rgb: np.ndarray, mask: np.ndarray, color: float, height: float,
     hsv = cv2.cvtColor(np.float32(rgb) / 255, cv2.COLOR_RGB2HSV)
     hsv[..., 0] = 360 * color
     hsv[..., 1] = np.minimum(hsv[..., 1] + 0.35, 1)
-    return laid_in(rgb, 255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), mask / 255, mask, height, grad)
+    return blended(rgb, 255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), mask / 255, mask, height, grad)
 
 
-def laid_in(
+def blended(
     rgb: np.ndarray, dyed: np.ndarray, alpha: np.ndarray, mask: np.ndarray, height: float, grad: float
 ) -> np.ndarray:
     """The rivals' fade, straight down from row to row."""

@@ -50,7 +50,7 @@ def main() -> None:
     hairs = {}
     for name in (*BEFORE_AFTER, *BLACK_BROWN_BLOND, *NATURAL, SWEEP):
         rgb = in_srgb8(read_picture(SAMPLES / f"{name}.jpg"))
-        hairs[name] = hair_of(rgb, ombre.see(rgb))
+        hairs[name] = hair_of(rgb, ombre.detect(rgb))
     before_after = [strip(hairs[name], colors) for name, colors in BEFORE_AFTER.items()]
     halves = [np.hstack(before_after[start : start + 2]) for start in (0, 2)]
     save("before_after.jpg", np.vstack(halves), quality=85)
@@ -67,9 +67,9 @@ def main() -> None:
 def debug(ombre: Ombre) -> np.ndarray:
     """The pictures that `--debug` writes of a sample, three in a row, with their names."""
     rgb = in_srgb8(read_picture(SAMPLES / f"{DEBUGGED}.jpg"))
-    sight = ombre.see(rgb)
+    detection = ombre.detect(rgb)
     with TemporaryDirectory() as folder:
-        write_debug(Path(folder), rgb, sight, hair_of(rgb, sight), Style("platinum"))
+        write_debug(Path(folder), rgb, detection, hair_of(rgb, detection), Style("platinum"))
         tiles = [tile(read_picture(Path(folder, f"{name}.png")).rgb8, f"{name}.png") for name in STEPS]
     return np.vstack([np.hstack(tiles[:3]), np.hstack(tiles[3:])])
 

@@ -15,7 +15,7 @@ from segmentation.finding.guide import Guide
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, Found, HairFinder
 
 
-class Sight(NamedTuple):
+class Detection(NamedTuple):
     """What is seen of the hair in a picture (H, W).
 
     Attributes:
@@ -69,28 +69,28 @@ class Ombre:
             ValueError: an array of another shape or kind, a setting outside its range, an unknown colour.
         """
         style = Style(str(color), ombre_height, ombre_grad_height)
-        sight = self.see(rgb)
-        hair = hair_of(rgb, sight)
+        detection = self.detect(rgb)
+        hair = hair_of(rgb, detection)
         dyed = rgb.copy() if hair is None else dye_hair(hair, style)
-        return (dyed, sight.share) if with_mask else dyed
+        return (dyed, detection.share) if with_mask else dyed
 
-    def see(self, rgb: np.ndarray, seen: np.ndarray | None = None) -> Sight:
+    def detect(self, rgb: np.ndarray, seen: np.ndarray | None = None) -> Detection:
         """The hair in a picture (H, W, 3) uint8 or uint16; `seen` is the same in sRGB, uint8, as networks look at it,
         where `rgb` is not."""
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
         if seen is None:
             seen = rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
-        return see(self.finder, rgb, seen)
+        return detect(self.finder, rgb, seen)
 
 
-def see(finder: HairFinder, rgb: np.ndarray, seen: np.ndarray) -> Sight:
+def detect(finder: HairFinder, rgb: np.ndarray, seen: np.ndarray) -> Detection:
     """What a finder sees in a picture (H, W, 3) uint8 or uint16; `seen` the same in sRGB, uint8."""
     found = finder.find(seen)
     mask = found.mask()
-    return Sight(mask, refine(rgb, mask), found.guide(), found)
+    return Detection(mask, refine(rgb, mask), found.guide(), found)
 
 
-def hair_of(rgb: np.ndarray, sight: Sight, space: Space = SRGB) -> Hair | None:
+def hair_of(rgb: np.ndarray, detection: Detection, space: Space = SRGB) -> Hair | None:
     """What all colours and heights of a picture share, to be dyed by `dye_hair`; None where there is no hair."""
-    return prepare(rgb, sight.share, refine=False, space=space, guide=sight.guide)
+    return prepare(rgb, detection.share, refine=False, space=space, guide=detection.guide)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from common.image.picture import Picture, write_picture
-from ombre.api import Sight
+from ombre.api import Detection
 from ombre.hair.analysis import Hair
 from ombre.render import fade
 from ombre.style import Style
@@ -24,19 +24,19 @@ COLOURS = {
 DARKER = 0.35  # what is left of the picture's light where something is drawn over it
 
 
-def write_debug(folder: Path, rgb: np.ndarray, sight: Sight, hair: Hair | None, style: Style) -> None:
+def write_debug(folder: Path, rgb: np.ndarray, detection: Detection, hair: Hair | None, style: Style) -> None:
     """Write `crops.png`, `probability.png`, `guide.png`, and of what is dyed `matte.png`, `people.png` and `fade.png`.
 
     Args:
         folder: where to; made where it is missing.
         rgb: (H, W, 3) uint8, the picture, in sRGB.
-        sight: what is seen in it; crops and guide are shown where a network has found it.
+        detection: what is seen in it; crops and guide are shown where a network has found it.
         hair: what is known of its hair; None where there is none.
         style: of which the fade is shown.
     """
-    shown: dict[str, np.ndarray | None] = {"probability": grey(sight.mask)}
-    if sight.found is not None:
-        shown |= {"crops": draw_crops(rgb, sight.found), "guide": draw_guide(rgb, sight.found)}
+    shown: dict[str, np.ndarray | None] = {"probability": grey(detection.mask)}
+    if detection.found is not None:
+        shown |= {"crops": draw_crops(rgb, detection.found), "guide": draw_guide(rgb, detection.found)}
     if hair is not None:
         shown |= {"matte": grey(whole(hair, hair.alpha)), "people": draw_people(rgb, hair)}
         shown["fade"] = draw_fade(rgb, hair, style)

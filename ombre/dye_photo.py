@@ -20,7 +20,7 @@ from common.image.icc import colour_ready, in_srgb8
 from common.image.opening import opened
 from common.image.picture import Picture, PictureError, read_picture, write_picture
 from common.image.pixels import to8, turned_view
-from ombre.api import Sight, hair_of
+from ombre.api import Detection, hair_of
 from ombre.debug import write_debug
 from ombre.hair.analysis import Hair
 from ombre.render.recolour import dye_hair
@@ -29,13 +29,13 @@ from ombre.style import DYED, LITTLE, NO_HAIR, Style
 
 NO_MEMORY = -4  # OpenCV's number of the error
 
-SightOf = Callable[[np.ndarray, np.ndarray], Sight]  # a picture, and the same in sRGB; see Masks.of
+Detect = Callable[[np.ndarray, np.ndarray], Detection]  # a picture, and the same in sRGB; see Masks.of
 
 turns = Turns(LARGE * own_cores())
 
 
 def dye_photo(
-    path: Path, output: Path, sight_of: SightOf, rows: list[Row], max_pixels: int, debug: Path | None = None
+    path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels: int, debug: Path | None = None
 ) -> list[Row]:
     """Dye one picture in every style of its rows; the rows of the table, complete. Raises PictureError.
 
@@ -45,7 +45,7 @@ def dye_photo(
     """
     with turns.of(pixels_of(path, max_pixels)):
         try:
-            return _dyed(path, output, sight_of, rows, max_pixels, debug)
+            return _dyed(path, output, detect, rows, max_pixels, debug)
         except (MemoryError, cv2.error) as error:
             if isinstance(error, cv2.error) and error.code != NO_MEMORY:
                 raise
@@ -60,22 +60,20 @@ def pixels_of(path: Path, max_pixels: int) -> int:
         return image.width * image.height
 
 
-def _dyed(
-    path: Path, output: Path, sight_of: SightOf, rows: list[Row], max_pixels: int, debug: Path | None
-) -> list[Row]:
+def _dyed(path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels: int, debug: Path | None) -> list[Row]:
     started = time.perf_counter()
     picture = read_picture(path, max_pixels)
     ready, space, said = colour_ready(picture)
     srgb = space.to_srgb8(ready.rgb8)
-    sight = sight_of(ready.rgb, srgb)
-    hair = hair_of(ready.rgb, sight, space)
+    detection = detect(ready.rgb, srgb)
+    hair = hair_of(ready.rgb, detection, space)
     if debug:
-        write_debug(debug, srgb, sight, hair, Style.of(rows[0]))
+        write_debug(debug, srgb, detection, hair, Style.of(rows[0]))
     del srgb
-    common = dict(hair_share=round(cv2.mean(sight.share)[0] / 255, 4), people=len(hair.people.heads) if hair else 0)
+    common = dict(hair_share=round(cv2.mean(detection.share)[0] / 255, 4), people=len(hair.people.heads) if hair else 0)
     shared = ([f"{DAMAGED}: {picture.damage}"] if picture.damage else []) + ([said] if said else [])
-    found = likely(hair, sight.mask) if hair else None
-    del sight  # of large pictures little more than what the dye needs has room
+    found = likely(hair, detection.mask) if hair else None
+    del detection  # of large pictures little more than what the dye needs has room
     results = []
     for row in rows:
         target, status = output / str(row["output"]), DYED if hair else NO_HAIR

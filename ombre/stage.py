@@ -117,11 +117,9 @@ class Dye(Stage):
             how = dict(max_pixels=self.max_pixels, quality=self.quality)
             rows = dye_clip(path, output, finder, rows, masks.under(item.mask), **how)
         else:
-            sight_of = partial(masks.of, name=item.mask, finder=finder)
+            detect = partial(masks.of, name=item.mask, finder=finder)
             rows = [row | dict(quality="") for row in rows]
-            rows = dye_photo(
-                path, output, sight_of, rows, self.max_pixels, self.debug and self.debug / item.source.name
-            )
+            rows = dye_photo(path, output, detect, rows, self.max_pixels, self.debug and self.debug / item.source.name)
         return [row | masks.saved(item.mask) for row in rows]
 
     def read(self, path: str) -> object:

@@ -31,7 +31,7 @@ from common.progress import say
 from segmentation.labelling.face_crop import face_finder
 from segmentation.labelling.flat_folder import write_flat_folder
 from segmentation.labelling.stage import Label
-from segmentation.labelling.teachers import LOOKS, PRECISIONS, WEIGHTS, Teacher, facexformer, students
+from segmentation.labelling.teachers import PRECISIONS, VIEWS, WEIGHTS, Teacher, facexformer, students
 
 FACES = ROOT / "data" / "faces"
 LABELS = ROOT / "data" / "hair_labels"
@@ -120,18 +120,18 @@ def label(options: argparse.Namespace) -> int:
 
 def teacher_of(options: argparse.Namespace) -> Teacher:
     """Who is to label. Raises BatchError: the words name nobody, or do not go together; WeightsError."""
-    looks = [look for look in LOOKS if getattr(options, look)]
+    views = [view for view in VIEWS if getattr(options, view)]
     if options.teacher in (None, ["facexformer"]):
-        if looks:
-            raise BatchError(f"--{looks[0]} is for students; the teacher looks once")
+        if views:
+            raise BatchError(f"--{views[0]} is for students; the teacher looks once")
         if not options.cluster:  # whose machines have devices of their own
             choose_device(options.device)
         return facexformer(options.weights, options.precision)
     if options.teacher == ["student"]:
-        return students((), looks)
+        return students((), views)
     if wrong := next((word for word in options.teacher if not Path(word).is_file()), None):
         raise BatchError(f"--teacher {wrong}: is not facexformer, student, or a student's weights; several are weights")
-    return students([Path(word) for word in options.teacher], looks)
+    return students([Path(word) for word in options.teacher], views)
 
 
 if __name__ == "__main__":

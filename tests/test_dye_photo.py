@@ -11,7 +11,7 @@ from PIL import Image
 
 from common.batch.turns import Turns
 from common.image.picture import PictureError, read_picture
-from ombre.api import Sight
+from ombre.api import Detection
 from ombre.dye_photo import dye_photo
 from ombre.style import Style
 from tests.tools.clips import scene
@@ -21,7 +21,7 @@ def disc(rgb, seen):
     """A round head in the middle, and the same as the share of hair."""
     mask = np.zeros(rgb.shape[:2], np.uint8)
     cv2.circle(mask, (rgb.shape[1] // 2, rgb.shape[0] // 2), min(mask.shape) // 3, 255, -1)
-    return Sight(mask, mask)
+    return Detection(mask, mask)
 
 
 def row(name="b.jpg"):
@@ -58,7 +58,7 @@ def test_what_is_left_out_is_said(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg(scene(0)) + b"\0\0\0\x18ftypmp42" + b"clip" * 99)
     (result,) = dye_photo(tmp_path / "a.jpg", tmp_path, disc, [row()], 10**6)
     assert result["note"] == "without the clip of a motion photo"
-    nobody = lambda rgb, seen: Sight(*[np.zeros(rgb.shape[:2], np.uint8)] * 2)  # noqa: E731
+    nobody = lambda rgb, seen: Detection(*[np.zeros(rgb.shape[:2], np.uint8)] * 2)  # noqa: E731
     (result,) = dye_photo(tmp_path / "a.jpg", tmp_path, nobody, [row()], 10**6)
     assert result["note"] == "" and (tmp_path / "b.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
 

@@ -11,7 +11,7 @@ from common.batch.table import Row
 from common.files import replacing
 from common.image.opening import DEFAULT_MAX_PIXELS
 from common.image.picture import PictureError, read_mask, write_mask
-from ombre.api import Sight, see
+from ombre.api import Detection, detect
 from ombre.hair.matte import refine
 from segmentation.finding.hair_finder import HairFinder
 
@@ -67,7 +67,7 @@ class Masks:
         """What the row says of the copy that was saved; nothing where none is."""
         return dict(saved_mask=str(self.save.absolute() / name)) if self.save else {}
 
-    def of(self, rgb: np.ndarray, seen: np.ndarray, name: str, finder: HairFinder) -> Sight:
+    def of(self, rgb: np.ndarray, seen: np.ndarray, name: str, finder: HairFinder) -> Detection:
         """What was found and the share of hair to dye by; the latter is saved where that is asked.
 
         Args:
@@ -80,12 +80,12 @@ class Masks:
         if self.folder:
             mask = self._read(self.folder / name, rgb.shape)
             share, found = refine(rgb, mask) if self.refined else mask, finder.find(seen)
-            sight = Sight(mask, share, found.guide(), found)
+            detection = Detection(mask, share, found.guide(), found)
         else:
-            sight = see(finder, rgb, seen)
+            detection = detect(finder, rgb, seen)
         if self.save:
-            write_mask(self.save / name, sight.share)
-        return sight
+            write_mask(self.save / name, detection.share)
+        return detection
 
     def _read(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
         if not path.is_file():

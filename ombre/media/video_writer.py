@@ -63,8 +63,8 @@ class Writer:
         self.notes: list[str] = []
         self.copies: dict[int, av.stream.Stream] = {}  # by the index of the source's
         self.muxing = Lock()  # sound comes from the thread that reads, frames from the one that dyes
-        told = source.container.metadata.items()
-        container.metadata.update({name: text for name, text in told if name not in OF_THE_FILE})
+        tags = source.container.metadata.items()
+        container.metadata.update({name: text for name, text in tags if name not in OF_THE_FILE})
         container.set_chapters(source.container.chapters())
         for stream in source.container.streams:
             if stream is source:

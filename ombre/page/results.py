@@ -10,7 +10,7 @@ import numpy as np
 
 from common.batch.discover import Source, result_names
 from common.image.picture import PictureError, write_mask
-from ombre.api import Sight
+from ombre.api import Detection
 from ombre.dye_photo import dye_photo
 from ombre.hair.matte import refine
 from ombre.page.choosing import command
@@ -36,16 +36,16 @@ def write_dyed(
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
     ".png" and the like; None: that of the picture. What `check` raises ends it half-way. Raises PictureError."""
 
-    def sight_of(rgb: np.ndarray, seen: np.ndarray) -> Sight:
+    def detect(rgb: np.ndarray, seen: np.ndarray) -> Detection:
         check()
         found = shown.mask(strokes)
         share = refine(rgb, found)
         check()
-        return Sight(found, share, shown.guide())
+        return Detection(found, share, shown.guide())
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
     row = {"output": style.name(name), **style.row()}
-    dye_photo(shown.file, folder, sight_of, [row], shown.width * shown.height)
+    dye_photo(shown.file, folder, detect, [row], shown.width * shown.height)
     return folder / row["output"]
 
 

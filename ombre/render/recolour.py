@@ -90,10 +90,10 @@ def _dye_tile(hair: Hair, part: np.ndarray, rows: tuple[int, int], columns: tupl
     at, how = cv2.merge([level, place]), dict(borderMode=cv2.BORDER_REPLICATE)
     # The stubs know no single map of both x and y.
     dyed = cv2.remap(dye.table, at, None, cv2.INTER_NEAREST, **how)  # type: ignore[call-overload]
-    tile[...] = _laid_in(tile, own, dyed, weight, hair.space.bend)
+    tile[...] = _blended(tile, own, dyed, weight, hair.space.bend)
 
 
-def _laid_in(tile: np.ndarray, own: np.ndarray, dyed: np.ndarray, weight: np.ndarray, bend: float) -> np.ndarray:
+def _blended(tile: np.ndarray, own: np.ndarray, dyed: np.ndarray, weight: np.ndarray, bend: float) -> np.ndarray:
     """A tile (h, w, 3) in which the share `weight` (the same shape and type, of its greatest value) of hair's own
     colours is exchanged for the dyed ones; `bend` as in icc.py."""
     most = np.iinfo(tile.dtype).max

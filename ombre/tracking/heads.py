@@ -25,7 +25,7 @@ class SteadyHeads:
         self.counts: list[int] = []
         self._ends: list[np.ndarray] = []  # top and bottom of each person's hair in the frame before, in pixels
         self._light: np.ndarray | None = None  # that the hair was dyed in there, a logarithm
-        self._owner: np.ndarray | None = None  # whose hair each cell of the motion's grid was there, -1: nobody's
+        self._labels: np.ndarray | None = None  # whose hair each cell of the motion's grid was there, -1: nobody's
         self._growth: np.ndarray | None = None  # how far along the hair those cells were
 
     def steadied(self, hair: Hair | None, motion: Motion, seconds: float) -> Hair | None:
@@ -37,7 +37,7 @@ class SteadyHeads:
         """
         self.counts.append(0 if hair is None else len(hair.people.heads))
         if hair is None:
-            self._ends, self._owner, self._growth, self._light = [], None, None, None
+            self._ends, self._labels, self._growth, self._light = [], None, None, None
             return None
         labels = whose_cells(hair, motion.known.shape)
         settled = 1 - np.exp(-seconds / SETTLING)
@@ -51,7 +51,7 @@ class SteadyHeads:
             most = FASTEST * (carried[1] - carried[0])
             ends.append(carried + np.clip(settled * (seen - carried), -most, most))
         growth = self._steadied_growth(hair, labels >= 0, motion, settled)
-        self._ends, self._owner = ends, labels
+        self._ends, self._labels = ends, labels
         heads = [Head(*(pair - hair.rows.start)) for pair in ends]
         light = self._steady_light(np.log(hair.illuminant), motion, seconds)
         people = hair.people._replace(heads=heads)
@@ -69,10 +69,10 @@ class SteadyHeads:
         place = Place(hair.rows.start, hair.columns.start, hair.step, *hair.rgb.shape[:2])
         matrix = place.of_guide(is_hair.shape)
         now = cv2.warpAffine(hair.growth, matrix, is_hair.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-        if self._owner is None or self._growth is None:
+        if self._labels is None or self._growth is None:
             self._growth = now
             return hair.growth
-        was_hair = (self._owner >= 0).astype(np.float32)
+        was_hair = (self._labels >= 0).astype(np.float32)
         there = sample(was_hair, motion.at)
         before = sample(self._growth * was_hair, motion.at) / np.maximum(there, 1e-3)
         step = np.clip(settled * (now - before), -FASTEST, FASTEST)
@@ -87,14 +87,14 @@ class SteadyHeads:
 
     def _carried(self, cells: np.ndarray, motion: Motion, height: int) -> np.ndarray | None:
         """Where the ends of the hair in these cells would be, had it only moved and grown; None where it is new."""
-        if self._owner is None:
+        if self._labels is None:
             return None
         rows = np.nonzero(cells & (motion.known > 0.5))[0]
         at = motion.at[cells & (motion.known > 0.5)]
         across, down = (
             np.clip(np.rint(values).astype(int), 0, side - 1) for values, side in zip(at.T, cells.shape[::-1])
         )
-        before = self._owner[down, across]
+        before = self._labels[down, across]
         if np.count_nonzero(before >= 0) < FEWEST:
             return None
         person = np.bincount(before[before >= 0]).argmax()

@@ -55,10 +55,10 @@ def look_through(folder: Path, pairs: Sequence[Pair], facts_of: Callable[[Pair],
             for place, fact in zip(new, pool.map(lambda place: facts(pairs[place]), new)):
                 known[stamps[place]] = fact
                 done(1)
-    looked = {stamp: known[stamp] for stamp in stamps}
-    if len(known) > len(looked) or new:  # a fault may pass, as that of a disk: it is looked at again
-        write(places, {stamp: fact for stamp, fact in looked.items() if not fact.fault})
-    return [looked[stamp] for stamp in stamps]
+    current = {stamp: known[stamp] for stamp in stamps}
+    if len(known) > len(current) or new:  # a fault may pass, as that of a disk: it is looked at again
+        write(places, {stamp: fact for stamp, fact in current.items() if not fact.fault})
+    return [current[stamp] for stamp in stamps]
 
 
 def stamp_of(pair: Pair) -> str:
@@ -87,9 +87,9 @@ def read(path: Path) -> dict[str, Facts]:
         return {}
 
 
-def write(places: Sequence[Path], looked: dict[str, Facts]) -> None:
+def write(places: Sequence[Path], facts: dict[str, Facts]) -> None:
     """Keep the facts in the first of the places that can be written; without one the next run looks again."""
-    rows = [(stamp, *astuple(fact)) for stamp, fact in looked.items()]
+    rows = [(stamp, *astuple(fact)) for stamp, fact in facts.items()]
     for place in places:
         try:
             with replacing(place) as part:

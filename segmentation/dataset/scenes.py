@@ -92,7 +92,7 @@ def compose(ground: Sample, heads: Sequence[Sample], side: int, rng: np.random.G
         ground = ground[0][part], ground[1][part]
     rgb, label = (squash(image, side).copy() for image in ground)
     for head in heads:
-        lay_in(rgb, label, head, rng)
+        paste(rgb, label, head, rng)
     return rgb, label
 
 
@@ -110,7 +110,7 @@ def in_rows(heads: Sequence[Sample], side: int, rng: np.random.Generator) -> Sam
     return rgb, label
 
 
-def lay_in(rgb: np.ndarray, label: np.ndarray, head: Sample, rng: np.random.Generator) -> None:
+def paste(rgb: np.ndarray, label: np.ndarray, head: Sample, rng: np.random.Generator) -> None:
     """Lay a head somewhere into a picture, in place: as a rectangle, or with its corners fading away."""
     side = len(label)
     height = round(np.exp(rng.uniform(np.log(SMALLEST), np.log(0.6 * side))))

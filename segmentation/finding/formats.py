@@ -262,14 +262,14 @@ def first_without_numbers(network: nn.Module, x: Tensor) -> str:
     """The first layer of a network that gives NaN or an infinite value; empty where none does."""
     found: list[str] = []
 
-    def look(name: str) -> Callable:
+    def note(name: str) -> Callable:
         def hook(_: nn.Module, __: tuple, output: object) -> None:
             if isinstance(output, Tensor) and not output.isfinite().all():
                 found.append(name)
 
         return hook
 
-    hooks = [layer.register_forward_hook(look(name)) for name, layer in network.named_modules()]
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in network.named_modules()]
     try:
         network(x)
     finally:

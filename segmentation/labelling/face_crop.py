@@ -32,13 +32,13 @@ def face_finder() -> FindFace:
     def find(rgb: np.ndarray) -> Box | None:
         height, width = rgb.shape[:2]
         scale = min(1.0, LOOK / max(height, width))
-        look = Image.fromarray(rgb)
+        small = Image.fromarray(rgb)
         if scale < 1:
             size = max(1, round(width * scale)), max(1, round(height * scale))
-            look = look.resize(size, Image.Resampling.BILINEAR)
-        if min(look.size) < detector.min_face_size:
+            small = small.resize(size, Image.Resampling.BILINEAR)
+        if min(small.size) < detector.min_face_size:
             return None
-        faces, _ = detector.detect(look)
+        faces, _ = detector.detect(small)
         return None if faces is None else with_margin(faces[0] / scale, width, height)
 
     return find

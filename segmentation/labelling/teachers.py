@@ -39,7 +39,7 @@ AT_ONCE = 4
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
-LOOKS = ("mirror", "scales")  # of an ensemble: the mirror image too; at each of these sides of the square, pixels
+VIEWS = ("mirror", "scales")  # of an ensemble: the mirror image too; at each of these sides of the square, pixels
 SCALES = (192, 224, 288)
 
 FindHair = Callable[[np.ndarray], np.ndarray]  # (N, side, side, 3) uint8 -> (N, 224, 224) float32 in 0..1
@@ -115,12 +115,12 @@ def ready_facexformer(weights: Path, device: str, precision: str) -> FindHair:
     return find_hair
 
 
-def students(weights: Sequence[Path] = (), looks: Sequence[str] = ()) -> Teacher:
-    """Students in the teacher's place, as one: the mean of what each of them sees, in each of the looks asked for.
+def students(weights: Sequence[Path] = (), views: Sequence[str] = ()) -> Teacher:
+    """Students in the teacher's place, as one: the mean of what each of them sees, in each of the views asked for.
 
     Args:
         weights: of any number of them, with any encoders; none: the shipped one alone.
-        looks: what is looked at besides the picture as it is, of `LOOKS`.
+        views: what is looked at besides the picture as it is, of `VIEWS`.
 
     Raises WeightsError as `facexformer`.
     """
@@ -129,13 +129,13 @@ def students(weights: Sequence[Path] = (), looks: Sequence[str] = ()) -> Teacher
 
     chosen = list(weights) or [SHIPPED_WEIGHTS]
     names = "+".join(path.stem for path in chosen)
-    name = ", ".join(["student" if chosen == [SHIPPED_WEIGHTS] else f"students {names}", *looks])
+    name = ", ".join(["student" if chosen == [SHIPPED_WEIGHTS] else f"students {names}", *views])
     hashes = "+".join(short_hash(path) for path in chosen)
-    if len(chosen) == 1 and not looks:
+    if len(chosen) == 1 and not views:
         return Teacher(name, hashes, "float32", squash, ready_student, chosen[0])
 
     def load(_: Path, device: str, __: str) -> FindHair:
-        return ready_ensemble(chosen, device, looks)
+        return ready_ensemble(chosen, device, views)
 
     return Teacher(name, hashes, "float32", partial(squash, side=max(SCALES)), load, chosen[0], is_whole=False)
 
@@ -148,7 +148,7 @@ def ready_student(weights: Path, device: str, _: str) -> FindHair:
     return lambda rgb: engine(rgb).hair
 
 
-def ready_ensemble(weights: Sequence[Path], device: str, looks: Sequence[str]) -> FindHair:
+def ready_ensemble(weights: Sequence[Path], device: str, views: Sequence[str]) -> FindHair:
     """Students on their device, ready to be asked for the mean of what they see. Raises WeightsError, UserError."""
     import torch
     from torch.nn import functional as F
@@ -158,14 +158,14 @@ def ready_ensemble(weights: Sequence[Path], device: str, looks: Sequence[str]) -
 
     place = choose_device(device)
     networks = [load_student(path).to(place) for path in weights]
-    sides = SCALES if "scales" in looks else (INPUT_SIZE,)
+    sides = SCALES if "scales" in views else (INPUT_SIZE,)
 
     def seen(x: torch.Tensor, side: int) -> torch.Tensor:
         x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
-        views = [x, x.flip(3)] if "mirror" in looks else [x]
-        answers = [[network(view)[:, :1].sigmoid() for network in networks] for view in views]
+        turned = [x, x.flip(3)] if "mirror" in views else [x]
+        answers = [[network(view)[:, :1].sigmoid() for network in networks] for view in turned]
         upright = [sum(answers[0]), *(sum(of).flip(3) for of in answers[1:])]
-        mean = sum(upright) / (len(views) * len(networks))
+        mean = sum(upright) / (len(turned) * len(networks))
         return F.interpolate(mean, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True)
 
     @torch.inference_mode()

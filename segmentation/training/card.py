@@ -186,7 +186,7 @@ def figures_of(weights: Path) -> str:
         except (OSError, ValueError):
             continue
         if "weights" in table and set(table.weights) == {short_hash(weights)}:
-            return told(table.drop(columns="weights"))
+            return markdown_of(table.drop(columns="weights"))
     report = ROOT / "test_result.md"
     if is_shipped(weights) and report.is_file():
         return report.read_text(encoding="utf-8").split("\n## ")[1].partition("\n")[2].strip()
@@ -196,7 +196,7 @@ def figures_of(weights: Path) -> str:
     )
 
 
-def told(table: pd.DataFrame) -> str:
+def markdown_of(table: pd.DataFrame) -> str:
     """Figures as a table in Markdown."""
     numbers = table.select_dtypes("number").columns
     cells = table.astype(object)

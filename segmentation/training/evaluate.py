@@ -50,7 +50,7 @@ def evaluate(
     """
 
     def rows_of(pair: Pair) -> list[dict]:
-        rgb, drawn, found = look(pair, mask_of)
+        rgb, drawn, found = predict(pair, mask_of)
         masks = [found] if one_look is None else [found, one_look(rgb)]
         return [dict(name=printable(pair.name), **measure(mask, drawn)) for mask in masks]
 
@@ -76,7 +76,7 @@ def evaluate(
         left.unlink()
     for place, (pair, iou) in enumerate(zip(worst, rows.iou), start=1):
         file = f"{place:04d}_{printable(pair.name).replace('/', '-')}_iou{iou:.3f}.jpg"
-        write_picture(output / "overlays" / file, Picture(overlay(*look(pair, mask_of))))
+        write_picture(output / "overlays" / file, Picture(overlay(*predict(pair, mask_of))))
     return metrics
 
 
@@ -104,7 +104,7 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
-def look(pair: Pair, mask_of: MaskOf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def predict(pair: Pair, mask_of: MaskOf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """rgb (H, W, 3), the drawn mask (H, W) and the found one (H, W), all uint8. Raises PictureError."""
     rgb, drawn = read_pair(pair)
     if drawn.shape != rgb.shape[:2]:  # a label of the labelling stage

@@ -53,16 +53,16 @@ def decided_by_the_first(decide: Callable[[], Answer]) -> Answer:
     rank, size = rank_and_size()
     if size == 1:
         return decide()
-    told: list = [None, None]
+    payload: list = [None, None]
     if rank == 0:
         try:
-            told = [decide(), None]
+            payload = [decide(), None]
         except UserError as error:
-            told = [None, str(error)]
-    dist.broadcast_object_list(told, src=0)
-    if told[1] is not None:
-        raise UserError(told[1])
-    return told[0]
+            payload = [None, str(error)]
+    dist.broadcast_object_list(payload, src=0)
+    if payload[1] is not None:
+        raise UserError(payload[1])
+    return payload[0]
 
 
 def summed(values: list[float], device: torch.device) -> list[float]:
