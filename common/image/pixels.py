@@ -93,7 +93,7 @@ def decode16(image: Image.Image, path: Path) -> Pixels:
     if tags:
         tiff.lay_flat(data)
     else:
-        _demand_checksums(data)
+        _demand_checksums(data.data)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     del data
     if pixels is None or pixels.dtype != np.uint16:
@@ -110,7 +110,7 @@ def decode16(image: Image.Image, path: Path) -> Pixels:
     return rgb, alpha, grey
 
 
-def _demand_checksums(png: np.ndarray) -> None:
+def _demand_checksums(png: memoryview) -> None:
     """Raise ValueError or struct.error where a chunk of a PNG's pixels is not as its checksum says: Pillow passes over
     the last one, of which libpng would complain on stderr."""
     place, name = 8, b""
