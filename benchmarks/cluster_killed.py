@@ -45,6 +45,7 @@ def main() -> int:
         folder = Path(place)
         os.environ.update(SETTINGS | keys)
         make_pictures(folder / "in", options.pictures)
+        (folder / "in" / "clips").mkdir()
         for number in range(options.clips):
             make_clip(folder / "in" / "clips" / f"{number:03d}.mp4", frames=10)
         print("a plain run:", dye(folder, folder / "in", folder / "plain").communicate()[0].strip(), flush=True)

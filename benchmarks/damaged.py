@@ -37,6 +37,7 @@ HEAD = 600  # bytes in which half of all turned bytes lie: there is said what th
 LONGEST = 60  # seconds without a row
 LOOK = 0.5  # seconds between two looks at the table
 OURS = re.compile(r"^(\S*in/|out: |Error|left out|\d)")  # how lines of the script begin
+UNEXPECTED = r"\w*([Ee]rror|Exception|Warning): "  # what follows a file's name where an error is none of the script's
 
 Damage = Callable[[bytes, np.random.Generator], bytes]
 
@@ -237,7 +238,9 @@ class Found:
         wrong = {name: "has no row" for name in set(given) - set(rows.name)}
         wrong |= {name: "has several rows" for name in rows.name[rows.name.duplicated()]}
         for row in rows.itertuples():
-            if row.status == "failed" and re.search(rf"{re.escape(row.name)}: \w+Error: ", row.error):
+            if row.status == "failed" and re.search(
+                rf"{re.escape(row.name)}: \w*([Ee]rror|Exception|Warning): ", row.error
+            ):
                 wrong[row.name] = f"nobody expected {row.error}"
             elif row.status != "failed" and not (folder / "out" / row.output).is_file():
                 wrong[row.name] = "has no result"
@@ -263,7 +266,7 @@ class Found:
                 "files": len(of),
                 "refused": int((of.status == "failed").sum()),
                 "dyed or copied": int((of.status != "failed").sum()),
-                "of these noted as damaged": int(of.note.str.startswith("damaged").sum()),
+                "of these noted as damaged": int(of.note.str.contains("damaged").sum()),
             }
             for kind, of in rows.groupby(kinds)
         ]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from common.batch.local import DAMAGED
 from common.batch.table import Row
 from common.files import replacing
 from common.image.picture import PictureError, read_mask, write_mask
@@ -59,7 +60,7 @@ def dye_clip(
                 write_share(masks.save, seen)
                 advance(1)
         status = "ok" if any(heads.counts) else NO_HAIR
-        notes = [f"{clip.damaged} frames are damaged"] * (clip.damaged > 0)
+        notes = [f"{DAMAGED} frames: {clip.damaged}"] * (clip.damaged > 0)
         common = dict(
             hair_share=round(float(np.mean(shares)), 4),
             frames=len(shares),

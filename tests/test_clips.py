@@ -384,6 +384,8 @@ def test_each_of_several_results_has_the_sound(tmp_path):
         for frame in clip.frames():
             for writer in (one, other):
                 writer.write(frame, frame.rgb(), frame.rgb(), None)
+            notes = one.notes
+    assert notes == ["without its data track"]
     sound = packets(tmp_path / "a.mp4", "audio")
     assert sound and packets(tmp_path / "c.mp4", "audio") == sound == packets(tmp_path / "d.mp4", "audio")
 

@@ -54,7 +54,8 @@ class Copy(Stage):
             target = output / rows[0]["output"]
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(item.source.path, target)
-            return [rows[0] | dict(result_bytes=target.stat().st_size, status="ok")]
+            note = "damaged: grey" if "hurt" in item.source.path else ""
+            return [rows[0] | dict(result_bytes=target.stat().st_size, status="ok", note=note)]
 
         return copy
 
@@ -134,7 +135,9 @@ def folder(tmp_path):
 
 def test_all_is_done_and_known_again(folder, machines, capsys):
     (folder / "in" / "broken.jpg").touch()
+    (folder / "in" / "1" / "015.jpg").rename(folder / "in" / "1" / "hurt.jpg")
     tally, rows, _ = carried_out(folder)
+    assert tally.damaged == 1
     assert (tally.done, tally.failed) == (100, 1) and len(rows) == 101
     assert "in/broken.jpg: is broken" in rows["broken.jpg"]["error"] and "is broken" in capsys.readouterr().err
     assert (folder / "out" / "3" / "034.jpg").read_bytes() == b"34"

@@ -198,6 +198,23 @@ def test_a_moving_picture_that_needs_all_memory_is_refused(data, tmp_path):
     assert rows.status["a_lilac.gif"] == "failed" and "over the limit of 9.44 megapixels" in rows.error["a_lilac.gif"]
 
 
+@pytest.mark.parametrize(
+    ("suffix", "cut"), [("gif", "in its pixels"), ("gif", "in its head"), ("png", "in its pixels")]
+)
+def test_damaged_frames_are_said(suffix, cut, tmp_path):
+    images = [Image.fromarray(scene(number)) for number in range(8)]
+    images[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=images[1:], duration=40)
+    data = (tmp_path / f"a.{suffix}").read_bytes()
+    end = len(data) * 7 // 8
+    if cut == "in its head":
+        end = data.rindex(b"!\xf9\x04", 0, end) + 3
+    (tmp_path / f"a.{suffix}").write_bytes(data[:end])
+    tally = run_here(stage(), [tmp_path / f"a.{suffix}"], tmp_path / "out")
+    (row,) = pd.read_csv(tmp_path / "out" / "ombre.csv").itertuples()
+    assert row.status == "ok" and 4 <= row.frames < 8 and row.note.startswith("damaged frames: ")
+    assert (tally.failed, tally.exit_code) == (0, 1)
+
+
 def test_frames_times_pixels_have_a_limit(tmp_path, monkeypatch):
     (tmp_path / "a.gif").write_bytes(gif((60, 40), *[(60, 40)] * 5))
     assert MovingPicture(tmp_path / "a.gif", 10**6).expected == 5

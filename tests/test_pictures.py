@@ -7,6 +7,7 @@ import zlib
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from common.image import picture as picture_module
 from common.image.gain_map import levelled
 from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
+from common.image.pixels import learn_heif
 from tests.tools.heads import head_of
 
 H, W = 48, 65
@@ -483,6 +485,26 @@ def test_a_gain_map_that_another_format_has_no_room_for_is_said(tmp_path):
     path, _ = with_gain(tmp_path)
     assert write_picture(tmp_path / "b.png", read_picture(path)) == ["without its gain map"]
     assert b"hdrgm" not in (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("said", ["its gain map", "further pictures or depths"])
+def test_what_a_heic_has_besides_is_said(tmp_path, said):
+    learn_heif()
+    frames = [Image.fromarray(colours()), Image.fromarray(255 - colours())]
+    more = frames[1:] if "further" in said else []
+    frames[0].save(tmp_path / "a.heic", save_all=True, append_images=more)
+    if said == "its gain map":  # a picture derived from two
+        (tmp_path / "a.heic").write_bytes((tmp_path / "a.heic").read_bytes() + b"\0\0\0\x0cfreetmap")
+    picture = read_picture(tmp_path / "a.heic")
+    assert picture.left_out == (said,) and write_picture(tmp_path / "b.heic", picture) == [f"without {said}"]
+    assert read_picture(tmp_path / "b.heic").left_out == ()
+
+
+def test_the_depth_of_a_heic_is_said(tmp_path):
+    """Which no library here writes, so that it is told by what Pillow's plug-in says of one."""
+    path = save(tmp_path / "a.png", colours())
+    with_depth = SimpleNamespace(format="HEIF", info={"depth_images": [1]})
+    assert picture_module.besides(with_depth, path) == ("its depth",)
 
 
 # ---- damage that libraries pass over ----

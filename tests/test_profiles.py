@@ -103,13 +103,13 @@ def test_a_format_without_room_for_a_profile_gets_srgb(name, tmp_path):
     np.testing.assert_array_equal(read_picture(tmp_path / "a.png").rgb, own)
 
 
-def naming(path, primaries, transfer):
-    """A picture of the path's kind that names a colour space by code points."""
+def naming(path, primaries, transfer, icc=None):
+    """A picture of the path's kind that names a colour space by code points, besides a profile."""
     image = Image.fromarray(hair_picture()[0])
     if path.suffix == ".png":
         chunk = b"cICP" + bytes((primaries, transfer, 0, 1))
         file = BytesIO()
-        image.save(file, "PNG")
+        image.save(file, "PNG", icc_profile=icc)
         data = file.getvalue()
         chunk = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
         path.write_bytes(data[:33] + chunk + data[33:])
@@ -130,3 +130,10 @@ def test_a_space_that_is_named_without_a_profile_is_said_and_hdr_refused(name, t
         assert space is SRGB and (said in note if said else note == "")
     with pytest.raises(PictureError, match="HDR .PQ. is not supported"):
         read_picture(naming(tmp_path / name, 9, 16))
+
+
+def test_hdr_is_refused_beside_a_profile_too(tmp_path):
+    """Which is there for those who do not know code points."""
+    with pytest.raises(PictureError, match="HDR .HLG. is not supported"):
+        read_picture(naming(tmp_path / "a.png", 9, 18, rgb_profile("sRGB")))
+    assert read_picture(naming(tmp_path / "a.png", 12, 13, rgb_profile("sRGB"))).named_space == ""

@@ -161,6 +161,13 @@ def test_a_batch(tmp_path, capsys):
     assert Tally(left_out="3 other files").rest("x.csv").endswith("for each; left out: 3 other files")
 
 
+def test_what_is_damaged_is_done_and_told(tmp_path, capsys):
+    with Table(tmp_path / "t.csv", [*COLUMNS, "note"], "image") as table:
+        tally = run(table, ["a.jpg", "b.jpg"], lambda name: row(name, note="damaged: grey" if name == "a.jpg" else ""))
+    assert tally == Tally(done=2, damaged=1) and tally.exit_code == 1
+    assert capsys.readouterr().err.splitlines() == ["a.jpg: damaged: grey"]
+
+
 def test_items_of_several_rows(tmp_path, capsys):
     def work(names):
         if "c" in names:

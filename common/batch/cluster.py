@@ -23,13 +23,14 @@ import ray
 
 from common.batch.crew import AT_ONCE, Crew, Kind, Landed, Waiting, kinds_of
 from common.batch.discover import PARTS
+from common.batch.local import count
 from common.batch.names import names_in
 from common.batch.orders import Lister, Picture, demand_some
 from common.batch.places import place_at
 from common.batch.rows import Rows, fingerprint, fingerprints
 from common.batch.stage import Stage, Tally
 from common.batch.storage import Place, without_secrets
-from common.batch.table import FAILED, BatchError, Row
+from common.batch.table import BatchError, Row
 from common.batch.worker import Worker, failed_rows
 from common.device import own_cores
 from common.errors import UserError
@@ -118,12 +119,7 @@ class Job:
         if not rows:
             return 0
         self.rows.add(rows)
-        failed = [row for row in rows if row["status"] == FAILED]
-        for line in dict.fromkeys(str(row["error"]) for row in failed):
-            say(line)
-        self.tally.failed += len(failed)
-        self.tally.done += len(rows) - len(failed)
-        self.tally.statuses.update(str(row["status"]) for row in rows)
+        count(rows, self.tally)
         return len(landed.order.pictures)
 
     def _given_up(self, picture: Picture) -> list[Row]:

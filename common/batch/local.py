@@ -184,15 +184,7 @@ def work_through(
             rows = [row | failure for row in planned]
         for row in rows:
             table.add(row)
-        failures = [row for row in rows if row["status"] == FAILED]
-        damaged = [row for row in rows if str(row.get("note", "")).startswith(DAMAGED)]
-        lines = [str(row["error"]) for row in failures] + [f"{row['image']}: {row['note']}" for row in damaged]
-        for line in dict.fromkeys(lines):
-            say(line)
-        tally.damaged += len(damaged)
-        tally.failed += len(failures)
-        tally.done += len(rows) - len(failures)
-        tally.statuses.update(str(row["status"]) for row in rows)
+        count(rows, tally)
         advance(1)
 
     with _interruptions_wait() as stop_if_asked, ThreadPoolExecutor(workers) as pool, progress(len(items)) as advance:
@@ -239,6 +231,19 @@ class _Flying(Generic[Each]):
         """Wait a moment, and note what has come."""
         for future in wait(self.items, LOOK_UP, FIRST_COMPLETED).done:
             self.note(self.items.pop(future), future)
+
+
+def count(rows: Sequence[Row], tally: Tally) -> None:
+    """Add complete rows to a tally, and say what is wrong with them, a line each."""
+    failures = [row for row in rows if row["status"] == FAILED]
+    damaged = [row for row in rows if str(row.get("note", "")).startswith(DAMAGED)]
+    lines = [str(row["error"]) for row in failures] + [f"{row['image']}: {row['note']}" for row in damaged]
+    for line in dict.fromkeys(lines):
+        say(line)
+    tally.damaged += len(damaged)
+    tally.failed += len(failures)
+    tally.done += len(rows) - len(failures)
+    tally.statuses.update(str(row["status"]) for row in rows)
 
 
 def _listed(rows: Row | list[Row]) -> list[Row]:

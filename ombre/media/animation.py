@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +31,7 @@ class MovingPicture:
             if image.format == "GIF":
                 extent, self.size = gif_extent(path)
             self._demand_small("frames", extent, min(max_pixels, MOST_PIXELS))
-            self.expected = getattr(image, "n_frames", 1)
+            self.expected = frames_in(image)
             if self.expected * extent[0] * extent[1] > MOST_IN_ALL:
                 raise PictureError(
                     f"{path}: {self.expected} frames of {extent[0]} x {extent[1]} pixels are over the limit of "
@@ -99,6 +99,19 @@ class MovingPicture:
             raise
         except OSError as error:
             raise PictureError(f"{self.path}: is no picture that can be read; convert it") from error
+
+
+def frames_in(image: Image.Image) -> int:
+    """How many frames a picture has, one that is broken and ends them among them."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except Exception:  # Pillow raises anything where the head of a frame is cut
+        count = 1
+        with suppress(Exception):
+            while True:
+                image.seek(count)
+                count += 1
+        return count + 1
 
 
 def gif_extent(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -1,0 +1,54 @@
+"""The most memory that dyeing one very large picture takes, by kinds of file, beside what it may take.
+
+A sample is enlarged until its sides are so many pixels; its hair fills most of it. Allowed are 8 bytes a pixel, and
+400 MB for the program and its networks.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.markdown import markdown
+from benchmarks.whole_script import run_script
+from common.image.pixels import learn_heif
+
+SAMPLE = ROOT / "data" / "samples" / "ginger_wavy.jpg"
+A_PIXEL, BESIDE = 8, 400 << 20  # bytes
+FAST = {".png": dict(compress_level=1), ".webp": dict(method=0), ".tif": dict(compression="tiff_lzw")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sides", type=int, nargs=2, default=[14000, 14000], metavar=("W", "H"))
+    parser.add_argument("--kinds", nargs="+", default=["jpg", "png"], metavar="SUFFIX")
+    options = parser.parse_args()
+    width, height = options.sides
+    allowed = A_PIXEL * width * height + BESIDE
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        for kind in options.kinds:
+            folder = Path(place, kind)
+            folder.mkdir()
+            make(folder / f"a.{kind}", width, height)
+            _, seconds, memory = run_script(folder, folder / "out")
+            row = {"kind": kind, "megapixels": width * height / 1e6, "seconds": seconds, "memory, MB": memory}
+            rows.append(row | {"allowed, MB": allowed / (1 << 20)})
+            print(markdown(rows), flush=True)
+
+
+def make(path: Path, width: int, height: int) -> None:
+    learn_heif()
+    rgb = cv2.resize(np.asarray(Image.open(SAMPLE).convert("RGB")), (width, height), interpolation=cv2.INTER_LINEAR)
+    Image.fromarray(rgb).save(path, **FAST.get(path.suffix, {}))
+
+
+if __name__ == "__main__":
+    main()
