@@ -200,8 +200,8 @@ def degrade(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = rgb.shape[0]
     if rng.random() < 0.15:
         rgb = cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.4, 2.0))
-    if rng.random() < 0.3:  # of a far head there are few pixels: down to 16 across
-        scale = np.exp(rng.uniform(np.log(0.07), np.log(0.8)))
+    if rng.random() < 0.18:
+        scale = np.exp(rng.uniform(np.log(0.15), np.log(0.8)))
         small = cv2.resize(rgb, (0, 0), fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         rgb = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.15:
