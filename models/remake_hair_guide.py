@@ -31,7 +31,7 @@ from segmentation.networks.registry import load_student, save_weights
 from segmentation.training.losses import guide_loss
 
 PARTS = "train", "scenes_train", "negatives", "hard"  # folders of labels; the hard ones are among the negatives
-SAMPLES = 4000
+SAMPLES = 5000
 ASIDE = 8  # one in so many samples is measured on
 CHANGES = Changes(seed=7, composed=0.15, turned=0.75, covered=0.1)
 EPOCHS, BATCH, RATE = 20, 32, 2e-3  # AdamW, its rate falling as a cosine

@@ -40,7 +40,7 @@ SHORTEST = 0.35  # of the hair's length: no nearer than this to the skull's top 
 HANGING_LENGTH, LEFT_LENGTH = 0.95, 0.55  # of the hair's length: the length of hair that hangs, has left; at least
 # Hair is short that hangs so far below the face's middle, of half the face's height, and is so long, of the skull's
 # radius: altogether, no longer.
-SHORT_HANGING, SHORT_LENGTH = (0.35, 0.8), (1.5, 2.1)
+SHORT_HANGING, SHORT_LENGTH = (0.2, 0.5), (1.5, 2.1)
 EARS = 0.3  # of half the face's height above its middle, where short hair is fully counted
 
 CROSS, SQUARE = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.ones((3, 3), np.uint8)

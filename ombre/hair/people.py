@@ -23,7 +23,7 @@ PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther t
 LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
 # Of a face's half height: how near hair of its own is to its middle; how much farther hair may be that hangs; how near
 # the middles of parts of one face are, and those of an ear, a neck or a hand, up to which size.
-AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.35
+AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.5
 CROWN, SURELY = 0.8, 2.5  # how far above a face's middle that of its hair is; so many times nearer hair is surely one's
 LEAST_HAIR = 0.1  # of a face's area, that somebody with hair has around it
 BIT = 0.1  # of the largest piece of a person's hair: what is smaller is nobody's

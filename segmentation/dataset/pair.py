@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from common.image.picture import read_mask, read_picture
@@ -40,12 +41,22 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_with_face(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """rgb (H, W, 3) uint8 and label (h, w, 3) uint8: hair, the face's skin, and 255 where the skin is known. Raises
+    """rgb (H, W, 3) uint8 and label (h, w, 3) uint8: hair, the whole face, and 255 where it is known. Raises
     PictureError."""
     rgb, hair = read_pair(pair)
     known = np.full_like(hair, 255 if pair.face else 0)
-    face = resize(read_mask(pair.face), *hair.shape) if pair.face else known
+    face = whole_face(resize(read_mask(pair.face), *hair.shape), hair) if pair.face else known
     return rgb, np.dstack([hair, face, known])
+
+
+def whole_face(skin: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """A face with eyes, nose and mouth, which its skin (h, w) uint8 as drawn has not: all within the skin's convex hull
+    that is no hair (h, w) uint8. 255 in it."""
+    face = np.zeros_like(skin)
+    if (skin > 127).any():
+        cv2.fillConvexPoly(face, cv2.convexHull(cv2.findNonZero(np.uint8(skin > 127))), 255)
+    face[hair > 127] = 0
+    return face
 
 
 def there(pairs: Sequence[Pair]) -> list[Pair]:
