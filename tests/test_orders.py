@@ -323,6 +323,23 @@ def test_the_image_holds_what_the_job_needs():
     assert image.partition(":")[2].startswith(wanted.split()[0].partition(">=")[2])
 
 
+def test_the_nodes_of_a_cluster_do_not_talk_to_the_user(monkeypatch, capsys):
+    import ray
+
+    from common.batch import cluster
+
+    monkeypatch.setattr(cluster.ray, "init", lambda address, **how: None)
+    monkeypatch.setattr(ray._private.worker, "print_to_stdstream", ray._private.worker.print_to_stdstream)
+    monkeypatch.setattr(cluster.ray._private.utils, "get_entrypoint_name", lambda: "")
+    try:
+        cluster._connect("auto")
+        said = {"lines": ["A worker died"], "pid": "raylet", "is_err": False}
+        ray._private.worker.print_to_stdstream(said, ignore_prefix=False)
+        assert capsys.readouterr().out == ""
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 def test_the_code_travels_where_a_submitted_job_names_other_code(monkeypatch):
     """`ray job submit --working-dir` says so by a variable, which Ray would have clash with what we ask for."""
     from common.batch import cluster

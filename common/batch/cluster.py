@@ -114,6 +114,8 @@ class Job:
         """Note what has come back; how many pictures are done with."""
         rows = landed.rows
         if rows is None:
+            if landed.blamed:
+                say(f"a process has ended that worked on {len(landed.order.pictures)} pictures; they are tried again")
             given_up = self.waiting.lost(landed.order, landed.blamed)
             rows = [row for picture in given_up for row in self._given_up(picture)]
         if not rows:
@@ -156,6 +158,7 @@ def _connect(address: str) -> None:
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
     logging.disable(logging.CRITICAL)  # what a user can mend is said by us
     _hide_keys()
+    _quiet_nodes()
     here = address == "local"
     code = {"env_vars": {"PYTHONPATH": str(ROOT)}} if here else {"working_dir": str(ROOT), "excludes": NOT_SENT}
     try:
@@ -184,6 +187,13 @@ def _hide_keys() -> None:
     """Ray keeps the command line of a job and shows it on its dashboard; an address there may hold a key."""
     with suppress(AttributeError):
         ray._private.utils.get_entrypoint_name = lambda: " ".join(map(without_secrets, sys.argv))
+
+
+def _quiet_nodes() -> None:
+    """Ray's nodes tell of each process that ends, in long lines on standard output; what there is to say is said by
+    us."""
+    with suppress(AttributeError):
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
 
 
 @contextmanager
