@@ -81,9 +81,10 @@ def interrupted(folder: Path, count: int) -> None:
 def compared(folder: Path, kept: pd.DataFrame) -> int:
     """Say how the results compare; the exit code, 0 where they are the same."""
     plain, there = files_of(folder / "plain"), files_of(folder / "there")
-    rows = noted().sort_values("number").drop_duplicates("output", keep="last")
+    every = noted()
+    rows = every.sort_values("number").drop_duplicates("output", keep="last")
     poison = rows.image.str.endswith(POISON)
-    whole = rows[rows.status != "failed"]
+    whole = every[every.status != "failed"]
     checks = {
         f"{len(there)} results, byte by byte those of the plain run": there == plain,
         f"{len(whole)} rows of results, none twice": len(whole) == whole.output.nunique() == len(plain),
