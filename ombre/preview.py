@@ -94,12 +94,14 @@ def run(options: argparse.Namespace, folder: Path, end_soon: Callable[[], None])
         visitors = Visitors(folder / "visitors", finder.find, options.max_megapixels * 10**6)
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix.lower() in SUFFIXES)
         app = make_app(visitors, samples, options.max_megabytes * 10**6)
-        how = dict(log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", ws_max_size=MESSAGE)
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", ws_max_size=MESSAGE
+        )
         address = f"http://{HOST}:{door.getsockname()[1]}/"
         print(f"{address}  (Ctrl-C ends it)", flush=True)
         if not options.no_browser:
             webbrowser.open(address)  # it waits at the door until the server answers
-        Server(uvicorn.Config(app, **how)).run(sockets=[door])
+        Server(config).run(sockets=[door])
 
 
 def end_now(folder: str) -> None:

@@ -56,8 +56,8 @@ class Shown:
         """A picture (h, w, 3) uint8 of the view's size as it is seen: white where the file is clear."""
         if not self.clear:
             return rgb
-        share = np.float32(self._layers(small)[..., 4:]) / 255
-        return np.uint8(np.rint(rgb * share + 255 * (1 - share)))
+        share = self._layers(small)[..., 4:].astype(np.float32) / 255
+        return np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)
 
     def _layers(self, small: bool) -> np.ndarray:
         """(h, w, 4) uint8, or 5 with how opaque it is."""
@@ -146,4 +146,4 @@ def _beside(file: Path, name: str) -> Path:
 
 def _bytes(alpha: np.ndarray) -> np.ndarray:
     """Transparency of 8 or 16 bits in 8."""
-    return np.uint8(alpha >> 8) if alpha.dtype == np.uint16 else alpha
+    return (alpha >> 8).astype(np.uint8) if alpha.dtype == np.uint16 else alpha

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -78,15 +79,20 @@ def zipped(visitor: Visitor, job: Job, texts: dict[str, str]) -> Iterator[bytes]
     mask_names = names_of_masks([Source(file, name) for name, file in files_by_name.items()])  # as `--masks` looks for
     stream = _Stream()
     with zipfile.ZipFile(stream, "w") as archive, TemporaryDirectory(dir=visitor.folder) as folder:
-        for done, shown in enumerate(list(visitor.pictures.values())):
+
+        def files_of(shown: Shown, done: int) -> dict[str, Path]:
+            """A picture's files, by the folders where they go; so many pictures are done."""
             strokes = step.painted(shown.number)
+            with visitor.turns.taken(job):
+                job.reached(done)
+                files = {"": write_dyed(shown, step.style, strokes, Path(folder), None, job.check)}
+                masks = Path(folder) / MASKS
+                name = mask_names[shown.name]
+                return files | ({f"{MASKS}/": write_used_mask(shown, strokes, masks, name)} if with_masks else {})
+
+        for done, shown in enumerate(list(visitor.pictures.values())):
             try:
-                with visitor.turns.taken(job):
-                    job.reached(done)
-                    files = {"": write_dyed(shown, step.style, strokes, Path(folder), None, job.check)}
-                    if with_masks:
-                        mask_name = mask_names[shown.name]
-                        files[f"{MASKS}/"] = write_used_mask(shown, strokes, Path(folder) / MASKS, mask_name)
+                files = files_of(shown, done)
             except (PictureError, OSError) as error:
                 archive.writestr(_unused(f"{shown.name}.failed.txt", used), complaint(error, shown.name, texts) + "\n")
                 continue
@@ -117,7 +123,7 @@ class _Stream(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any) -> int:  # bytes
         return self._buffer.write(data)
 
     def taken(self) -> bytes:

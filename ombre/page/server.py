@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -96,20 +97,26 @@ class Page:
         """The body in a file; None where it is too large. What is not whole is removed."""
         if int(request.headers.get("content-length", 0)) > self.max_bytes:
             return None
-        path, size = visitor.incoming(name), 0
+        path = visitor.incoming(name)
         try:
             with open(path, "wb") as file:
-                async for piece in request.stream():
-                    size += len(piece)
-                    if size > self.max_bytes:
-                        break
-                    await run_in_threadpool(file.write, piece)
+                size = await self._poured(request, file)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         if size > self.max_bytes:
             path.unlink()
         return path if size <= self.max_bytes else None
+
+    async def _poured(self, request: Request, file: BinaryIO) -> int:
+        """Write the body into a file, up to where it is too large; how many bytes have come."""
+        size = 0
+        async for piece in request.stream():
+            size += len(piece)
+            if size > self.max_bytes:
+                break
+            await run_in_threadpool(file.write, piece)
+        return size
 
     def _told(self, visitor: Visitor, sentence: str, status: int) -> Response:
         visitor.tell(sentence)

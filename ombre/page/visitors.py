@@ -68,7 +68,7 @@ class Visitor:
         self._last = ("", 0.0)  # what changed last, and when
         self._count = 0
         self._rendering = threading.Lock()
-        self._ready: tuple[object, Hair | np.ndarray | None] = (None, None)
+        self._ready: tuple[object, Hair | np.ndarray] | None = None
 
     @property
     def step(self) -> Step:
@@ -192,8 +192,9 @@ class Visitor:
         self.touched = time.monotonic()
         with self._rendering:
             shown, step = self.shown, self.step
+            assert shown is not None, "as it is asked for by its number"
             key = step.number, step.painted(step.number)
-            if self._ready[0] != key:
+            if self._ready is None or self._ready[0] != key:
                 self._ready = key, prepared(shown, key[1])
             return jpeg(dyed(shown, self._ready[1], step.style))
 
@@ -204,7 +205,7 @@ class Visitor:
 
     def rest(self) -> None:
         """Forget what only makes the next look fast."""
-        self._ready = (None, None)
+        self._ready = None
 
 
 class Visitors:
