@@ -32,7 +32,7 @@ from models.remaking import demand_same, is_set_aside, write_labels
 from segmentation.dataset.pairs import Pair, find_pairs, read_pair
 from segmentation.dataset.scenes import is_scene
 from segmentation.finding.box import Part, square_around
-from segmentation.finding.crops import HAIR, ROOM, boxes_of_hair, in_pixels, joined
+from segmentation.finding.crops import CANDIDATE, ROOM, boxes_of_hair, in_pixels, joined
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.registry import load_student, save_weights
 from segmentation.networks.resize import resize, squash, to_mask
@@ -111,7 +111,7 @@ def label_negatives(negatives: Path, student: HairFinder, folder: Path, hard: Pa
             continue
         image = (negatives / "images" / source["image"]).resolve()
         rgb = read_picture(image).rgb8
-        wrong = (student.probability(rgb) > HAIR).mean() > SEEN
+        wrong = (student.probability(rgb) > CANDIDATE).mean() > SEEN
         name = f"{image.stem}.png"
         face = "" if source["kind"] in WITH_FACES else name
         for place, found in ((folder, rows), (hard, mistaken))[: 1 + wrong]:

@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.files import replacing
 from common.weights import short_hash
 from segmentation.dataset.pairs import find_pairs
-from segmentation.dataset.scan import stamp_of
+from segmentation.dataset.scan import pair_stamp
 
 BEGUN = "begun_with.txt"
 
@@ -21,7 +21,7 @@ def demand_same(output: Path, masks: Path, parts: list[str], *weights: Path) -> 
     Raises UserError: they were begun with others.
     """
     lines = [f"{path.name} {short_hash(path)}" for path in weights]
-    lines += [f"{part}/{stamp_of(pair)}" for part in parts for pair in find_pairs(masks / part)[0]]
+    lines += [f"{part}/{pair_stamp(pair)}" for part in parts for pair in find_pairs(masks / part)[0]]
     text, path = hashlib.sha256("\n".join(lines).encode()).hexdigest() + "\n", output / BEGUN
     if not path.is_file():
         with replacing(path) as new:

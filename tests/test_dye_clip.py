@@ -21,7 +21,7 @@ from common.image.moving import is_clip, is_moving_picture
 from common.image.picture import PictureError
 from ombre.media import animation, animation_writer
 from ombre.media.animation import MovingPicture
-from ombre.media.animation_writer import Frame, Kept, Writer
+from ombre.media.animation_writer import Kept, MovingFrame, MovingWriter
 from ombre.media.video import Clip
 from ombre.stage import Dye
 from ombre.style import Style
@@ -229,9 +229,9 @@ def test_a_moving_picture_is_on_disk_before_its_last_frame_comes(kind, tmp_path)
     pictures = [np.dstack([scene(number), np.full(scene(0).shape[:2], 255, np.uint8)]) for number in range(6)]
     sizes = []
     with open(tmp_path / f"a{kind}", "w+b") as file:
-        writer = Writer(kind, file, (128, 96), Kept(0), False, 90, [])
+        writer = MovingWriter(kind, file, (128, 96), Kept(0), False, 90, [])
         for number, rgba in enumerate(pictures):
-            writer.write(Frame(number + 1, number / 10, 100, rgba), rgba[..., :3], rgba[..., :3], None)
+            writer.write(MovingFrame(number + 1, number / 10, 100, rgba), rgba[..., :3], rgba[..., :3], None)
             sizes.append(file.tell())
         writer.close()
     assert sizes[4] > 0.6 * (tmp_path / f"a{kind}").stat().st_size and sizes == sorted(set(sizes))

@@ -9,7 +9,7 @@ import torch
 from common.weights import WeightsError
 from segmentation.labelling import teachers
 from segmentation.networks.facexformer import cpu
-from segmentation.networks.facexformer.model import HAIR, MEAN, OTHER_HEADS, STD, FaceXFormer
+from segmentation.networks.facexformer.model import HAIR_CLASS, MEAN, OTHER_HEADS, STD, FaceXFormer
 from tests.tools.official_checkpoint import GOLDEN, names, official_checkpoint, official_state
 
 
@@ -31,7 +31,7 @@ def logits(network, golden):
 
 
 def test_hair_agrees_with_the_published_network(logits, golden):
-    hair = logits.softmax(dim=1)[0, HAIR].numpy()
+    hair = logits.softmax(dim=1)[0, HAIR_CLASS].numpy()
     assert np.abs(hair - golden["facexformer_hair"]).max() < 1e-4
 
 
@@ -49,7 +49,7 @@ def test_hair_from_bytes_is_the_same_within_a_batch(network, logits, golden):
     with torch.inference_mode():
         hair = network.hair(batch)
     assert hair.shape == (2, 224, 224) and hair.dtype == torch.float32
-    assert (hair[1] - logits.softmax(dim=1)[0, HAIR]).abs().max() < 1e-4
+    assert (hair[1] - logits.softmax(dim=1)[0, HAIR_CLASS]).abs().max() < 1e-4
     assert (hair[0] - hair[1]).abs().max() > 0.1
 
 

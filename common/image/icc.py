@@ -12,7 +12,7 @@ from PIL import Image
 from common.image.picture import Picture, is_for_grey
 
 SAME = 2  # of 255: a profile that moves colours by no more is sRGB, whatever it is called
-HAIR = np.array(
+HAIR_COLOURS = np.array(
     [[v, v * g, v * g * b] for v in (40, 90, 140, 190, 240) for g in (0.55, 0.75, 1) for b in (0.5, 0.75, 1)]
 )
 LUMA = np.array([0.299, 0.587, 0.114])  # what COLOR_RGB2GRAY takes of sRGB's channels
@@ -92,7 +92,7 @@ class ProfiledSpace(Space):
 
     def _fit_weights(self) -> np.ndarray:
         """(1, 3) shares of the channels by which hair is as light here as the same hair is in sRGB."""
-        hair = np.array(HAIR, np.uint8)
+        hair = np.array(HAIR_COLOURS, np.uint8)
         own = self._own_of(hair) / 255
         wanted = np.interp(_lightness(hair @ LUMA / 255), self._lightness, np.linspace(0, 1, 256))
         share, *_ = np.linalg.lstsq(own[:, :2] - own[:, 2:], wanted - own[:, 2], rcond=None)
@@ -116,7 +116,7 @@ def space_of(icc: bytes | None) -> Space:
     if icc is None:
         return SRGB
     greys = np.repeat(np.arange(0, 256, 15)[:, None], 3, axis=1)
-    some = np.concatenate([HAIR, 255 * np.eye(3), greys]).astype(np.uint8)
+    some = np.concatenate([HAIR_COLOURS, 255 * np.eye(3), greys]).astype(np.uint8)
     if np.abs(_apply(_transform(icc), some).astype(int) - some).max() <= SAME:
         return SRGB
     return ProfiledSpace(icc)

@@ -45,7 +45,7 @@ from common.image.pixels import (
 
 NAMING = ("PNG", "AVIF", "HEIF")  # kinds that can name a colour space
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
-QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}
+QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}  # 0..100
 FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
 LARGE = 24_000_000  # pixels, from which a PNG is written piece by piece
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ

@@ -24,7 +24,7 @@ DEFLATE, DIFFERENCES = 8, 2  # of COMPRESSION and PREDICTOR
 PREMULTIPLIED, PLAIN_ALPHA = 1, 2  # of EXTRA_SAMPLES
 IN_PLANES = 2  # of PLANAR
 KIND, REDUCED, MASK, OLD_KIND, OLD_REDUCED = 254, 1, 4, 255, 2  # of a page
-MOST_COPIES = 64
+MOST_COPIES = 64  # pages of a TIFF that are looked at
 # Of a TIFF's tags these describe the photograph, as EXIF does; the others describe the layout of the file.
 DESCRIPTIVE = [
     ExifTags.Base[name]

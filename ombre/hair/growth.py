@@ -21,11 +21,11 @@ from ombre.hair.people import People
 
 CELLS = 48  # on the longer side of a head's hair
 ROOM = 2  # cells of the hair's grid around a head's hair that are worked out with it
-HAIR = 0.5  # share of hair from which a cell is hair
+MOSTLY = 0.5  # share of hair from which a cell is hair
 DETOUR = 2.0  # a way that leads past hair is so many times longer, and one
 DIAGONAL = 1.37  # of a diagonal step: ways in all directions are measured alike to within 4 %
-FAR = 1e6
-STEPS_AT_A_TIME = 8
+FAR = 1e6  # cells: longer than any way
+STEPS_AT_A_TIME = 8  # before it is seen whether ways still get shorter
 WISPS = 99.6  # percentile of the ways of a head's hair which is its length
 # The skull's radius: of the disc that fits into hair seen without a face; of half the face's height, at least, and at
 # most of faces that are seen from aside and from before (narrow, broad: half their breadth, of half their height).
@@ -97,8 +97,8 @@ def _of_head(hair: np.ndarray, up: np.ndarray, face: Face | None) -> np.ndarray:
     scale = min(CELLS / size, 1)
     height, width = (max(1, round(side * scale)) for side in hair.shape)
     small = cv2.resize(hair, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else hair
-    if not (small > HAIR).any():
-        small = small * (1.01 * HAIR / max(float(small.max()), 1e-6))
+    if not (small > MOSTLY).any():
+        small = small * (1.01 * MOSTLY / max(float(small.max()), 1e-6))
     if face:
         face = Face((face.centre + 0.5) * scale - 0.5, face.spread * scale**2)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -112,7 +112,7 @@ def _of_head(hair: np.ndarray, up: np.ndarray, face: Face | None) -> np.ndarray:
 def _long_and_short(head: _Head) -> np.ndarray:
     """How far along each cell is, where hair is long, short, or between."""
     centre, radius = _skull(head)
-    is_hair = head.hair > HAIR
+    is_hair = head.hair > MOSTLY
     over = is_hair & ((head.x - centre[0]) ** 2 + (head.y - centre[1]) ** 2 <= radius**2)
     top = float(head.down[over if over.any() else is_hair].min())
     cost = 1 + DETOUR * (1 - head.hair)
@@ -136,7 +136,7 @@ def _rising(value: float, start: float, end: float) -> float:
 
 def _skull(head: _Head) -> tuple[np.ndarray, float]:
     """Centre (x, y) and radius of the disc that the hair grows on."""
-    is_hair = head.hair > HAIR
+    is_hair = head.hair > MOSTLY
     if head.face is None:
         solid = np.zeros(is_hair.shape, np.uint8)
         cv2.fillConvexPoly(solid, cv2.convexHull(cv2.findNonZero(is_hair.astype(np.uint8))), 1)  # a face parts the hair
@@ -160,7 +160,7 @@ def _skull(head: _Head) -> tuple[np.ndarray, float]:
 
 def _fitting(head: _Head, face: Face) -> float:
     """Radius of a large disc in hair and face together, at their upper end."""
-    return _disc(head, ((head.hair > HAIR) | (_from_face(head, face) < 1)).astype(np.uint8))[1]
+    return _disc(head, ((head.hair > MOSTLY) | (_from_face(head, face) < 1)).astype(np.uint8))[1]
 
 
 def _disc(head: _Head, solid: np.ndarray) -> tuple[np.ndarray, float]:
@@ -229,7 +229,7 @@ def _lengths(head: _Head, way: np.ndarray, aside: np.ndarray, length: float, cos
         solid, head.x + AHEAD * across, head.y + AHEAD * down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
     hangs = -(np.float32(head.up[0]) * across + np.float32(head.up[1]) * down) > HANGING
-    leaves = (head.hair > HAIR) & (1 - ahead > OUT) & (hangs | (aside > ASIDE[0])) & (way > SHORTEST * length)
+    leaves = (head.hair > MOSTLY) & (1 - ahead > OUT) & (hangs | (aside > ASIDE[0])) & (way > SHORTEST * length)
     to_end = _shortest(np.where(leaves, 0, FAR), cost)
     left = np.clip(aside / ASIDE[1], 0, 1)
     least = length * (HANGING_LENGTH + (LEFT_LENGTH - HANGING_LENGTH) * left)

@@ -15,7 +15,7 @@ from common.image.icc import SRGB, Space
 
 SAMPLES = 80  # places looked at along the picture's longer side
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB
-NOT_HAIR, HAIR = 26, 200  # mask values
+NOT_HAIR, SURE_HAIR = 26, 200  # mask values below and above which a pixel says something
 FEWEST = 30  # places that say something
 DARKEST = 1e-5  # of linear 0..1
 TOO_DARK = 3.0  # below what is expected, a logarithm: an even or a black background says nothing of the light
@@ -65,7 +65,7 @@ def find_light(rgb: np.ndarray, mask: np.ndarray, space: Space = SRGB, face: np.
 
 def _signs(light: np.ndarray, share: np.ndarray, skin: np.ndarray | None) -> dict[str, np.ndarray]:
     """What there is of EXPECTED in linear colours (h, w, 3), in which (h, w) uint8 is hair."""
-    around, hair = share < NOT_HAIR, share > HAIR
+    around, hair = share < NOT_HAIR, share > SURE_HAIR
     signs = {}
     if np.count_nonzero(around) >= FEWEST:
         across, down = around[:, 1:] & around[:, :-1], around[1:] & around[:-1]

@@ -14,7 +14,7 @@ from common.image.icc import colour_ready
 from common.image.metadata import PNG_XMP
 from common.image.moving import MOVING_FORMATS
 from common.image.picture import Picture, PictureError
-from ombre.media.animation_writer import Frame, Kept, Writer
+from ombre.media.animation_writer import Kept, MovingFrame, MovingWriter
 
 SLOW = 100  # milliseconds that viewers show a frame that names no time
 MOST_PIXELS = 4096 * 2304  # of a frame: several wait in memory, with four bytes a pixel
@@ -54,7 +54,7 @@ class MovingPicture:
                 "megapixels for a moving picture; scale it down, or save it as a clip (.mp4)"
             )
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[MovingFrame]:
         """All frames; one that is broken ends them, and is counted."""
         seconds, (width, height) = 0.0, self.size
         with self._opened() as image:
@@ -65,7 +65,7 @@ class MovingPicture:
                     return
                 delay = float(image.info.get("duration") or SLOW)
                 # Pillow's canvas grows with a frame that juts out; viewers cut it
-                yield Frame(number + 1, seconds, delay, np.ascontiguousarray(rgba[:height, :width]))
+                yield MovingFrame(number + 1, seconds, delay, np.ascontiguousarray(rgba[:height, :width]))
                 seconds += delay / 1000
 
     def _decoded(self, image: Image.Image, number: int) -> np.ndarray | None:
@@ -79,12 +79,12 @@ class MovingPicture:
             return None
 
     @contextmanager
-    def writer(self, path: Path, quality: int) -> Iterator[Writer]:
+    def writer(self, path: Path, quality: int) -> Iterator[MovingWriter]:
         """What writes the same in other colours, whole or not at all, `quality` 0 to 100 where it is a WebP."""
         notes = [self.note] if self.note else []
         with replacing(path) as part, open(part, "w+b") as file:
             try:
-                writer = Writer(path.suffix.lower(), file, self.size, self.kept, self.clear, quality, notes)
+                writer = MovingWriter(path.suffix.lower(), file, self.size, self.kept, self.clear, quality, notes)
                 yield writer
                 writer.close()
             except ValueError as error:

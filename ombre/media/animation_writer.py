@@ -26,7 +26,7 @@ Place = tuple[int, int, int, int]  # left, top, width, height
 
 
 @dataclass
-class Frame:
+class MovingFrame:
     """A frame as it is seen. `number` from 1 on; `seconds` when it is shown, `delay` (milliseconds) how long."""
 
     number: int
@@ -54,7 +54,7 @@ class Kept(NamedTuple):
     xmp: bytes | None = None
 
 
-class Writer:
+class MovingWriter:
     """Writes a moving picture; `notes` says what could not be kept.
 
     Args:
@@ -73,7 +73,7 @@ class Writer:
         self.notes = notes
         self._file = kinds[kind](file, size, kept, clear, quality)
 
-    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
+    def write(self, frame: MovingFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
         """A frame whose `rgb()` was `before` and shall be `after`."""
         self._file.add(cv2.merge([*cv2.split(after), np.ascontiguousarray(frame.rgba[..., 3])]), frame.delay)
 

@@ -17,8 +17,8 @@ from common.image.cicp import HDR
 from common.image.hdr import hdr_space
 from common.image.icc import SRGB, Space
 from common.image.picture import PictureError
-from ombre.media.video_frame import Frame, like, turn_of
-from ombre.media.video_writer import Writer
+from ombre.media.video_frame import ClipFrame, like, turn_of
+from ombre.media.video_writer import ClipWriter
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 FORMATS |= {".3gp": "3gp", ".3g2": "3g2", ".mts": "mpegts", ".m2ts": "mpegts", ".mpg": "mpeg", ".mpeg": "mpeg"}
@@ -38,7 +38,7 @@ class Clip:
 
     def __init__(self, path: str | os.PathLike, max_pixels: int) -> None:
         self.path, self.damaged = Path(path), 0
-        self.writers: list[Writer] = []
+        self.writers: list[ClipWriter] = []
         with self._opened() as container:
             first = next(self._decoded(container), None)
             if first is None:
@@ -50,16 +50,16 @@ class Clip:
         self._demand_sane(max_pixels)
         self.frame_bytes = sum(plane.buffer_size for plane in self.first.planes)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[ClipFrame]:
         """All frames in the order in which they are shown. What is not video goes to the writers meanwhile."""
         self.damaged, turn = 0, turn_of(self.first)
         with self._opened() as container:
             for number, raw in enumerate(self._decoded(container), 1):
                 assert raw.pts is not None and raw.time_base is not None, "as it comes from `_decoded`"
-                yield Frame(number, float(raw.pts * raw.time_base), like(raw, self.first), turn, self.space)
+                yield ClipFrame(number, float(raw.pts * raw.time_base), like(raw, self.first), turn, self.space)
 
     @contextmanager
-    def writer(self, path: Path, quality: int) -> Iterator[Writer]:
+    def writer(self, path: Path, quality: int) -> Iterator[ClipWriter]:
         """What writes the same clip in other colours, whole or not at all: to be had before the frames are asked for.
 
         Args:
@@ -73,7 +73,7 @@ class Clip:
         with replacing(path) as part, self._opened() as source, written_to(path):
             options = muxer_options(source)
             with av.open(part, "w", format=FORMATS[path.suffix.lower()], container_options=options) as container:
-                writer = Writer(container, video_of(source, self.path), self.first, self.rate, quality)
+                writer = ClipWriter(container, video_of(source, self.path), self.first, self.rate, quality)
                 if self.first.color_trc in HDR and writer.bits < 10:
                     kind = HDR[self.first.color_trc]
                     raise PictureError(

@@ -43,7 +43,7 @@ UPRIGHT = Turn(False, False, False)
 
 
 @dataclass
-class Frame:
+class ClipFrame:
     """A frame as it was decoded. `number` from 1 on, `seconds` when it is shown, `turn` what brings it upright, `space`
     that of its RGB."""
 

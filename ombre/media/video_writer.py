@@ -9,7 +9,7 @@ import numpy as np
 from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
 
 from common.workarounds import right_times
-from ombre.media.video_frame import Frame, changed, in_format, side_data
+from ombre.media.video_frame import ClipFrame, changed, in_format, side_data
 
 os.environ.setdefault("SVT_LOG", "1")  # its encoder would tell the terminal about itself
 
@@ -41,7 +41,7 @@ PLANAR = ("yuv", "gbrp", "gbrap", "gray")  # pixel formats that `changed` can ch
 OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # which the new one has of its own
 
 
-class Writer:
+class ClipWriter:
     """Writes a clip like another; `notes` says what could not be kept.
 
     Args:
@@ -126,7 +126,7 @@ class Writer:
             self.notes.append("without its transparency")
         return stream
 
-    def write(self, frame: Frame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
+    def write(self, frame: ClipFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:
         """A frame whose `rgb()` was `before` and shall be `after`, which differ in the box (rows, columns) alone; None:
         nowhere."""
         raw = frame.raw if frame.raw.format.name == self.pix_fmt else in_format(frame.raw, self.pix_fmt, self.wide)

@@ -12,7 +12,7 @@ from ombre.render.recolour import Hair
 from ombre.style import Style
 
 SEEN = 12  # grey levels of some channel from which a change is seen, of a dye that takes in full
-MUCH_LESS = 0.4
+MUCH_LESS = 0.4  # of what should be dyed: less than this is little
 EVERY, STRIP = 4, 128  # rows, one of which is counted; of those, looked at together
 # Hair of a probability of one half is hair; less is some hair.
 DOUBT = np.minimum(2 * np.arange(256), 255).astype(np.uint8)

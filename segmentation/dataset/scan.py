@@ -46,7 +46,7 @@ def look_through(folder: Path, pairs: Sequence[Pair], facts_of: Callable[[Pair],
         except PictureError as error:
             return Facts(fault=str(error))
 
-    stamps = [stamp_of(pair) for pair in pairs]
+    stamps = [pair_stamp(pair) for pair in pairs]
     places = [folder / NAME, cache_of(folder)]
     known = next((rows for rows in map(read, places) if rows), {})
     new = [place for place, stamp in enumerate(stamps) if stamp not in known]
@@ -61,7 +61,7 @@ def look_through(folder: Path, pairs: Sequence[Pair], facts_of: Callable[[Pair],
     return [current[stamp] for stamp in stamps]
 
 
-def stamp_of(pair: Pair) -> str:
+def pair_stamp(pair: Pair) -> str:
     """What a pair's facts depend on: names, sizes and times of its files, and its coding."""
     parts = [str(pair.name), str(pair.hair_value)]
     for path in (pair.image, pair.label):

@@ -15,7 +15,7 @@ import numpy as np
 from common.files import replacing
 from common.progress import say
 from segmentation.dataset.pair import Pair
-from segmentation.dataset.scan import stamp_of
+from segmentation.dataset.scan import pair_stamp
 
 NAME = ".shrunk-{side}-{key}.bytes"
 ROOM = 4  # times its size that are free on the disk, for the file to be made
@@ -65,7 +65,7 @@ def room_for(pairs: Sequence[Pair], side: int, channels: int) -> Shrunk | None:
     The file of an earlier run over the same files, as they are now, serves again. None, which a line says, where the
     disk has no room for it.
     """
-    stamps = "\n".join(stamp_of(pair) if not pair.gone else pair.name for pair in pairs)
+    stamps = "\n".join(pair_stamp(pair) if not pair.gone else pair.name for pair in pairs)
     key = hashlib.sha256(f"{channels}\n{stamps}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     size = len(pairs) * (1 + side * side * channels)
     for folder in (pairs[0].label.parent, Path.home() / ".cache" / "ombre-hair"):

@@ -10,7 +10,7 @@ from segmentation.finding.box import Part, around, gap, square_around
 LONGEST = 2.0  # long side / short side from which a picture is seen in pieces: squashed heads are strange
 PIECE = 1.4  # long side / short side of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
-HAIR = 0.4  # probability from which a place is worth a crop of its own; a doubtful one is decided by that crop
+CANDIDATE = 0.4  # probability from which a place is worth a crop of its own; a doubtful one is decided by that crop
 SPECK, LEAST = 0.005, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
 GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong to one head
 NEAR_ENOUGH = 1.5  # times a head's own crop: another head's crop that holds it whole and is no larger serves it too
@@ -66,7 +66,7 @@ def extent_of(length: int, count: int) -> float:
 
 
 def crops_of(
-    probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW, least: float = HAIR
+    probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW, least: float = CANDIDATE
 ) -> list[Part]:
     """The parts of a picture (height, width) that show its heads from near, the largest first.
 
@@ -105,7 +105,7 @@ def serves(other: Part, head: Part, crop: Part) -> bool:
     return inside and other.right >= head.right and other.size <= NEAR_ENOUGH * crop.size
 
 
-def boxes_of_hair(probability: np.ndarray, least: float = HAIR) -> Iterator[np.ndarray]:
+def boxes_of_hair(probability: np.ndarray, least: float = CANDIDATE) -> Iterator[np.ndarray]:
     """left, top, width, height of each piece of hair that is no speck, in cells."""
     hair = (probability > least).astype(np.uint8)
     left, top, width, height = cv2.boundingRect(hair)

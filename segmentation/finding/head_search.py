@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from segmentation.finding.box import Part, is_in
-from segmentation.finding.crops import HAIR, MOST, crops_of, is_far_away, nearer_crops, pieces, tiles
+from segmentation.finding.crops import CANDIDATE, MOST, crops_of, is_far_away, nearer_crops, pieces, tiles
 from segmentation.finding.predictor import Prediction, Predictor
 
 FINE = 896  # cells on a side of what a search finds
@@ -75,7 +75,7 @@ class HeadSearch:
         seen = in_cells(first, height, width)
         heads = self.heads(rgb, crops_of(seen, height, width, below=1), Reason.CLOSER)
         found = self.search(rgb)
-        for least, reason in ((HAIR, Reason.SCOUT), (FAINT, Reason.FAINT)):
+        for least, reason in ((CANDIDATE, Reason.SCOUT), (FAINT, Reason.FAINT)):
             places = crops_of(found, height, width, below=1, least=least)
             new = [part for part in places if not any(is_same(part, head.part) for head in heads)]
             heads += self.heads(rgb, new[: MOST - len(heads)], reason)

@@ -40,7 +40,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 VIEWS = ("mirror", "scales")  # of an ensemble: the mirror image too; at each of these sides of the square, pixels
-SCALES = (192, 224, 288)
+SCALES = (192, 224, 288)  # those sides, pixels
 
 FindHair = Callable[[np.ndarray], np.ndarray]  # (N, side, side, 3) uint8 -> (N, 224, 224) float32 in 0..1
 
@@ -198,7 +198,7 @@ def fetch_facexformer() -> None:
     Raises WeightsError with the address, the place, and the way to go on without it.
     """
     checked = WEIGHTS.with_name(f".{WEIGHTS.name}.checked")
-    if WEIGHTS.is_file() and checked.is_file() and checked.read_text() == stamp_of(WEIGHTS):
+    if WEIGHTS.is_file() and checked.is_file() and checked.read_text() == file_stamp(WEIGHTS):
         return
     WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(WEIGHTS.with_name(f".{WEIGHTS.name}.lock")):
@@ -211,10 +211,10 @@ def fetch_facexformer() -> None:
                 f"get {ADDRESS} anew, or name weights of your own, elsewhere, by --weights. {WITHOUT}"
             )
         with suppress(OSError):  # a folder that cannot be written: it is checked every time
-            checked.write_text(stamp_of(WEIGHTS))
+            checked.write_text(file_stamp(WEIGHTS))
 
 
-def stamp_of(file: Path) -> str:
+def file_stamp(file: Path) -> str:
     """What changes when a file does."""
     status = file.stat()
     return f"{status.st_size} {status.st_mtime_ns} {SUM}"

@@ -13,11 +13,11 @@ from torchvision.models import swin_b
 from segmentation.networks.facexformer.decoder import FaceDecoder
 
 SIZE = 224  # pixels a side that the published network takes
-HAIR = 10  # the parsing class
+HAIR_CLASS = 10  # the parsing class
 MEAN = (0.485, 0.456, 0.406)  # ImageNet's, for RGB in 0..1
-STD = (0.229, 0.224, 0.225)
+STD = (0.229, 0.224, 0.225)  # the same
 LEVELS = (128, 256, 512, 1024)  # channels of the backbone's four maps, at 56, 28, 14 and 7 cells a side
-CHANNELS = 256
+CHANNELS = 256  # that the decoder takes
 
 # Weights in the official checkpoint that hair labels do not need: the heads of the other tasks.
 OTHER_HEADS = tuple(
@@ -79,7 +79,7 @@ class FaceXFormer(nn.Module):
         """Pictures (B, 224, 224, 3) uint8 RGB -> the probability of hair (B, 224, 224), float32 in 0..1."""
         mean, std = rgb.new_tensor(MEAN, dtype=torch.float32), rgb.new_tensor(STD, dtype=torch.float32)
         x = ((rgb / 255 - mean) / std).permute(0, 3, 1, 2)
-        return self(x, precision).softmax(dim=1)[:, HAIR]
+        return self(x, precision).softmax(dim=1)[:, HAIR_CLASS]
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """(B, 3, 224, 224) -> the backbone's maps, finest first: (B, 56, 56, 128) ... (B, 7, 7, 1024)."""
