@@ -144,7 +144,7 @@ def test_hdr_stays_hdr(transfer, tmp_path):
 
 
 def test_hdr_without_an_encoder_of_10_bits_is_refused(tmp_path):
-    source = make_clip(tmp_path / "a.mkv", "libx265", "yuv420p10le", frames=2, tags=(9, 18, 1))
+    source = make_clip(tmp_path / "a.mkv", "libx265", "yuv420p10le", frames=3, tags=(9, 18, 1))
     clip = Clip(source, LARGE)
     with pytest.raises(PictureError, match="HLG needs 10 bits"), clip.writer(tmp_path / "c.wmv", 75) as writer:
         raise AssertionError(writer.pix_fmt)
