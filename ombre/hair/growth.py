@@ -29,18 +29,18 @@ STEPS_AT_A_TIME = 8  # before it is seen whether ways still get shorter
 WISPS = 99.6  # percentile of the ways of a head's hair which is its length
 # The skull's radius: of the disc that fits into hair seen without a face; of half the face's height, at least, and at
 # most of faces that are seen from aside and from before (narrow, broad: half their breadth, of half their height).
-UNSEEN, LEAST, NARROW, BROAD = 0.85, 1.2, (0.4, 2.0), (0.65, 1.25)
+UNSEEN, LEAST, NARROW, BROAD = 0.85, 0.65, (0.4, 2.0), (0.65, 1.25)
 DOUBTED = 1.9  # of half the face's height: a fitting disc of a larger radius shows that only a part of the face is seen
-SINKING = 0.35  # how much of a disc's size it must win to lie a row lower
+SINKING = 0.4  # how much of a disc's size it must win to lie a row lower
 BEHIND = (1.0, 0.6)  # how far the skull's middle is at most from a narrow and a broad face's, of the skull's radius
 AHEAD = 2.5  # cells: hair whose way leads out of the hair within these ends there
 OUT, HANGING = 0.6, 0.8  # how much of what is ahead is no hair; cosine of the angle to straight down
 ASIDE = (0.25, 0.3)  # of the skull's radius: a way longer by this than straight down leaves; has left altogether
 SHORTEST = 0.35  # of the hair's length: no nearer than this to the skull's top are ends
 HANGING_LENGTH, LEFT_LENGTH = 0.95, 0.55  # of the hair's length: the length of hair that hangs, has left; at least
-# Hair is short that hangs so far below the face's middle, of half the face's height, and is so long, of the skull's
-# radius: altogether, no longer.
-SHORT_HANGING, SHORT_LENGTH = (0.2, 0.5), (1.5, 2.1)
+# Of half the face's height: hair is short that hangs so far below the face's middle and is so long; at the second, no
+# longer.
+SHORT_HANGING, SHORT_LENGTH = (0.2, 0.5), (1.3, 1.8)
 EARS = 0.3  # of half the face's height above its middle, where short hair is fully counted
 
 CROSS, SQUARE = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.ones((3, 3), np.uint8)
@@ -124,7 +124,7 @@ def _long_and_short(head: _Head) -> np.ndarray:
         return long
     tall = head.face.half(head.up)
     hanging = (float(np.percentile(head.down[is_hair], 99)) - head.below(head.face.centre)) / tall
-    share = max(_rising(hanging, *SHORT_HANGING), _rising(length / radius, *SHORT_LENGTH))
+    share = max(_rising(hanging, *SHORT_HANGING), _rising(length / tall, *SHORT_LENGTH))
     return long if share == 1 else share * long + (1 - share) * _short(head, head.face, is_hair)
 
 
