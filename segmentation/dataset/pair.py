@@ -54,7 +54,7 @@ def whole_face(skin: np.ndarray, hair: np.ndarray) -> np.ndarray:
     that is no hair (h, w) uint8. 255 in it."""
     face = np.zeros_like(skin)
     if (skin > 127).any():
-        cv2.fillConvexPoly(face, cv2.convexHull(cv2.findNonZero(np.uint8(skin > 127))), 255)
+        cv2.fillConvexPoly(face, cv2.convexHull(cv2.findNonZero((skin > 127).astype(np.uint8))), 255)
     face[hair > 127] = 0
     return face
 
