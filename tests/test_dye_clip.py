@@ -140,6 +140,12 @@ def test_each_clip_damaged_at_random_has_a_row_and_a_result_or_none(tmp_path):
     assert rows.note.str.contains("damaged").any() and all(rows.error[rows.status == "failed"])
 
 
+def test_a_clip_whose_frames_do_not_come_again_is_a_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(Clip, "frames", lambda self: iter(()))
+    rows = dyed(make_clip(tmp_path / "a.mpg", "mpeg2video", frames=3), tmp_path / "out")
+    assert list(rows.status) == ["failed"] and "no frame of it can be decoded" in rows.error.iloc[0]
+
+
 @pytest.mark.parametrize("size", [(1000, 16), (16, 1000)])
 def test_a_strip_is_dyed_too(size, tmp_path):
     source = make_clip(tmp_path / "a.mp4", frames=3, size=size)
