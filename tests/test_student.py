@@ -179,6 +179,16 @@ def test_a_damaged_export_is_made_anew(tmp_path, monkeypatch, part, damage):
     assert model.read_bytes() == b"a network" and exported(weights) == model and len(made) == 2
 
 
+def test_an_export_that_fails_is_a_line(tmp_path, monkeypatch):
+    (tmp_path / "student.safetensors").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match="student.safetensors: cannot be read") as caught:
+        exported(tmp_path / "student.safetensors")
+    assert "\n" not in str(caught.value) and "memory" not in str(caught.value)
+    monkeypatch.setattr("segmentation.finding.export.CONVERT", "raise MemoryError('no room')")
+    with pytest.raises(WeightsError, match="cannot be prepared for this processor: MemoryError: no room; is there mem"):
+        exported(tmp_path / "student.safetensors")
+
+
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(WeightsError, match="nowhere.safetensors"):
         HairFinder(tmp_path / "nowhere.safetensors")

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -13,6 +15,18 @@ from common.weights import WeightsError, sha256
 from common.workarounds import without_telemetry
 
 NETWORKS = sorted((ROOT / "segmentation" / "networks").glob("*.py"))
+REFUSED = 3  # a process's exit code: its last line is for the user
+CONVERT = f"""
+import sys
+from pathlib import Path
+from common.errors import UserError
+from segmentation.finding.export import convert
+try:
+    convert(*map(Path, sys.argv[1:]))
+except UserError as error:
+    print(error, file=sys.stderr)
+    sys.exit({REFUSED})
+"""
 MODEL, PARTS, SUMS = "model.xml", ("model.xml", "model.bin"), "sha256"
 
 
@@ -62,7 +76,22 @@ def sums(folder: Path) -> str:
 
 
 def export(weights: Path, folder: Path) -> None:
-    """Write the network of some weights as `model.xml` and `model.bin` for OpenVINO, their checksums beside them."""
+    """As `convert`, in a process of its own: what PyTorch and the converter take of memory ends with it."""
+    say(f"preparing {weights.name} for this processor, once")
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-c", CONVERT, str(weights), str(folder)]
+    child = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
+    if child.returncode:
+        said = (child.stderr.strip().splitlines() or [f"its process ended with {child.returncode}"])[-1]
+        if child.returncode != REFUSED:
+            said = f"{weights}: cannot be prepared for this processor: {said}; is there memory enough?"
+        raise WeightsError(said)
+
+
+def convert(weights: Path, folder: Path) -> None:
+    """Write the network of some weights as `model.xml` and `model.bin` for OpenVINO, their checksums beside them.
+
+    Raises WeightsError."""
     with without_telemetry():
         import openvino as ov
         from openvino.tools.ovc import convert_model
@@ -71,7 +100,6 @@ def export(weights: Path, folder: Path) -> None:
     from segmentation.networks.effisegnet import HairProbability
     from segmentation.networks.registry import load_network
 
-    say(f"preparing {weights.name} for this processor, once")
     network = load_network(weights)
     example = torch.zeros(1, network.side, network.side, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
     with warnings.catch_warnings(), without_telemetry():
