@@ -104,9 +104,9 @@ def convert(weights: Path, folder: Path) -> None:
     example = torch.zeros(1, network.side, network.side, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
     with warnings.catch_warnings(), without_telemetry():
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
-        model = convert_model(
-            HairProbability(network, guided=True).eval(), example_input=example, input=[ov.PartialShape(example.shape)]
-        )
+        # what is traced is not traced again to be compared, which takes as long
+        traced = torch.jit.trace(HairProbability(network, guided=True).eval(), example, check_trace=False)
+        model = convert_model(traced, example_input=example, input=[ov.PartialShape(example.shape)])
     folder.mkdir()
     ov.save_model(model, folder / MODEL, compress_to_fp16=False)
     (folder / SUMS).write_text(sums(folder))
