@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from segmentation.finding.box import Part, is_in
-from segmentation.finding.crops import CANDIDATE, MOST, crops_of, is_far_away, nearer_crops, pieces, tiles
+from segmentation.finding.crops import CANDIDATE, MOST, crops_of, extent_of, is_far_away, nearer_crops, pieces, tiles
 from segmentation.finding.predictor import Prediction, Predictor
 
 FINE = 896  # cells on a side of what a search finds
@@ -20,7 +20,7 @@ THINNEST = 8  # pixels: a picture's or a crop's shorter side that can show a hea
 OWN = 0.5  # of the size of a crop that it lies in, from which a crop is of the same head
 FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
-TILES = 3  # along the shorter side, in which a crowd is searched again
+TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
 
 class Reason(Enum):
@@ -89,7 +89,7 @@ class HeadSearch:
         found = self.tiled(rgb, searcher, 1 if self.scout else 2)
         heads = crops_of(found, height, width, below=1, least=FAINT)
         small = [head for head in heads if head.size < CROWD * min(height, width)]
-        if len(small) >= FEW:
+        if len(small) >= FEW and extent_of(min(height, width), TILES) >= LEAST_TILE:
             found = cv2.max(found, self.tiled(rgb, searcher, TILES))
         return found
 
