@@ -121,8 +121,12 @@ class Member:
     gone: bool = False  # its process has ended
 
     def is_free(self) -> bool:
-        """Whether it takes another order."""
-        return not self.gone and len(self.orders) < AT_ONCE
+        """Whether it takes another order; not beside one picture alone, which may be what ends processes."""
+        return (
+            not self.gone
+            and len(self.orders) < AT_ONCE
+            and all(len(order.pictures) > 1 for order in self.orders.values())
+        )
 
 
 class Landed(NamedTuple):
@@ -170,6 +174,9 @@ class Crew:
         """Give orders to those who have too few, and ask for more workers where orders are left."""
         while waiting.any() and (free := [member for member in self.members if member.is_free()]):
             member, order = min(free, key=lambda member: len(member.orders)), waiting.next()
+            if len(order.pictures) == 1 and member.orders:  # it waits for a worker of its own
+                waiting.back.appendleft(order)
+                break
             planned = [self.planned(picture) for picture in order.pictures]
             member.orders[member.actor.carry_out.remote(order.pictures, planned)] = order
         if waiting.any():
