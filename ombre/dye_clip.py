@@ -59,8 +59,6 @@ def dye_clip(
                 write_dyed(seen, styles, writers)
                 write_share(masks.save, seen)
                 advance(1)
-            if not shares:  # a damaged clip may begin otherwise each time
-                raise PictureError(f"{path}: no frame of it can be decoded; copy it again or leave it out")
         status = "ok" if any(heads.counts) else NO_HAIR
         notes = [f"{DAMAGED} frames: {clip.damaged}"] * (clip.damaged > 0)
         common = dict(

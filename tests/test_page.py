@@ -7,7 +7,6 @@ import threading
 import zipfile
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,16 +21,10 @@ from ombre.page.strokes import Stroke, paint, stroke_from
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitor, Visitors
 from ombre.style import Style
+from tests.tools.page import half_hair, write_photo
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "preview.py"
-
-
-def half_hair(rgb: np.ndarray) -> SimpleNamespace:
-    """What is found in tests: the left half is hair."""
-    mask = np.zeros(rgb.shape[:2], np.uint8)
-    mask[:, : rgb.shape[1] // 2] = 255
-    return SimpleNamespace(mask=lambda: mask, guide=lambda: None)
 
 
 def zipped(visitor: Visitor) -> list[bytes]:
@@ -47,10 +40,7 @@ def visitors(tmp_path):
 @pytest.fixture
 def photo(tmp_path):
     """A PNG of 300 x 200, brown with some noise."""
-    path = tmp_path / "anna.png"
-    noise = np.random.default_rng(0).integers(-20, 20, (200, 300, 3))
-    write_picture(path, Picture(np.uint8(np.array([90, 60, 40]) + noise)))
-    return path
+    return write_photo(tmp_path / "anna.png", 200, 300)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from ombre.page import server
 from ombre.page.complaints import complaint
 from ombre.page.texts import SAMPLES, TEXTS
 from ombre.page.visitors import Visitors
+from tests.tools.page import half_hair, write_photo
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 200_000
@@ -38,19 +39,9 @@ ELSEWHERE = [
 ]
 
 
-def half_hair(rgb: np.ndarray) -> SimpleNamespace:
-    """What is found in tests: the left half is hair."""
-    mask = np.zeros(rgb.shape[:2], np.uint8)
-    mask[:, : rgb.shape[1] // 2] = 255
-    return SimpleNamespace(mask=lambda: mask, guide=lambda: None)
-
-
 @pytest.fixture
 def photo(tmp_path):
-    path = tmp_path / "anna.png"
-    noise = np.random.default_rng(0).integers(-20, 20, (100, 150, 3))
-    write_picture(path, Picture(np.uint8(np.array([90, 60, 40]) + noise)))
-    return path
+    return write_photo(tmp_path / "anna.png", 100, 150)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 import av
 
@@ -40,10 +41,7 @@ class Clip:
         self.path, self.damaged = Path(path), 0
         self.writers: list[ClipWriter] = []
         with self._opened() as container:
-            first = next(self._decoded(container), None)
-            if first is None:
-                raise PictureError(f"{path}: no frame of it can be decoded; copy it again or leave it out")
-            self.first = first
+            self.first = next(self._decoded(container), None) or self._nothing()
             stream = video_of(container, self.path)
             self.rate = rate_of(stream)
             self.expected = stream.frames or round((container.duration or 0) / av.time_base * self.rate)
@@ -51,12 +49,19 @@ class Clip:
         self.frame_bytes = sum(plane.buffer_size for plane in self.first.planes)
 
     def frames(self) -> Iterator[ClipFrame]:
-        """All frames in the order in which they are shown. What is not video goes to the writers meanwhile."""
-        self.damaged, turn = 0, turn_of(self.first)
+        """All frames in the order in which they are shown. What is not video goes to the writers meanwhile.
+
+        Raises PictureError: none comes, since a damaged clip may begin otherwise each time."""
+        self.damaged, turn, number = 0, turn_of(self.first), 0
         with self._opened() as container:
             for number, raw in enumerate(self._decoded(container), 1):
                 assert raw.pts is not None and raw.time_base is not None, "as it comes from `_decoded`"
                 yield ClipFrame(number, float(raw.pts * raw.time_base), like(raw, self.first), turn, self.space)
+        if not number:
+            self._nothing()
+
+    def _nothing(self) -> NoReturn:
+        raise PictureError(f"{self.path}: no frame of it can be decoded; copy it again or leave it out")
 
     @contextmanager
     def writer(self, path: Path, quality: int) -> Iterator[ClipWriter]:

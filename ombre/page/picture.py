@@ -15,6 +15,7 @@ from PIL import Image
 
 from common.image.icc import in_srgb8
 from common.image.picture import read_mask, read_picture, write_mask
+from common.image.pixels import to8
 from ombre.page.strokes import Stroke, paint
 from ombre.render.recolour import Hair, dye_hair, prepare
 from ombre.style import Style
@@ -99,7 +100,7 @@ def take_in(
     if guide is not None:
         np.savez(_beside(file, "guide.npz"), face=guide.face, up=guide.up)
     height, width = mask.shape
-    parts = [rgb, mask] + ([] if picture.alpha is None else [_bytes(picture.alpha)])
+    parts = [rgb, mask] + ([] if picture.alpha is None else [to8(picture.alpha)])
     for name, factor in (
         ("view.npy", (VIEW_PIXELS / mask.size) ** 0.5),
         ("small.npy", SMALL_SIDE / max(width, height)),
@@ -142,8 +143,3 @@ def jpeg(rgb: np.ndarray) -> bytes:
 
 def _beside(file: Path, name: str) -> Path:
     return file.parent.parent / name
-
-
-def _bytes(alpha: np.ndarray) -> np.ndarray:
-    """Transparency of 8 or 16 bits in 8."""
-    return (alpha >> 8).astype(np.uint8) if alpha.dtype == np.uint16 else alpha

@@ -1,0 +1,22 @@
+"""What tests of the page begin with: a picture, and hair that is always found in it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from common.image.picture import Picture, write_picture
+
+
+def half_hair(rgb: np.ndarray) -> SimpleNamespace:
+    """What is found in tests: the left half is hair."""
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    mask[:, : rgb.shape[1] // 2] = 255
+    return SimpleNamespace(mask=lambda: mask, guide=lambda: None)
+
+
+def write_photo(path: Path, height: int, width: int) -> Path:
+    """A picture of this size, brown with some noise."""
+    noise = np.random.default_rng(0).integers(-20, 20, (height, width, 3))
+    write_picture(path, Picture(np.uint8(np.array([90, 60, 40]) + noise)))
+    return path
