@@ -165,6 +165,25 @@ def test_a_machine_that_goes_is_not_the_pictures_fault(folder, machines, monkeyp
     assert (tally.done, tally.failed) == (100, 1) and 7 <= len(lost) <= 20
 
 
+def test_a_picture_alone_has_a_worker_of_its_own(machines):
+    """So that it is known whose fault it is when the process ends."""
+    actor = SimpleNamespace(carry_out=SimpleNamespace(remote=lambda pictures, planned: object()))
+    members = Crew([Kind(1, 0, 0, "cpu")], lambda kind: actor, lambda picture: [])
+    members._grow = lambda: None
+    one = crew.Member(members.kinds[0], actor)
+    members.members = [one]
+    waiting = Waiting(iter([]))
+    waiting.back.extend([crew.Order(["a", "b"]), crew.Order(["c"]), crew.Order(["d", "e"])])
+    members.hand_out(waiting)
+    assert [order.pictures for order in one.orders.values()] == [["a", "b"]], "the single one waits"
+    one.orders.clear()
+    members.hand_out(waiting)
+    assert [order.pictures for order in one.orders.values()] == [["c"]], "nothing goes beside it"
+    one.orders.clear()
+    members.hand_out(waiting)
+    assert [order.pictures for order in one.orders.values()] == [["d", "e"]] and not waiting.any()
+
+
 def test_what_a_worker_raises_ends_the_job_and_rows_stay(folder, machines, monkeypatch):
     monkeypatch.setattr(worker, "demand_room", lambda error: (_ for _ in ()).throw(BatchError("the disk is full")))
     (folder / "in" / "9" / "broken.jpg").touch()

@@ -121,6 +121,17 @@ def test_faces_are_found_in_the_cells_of_the_grid():
     assert find_faces(None, Place(0, 0, 1, 10, 10)) == [] == find_faces(guide(0 * skin), Place(0, 0, 1, 10, 10))
 
 
+def test_a_face_whose_eyes_and_mouth_are_no_skin_is_one():
+    skin = np.zeros((100, 100), np.uint8)
+    cv2.ellipse(skin, (50, 50), (25, 35), 0, 0, 360, 255, -1)
+    for x, y, wide in ((39, 40, 7), (61, 40, 7), (50, 68, 11)):
+        cv2.ellipse(skin, (x, y), (wide, 4), 0, 0, 360, 0, -1)
+    cv2.rectangle(skin, (46, 40), (54, 60), 0, -1)
+    (face,) = find_faces(guide(skin), Place(0, 0, 1, 100, 100))
+    np.testing.assert_allclose(face.centre, [50, 50], atol=1)
+    assert face.size == pytest.approx(35, abs=2)
+
+
 def test_faces_that_touch_are_two():
     skin = np.zeros((100, 100), np.uint8)
     cv2.ellipse(skin, (32, 40), (14, 20), 0, 0, 360, 255, -1)

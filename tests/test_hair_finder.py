@@ -255,15 +255,16 @@ def test_the_crops_of_a_picture_are_bounded_whatever_its_shape(height, width):
     assert 0 < len(found.crops) <= MOST and len(count) <= 3 * MOST
 
 
-def test_a_crowd_is_searched_again_from_nearer():
+@pytest.mark.parametrize(("side", "tiles"), [(900, 9), (200, 0)])
+def test_a_crowd_is_searched_again_from_nearer_where_tiles_have_pixels(side, tiles):
     asked, seen = [], np.zeros((112, 112), np.float32)
     seen[10:100:20, 10:100:20] = 0.9
     seen = cv2.dilate(seen, np.ones((4, 4)))
     finder = finder_that(from_nearby, seen)
     engine = finder.search.scout.engine
     finder.search.scout.engine = lambda pictures: (asked.extend(pictures), engine(pictures))[1]
-    finder.find(np.zeros((900, 900, 3), np.uint8))
-    assert len(asked) == 1 + 9
+    finder.find(np.zeros((side, side, 3), np.uint8))
+    assert len(asked) == 1 + tiles
 
 
 def test_a_guide_is_put_together_from_crops_and_turns_in_the_mirror():
