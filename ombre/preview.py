@@ -44,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=port, default=7860, metavar="N", help="0: any that is free (%(default)s)")
+    parser.add_argument(
+        "--camera",
+        type=int,
+        metavar="N",
+        help="the mirror shows this machine's camera N, 0 the first",
+    )
     parser.add_argument("--no-browser", action="store_true", help="say the address only, and open no browser")
     add_weights(parser, SHIPPED_WEIGHTS)
     add_device_and_limit(parser)
@@ -91,9 +97,9 @@ def run(options: argparse.Namespace, folder: Path, end_soon: Callable[[], None])
 
     with listening(options.port) as door:
         finder = HairFinder(options.weights, options.device, own_cores())
-        visitors = Visitors(folder / "visitors", finder.find, options.max_megapixels * 10**6)
+        visitors = Visitors(folder / "visitors", finder, options.max_megapixels * 10**6)
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix.lower() in SUFFIXES)
-        app = make_app(visitors, samples, options.max_megabytes * 10**6)
+        app = make_app(visitors, samples, options.max_megabytes * 10**6, options.camera)
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", ws_max_size=MESSAGE
         )

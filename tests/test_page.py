@@ -41,7 +41,7 @@ def zipped(visitor: Visitor) -> list[bytes]:
 
 @pytest.fixture
 def visitors(tmp_path):
-    return Visitors(tmp_path / "visitors", half_hair, 10**7)
+    return Visitors(tmp_path / "visitors", SimpleNamespace(find=half_hair), 10**7)
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_work_ends_with_the_visitor_or_a_stop(tmp_path, photo):
         visitors.leave("session") if len(looked) == 2 else visitor.jobs.stop()
         return half_hair(rgb)
 
-    visitors = Visitors(tmp_path / "visitors", leaves_meanwhile, 10**7)
+    visitors = Visitors(tmp_path / "visitors", SimpleNamespace(find=leaves_meanwhile), 10**7)
     visitor = visitors.of("session")
     for _ in range(3):  # stopped, left, gone
         with pytest.raises(Stopped):

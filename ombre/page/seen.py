@@ -66,6 +66,7 @@ def state(visitor: Visitor, texts: dict[str, str]) -> dict:
             "picture": picture,
             "pictures": pictures,
             "command": command_of(visitor) if shown else "",
+            "clip_name": step.style.name("mirror"),
             "undoable": visitor.undoable,
             "jobs": visitor.jobs.rows(),
             "notices": visitor.notices(),

@@ -31,6 +31,7 @@ from common.workarounds import give_back_memory
 from ombre.page.complaints import complaint
 from ombre.page.guard import Guard
 from ombre.page.jobs import Job, Stopped
+from ombre.page.mirror import mirror
 from ombre.page.picture import Shown, jpeg, overlay
 from ombre.page.results import write_dyed, write_used_mask, zipped
 from ombre.page.seen import setup
@@ -53,8 +54,8 @@ Make = Callable[[Path, Job], Path]  # makes a file in a folder; may raise Pictur
 class Page:
     """What the routes answer with."""
 
-    def __init__(self, visitors: Visitors, samples: list[Path], max_bytes: int):
-        self.visitors, self.samples, self.max_bytes = visitors, samples, max_bytes
+    def __init__(self, visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None):
+        self.visitors, self.samples, self.max_bytes, self.camera = visitors, samples, max_bytes, camera
         self.template = (HERE / "page.html").read_text(encoding="utf-8")
 
     def start(self, request: Request) -> Response:
@@ -69,13 +70,18 @@ class Page:
         """The page in one language."""
         texts = _texts(request)
         values = {name: html.escape(text) for name, text in texts.items()}
-        values["setup"] = json.dumps(setup(texts, self.samples, self.visitors.max_pixels)).replace("<", "\\u003c")
+        told = setup(texts, self.samples, self.visitors.max_pixels) | {"own_camera": self.camera is not None}
+        values["setup"] = json.dumps(told).replace("<", "\\u003c")
         filled = re.sub(r"{{(\w+)}}", lambda match: values[match[1]], self.template)
         return HTMLResponse(filled, headers={"Cache-Control": "no-store"})
 
     async def live(self, socket: WebSocket) -> None:
         """The socket of an open page."""
         await talk(socket, self.visitors, self.samples, _texts(socket))
+
+    async def mirror(self, socket: WebSocket) -> None:
+        """The socket of a visitor's mirror."""
+        await mirror(socket, self._visitor(socket), self.visitors.finder, self.camera)
 
     async def upload(self, request: Request) -> Response:
         """A picture's file as the body; answered when its hair was found. What went wrong is told by the socket."""
@@ -183,7 +189,7 @@ class Page:
 
         return StreamingResponse(pieces(), media_type="application/zip", headers=_attachment("ombre.zip"))
 
-    def _visitor(self, request: Request) -> Visitor:
+    def _visitor(self, request: Request | WebSocket) -> Visitor:
         visitor = self.visitors.by_token(request.path_params["token"])
         if visitor is None:
             raise HTTPException(404)
@@ -197,9 +203,10 @@ class Page:
         return visitor, shown
 
 
-def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> Starlette:
-    """The whole application; a page for each language, and / that leads to the browser's own."""
-    page = Page(visitors, samples, max_bytes)
+def make_app(visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None = None) -> Starlette:
+    """The whole application; a page for each language, and / that leads to the browser's own. `camera`: the number of
+    this machine's camera, where the mirror shows that instead of the browser's."""
+    page = Page(visitors, samples, max_bytes, camera)
     pages = tuple(f"/{language}/" for language in TEXTS)
     routes = [
         Route("/", page.start),
@@ -211,6 +218,7 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> Starlet
         Route("/{language}/download/{token}/{number:int}/mask", page.mask),
         Route("/{language}/upload/{token}", page.upload, methods=["POST"]),
         WebSocketRoute("/{language}/live", page.live),
+        WebSocketRoute("/mirror/{token}", page.mirror),
         Route("/{language}/", page.page),
     ]
     middleware = [Middleware(Guard, pages=("/", *pages))]

@@ -17,6 +17,7 @@ from ombre.page.picture import STEPS, Find, Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.render.recolour import Hair
 from ombre.style import Style
+from segmentation.finding.hair_finder import HairFinder
 
 MOST_PICTURES = 200  # of a visitor, at a time
 MOST_STEPS = 300  # that can be undone
@@ -211,8 +212,8 @@ class Visitor:
 class Visitors:
     """All open pages, by their session and by their token."""
 
-    def __init__(self, folder: Path, find: Find, max_pixels: int):
-        self.folder, self.find, self.max_pixels = folder, find, max_pixels
+    def __init__(self, folder: Path, finder: HairFinder, max_pixels: int):
+        self.folder, self.finder, self.max_pixels = folder, finder, max_pixels
         self.turns = Turns(MANY)
         self._by_session: dict[str, Visitor] = {}
         self._by_token: dict[str, Visitor] = {}
@@ -235,7 +236,7 @@ class Visitors:
     def add(self, visitor: Visitor, source: Path, own: bool = False) -> Shown:
         """Take a picture in for a visitor; raises as Visitor.add does."""
         try:
-            shown = visitor.add(source, self.find, self.max_pixels, own)
+            shown = visitor.add(source, self.finder.find, self.max_pixels, own)
         finally:
             gone = self.by_token(visitor.token) is None
             if gone:  # left meanwhile

@@ -2,7 +2,8 @@
 export const setup = JSON.parse(document.querySelector("#setup").textContent);
 export const texts = setup.texts;
 export const language = texts.language;
-export const live = { state: null, settled: true }; // settled: the server has answered all that was said
+// settled: the server has answered all that was said; mirroring: the mirror is seen instead of a picture
+export const live = { state: null, settled: true, mirroring: false };
 
 const listeners = [];
 const socket = new WebSocket(`ws://${location.host}/${language}/live`);
@@ -14,6 +15,10 @@ export function fill(text, values) {
 
 export function onState(listener) {
 	listeners.push(listener);
+}
+
+export function renew() {
+	listeners.forEach((listener) => listener(live.state));
 }
 
 export function say(message) {
@@ -33,5 +38,5 @@ export function onLost(listener) {
 socket.addEventListener("message", (event) => {
 	live.state = JSON.parse(event.data);
 	live.settled = live.state.answered >= said;
-	listeners.forEach((listener) => listener(live.state));
+	renew();
 });

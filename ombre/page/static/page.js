@@ -5,3 +5,4 @@ import "./palette.js";
 import "./sliders.js";
 import "./viewer.js";
 import "./intake.js";
+import "./mirror.js";
