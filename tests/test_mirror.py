@@ -9,7 +9,7 @@ import pytest
 
 from ombre import generate_ombre_images, window
 from ombre.media import live
-from ombre.media.live import CameraError, LiveFrames, LiveFrame, camera
+from ombre.media.live import CameraError, LiveFrame, LiveFrames, camera
 from ombre.render.recolour import dye_hair
 from ombre.style import Style
 from ombre.tracking.mirror import APART, mirrored

@@ -336,6 +336,46 @@ def test_several_pictures_share_the_look_and_come_home_together(person, photo):
     assert person.page.locator(".downloads .all").is_hidden()
 
 
+def test_a_reload_keeps_the_work_which_is_undone_and_done_again(person, photo):
+    plain = person.upload(photo)
+    blue = person.does(lambda: person.page.click("#upper button[aria-label=blue]"))
+    person.page.reload()
+    assert person.seen() == blue
+    assert person.page.get_attribute("#upper button[aria-label=blue]", "aria-checked") == "true"
+    assert person.does(lambda: person.page.keyboard.press("Control+z")) == plain
+    assert person.does(lambda: person.page.keyboard.press("Control+Shift+z")) == blue
+    person.does(lambda: person.page.click("#undo"))
+    assert person.does(lambda: person.page.click("#redo")) == blue
+
+
+def test_kept_shades_lie_side_by_side(person, photo):
+    pink = person.upload(photo)
+    person.page.click("#keep")
+    person.does(lambda: person.page.click("#upper button[aria-label=blue]"))
+    person.page.click("#keep")
+    person.wait("[...document.querySelectorAll('#kept img')].filter(image => image.naturalWidth).length === 2")
+    assert person.page.locator("#kept button").all_inner_texts() == ["pink", "blue"]
+    read = """async () => (await Promise.all([...document.querySelectorAll("#kept img")].map(image => fetch(image.src)
+        .then(answer => answer.arrayBuffer())))).map(data => [...new Uint8Array(data)].join())"""
+    assert len(set(person.page.evaluate(read))) == 2
+    assert person.does(lambda: person.page.click("#kept button >> nth=0")) == pink
+    person.page.click("#keep")
+    assert person.page.locator("#kept button").all_inner_texts() == ["blue"]
+    person.page.reload()
+    person.seen()
+    assert person.page.locator("#kept button").all_inner_texts() == ["blue"]
+
+
+def test_a_picture_is_pasted_anywhere(person):
+    paste = """data => {
+        const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(data)], "pasted.jpg"));
+        document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: files, bubbles: true }));
+    }"""
+    person.does(lambda: person.page.evaluate(paste, list(SAMPLE.read_bytes())))
+    assert "pasted.jpg" in person.page.inner_text(".note")
+
+
 class Mirror:
     """Somebody's open mirror."""
 

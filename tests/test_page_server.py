@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from starlette.websockets import WebSocketDisconnect
 from common.image.picture import Picture, read_picture, write_picture
 from ombre.page import server
 from ombre.page.complaints import complaint
+from ombre.page.lan import invitation
 from ombre.page.mirror import LOST, NO_FRAME, decoded
 from ombre.page.picture import jpeg
 from ombre.page.texts import SAMPLES, TEXTS
@@ -70,9 +72,9 @@ def client(visitors, photo):
 class Open:
     """An open page."""
 
-    def __init__(self, client: TestClient, language: str = "en"):
+    def __init__(self, client: TestClient, language: str = "en", session: str = ""):
         self.client, self.language, self.said = client, language, 0
-        self.entering = client.websocket_connect(f"{SOCKET}/{language}/live")
+        self.entering = client.websocket_connect(f"{SOCKET}/{language}/live?session={session}")
 
     def __enter__(self):
         self.socket = self.entering.__enter__()
@@ -232,7 +234,33 @@ def test_a_full_disk_is_a_sentence_without_a_path(page, photo, monkeypatch, caps
     assert other == TEXTS["en"]["disk"].format(name="a.png")
 
 
-def test_a_visitor_is_there_as_long_as_the_page(client, visitors, photo):
+def test_a_page_that_is_loaded_anew_goes_on(client, visitors, photo):
+    with Open(client) as page:
+        assert page.upload("a.png", photo.read_bytes()) == 204
+        page.say("change", name="upper", value="blue")
+        before = page.state
+    with Open(client, "ko", before["session"]) as page:
+        for name in ("token", "style", "pictures", "undoable"):
+            assert page.state[name] == before[name]
+        assert page.get("dyed").status_code == 200
+        with Open(client, session=before["session"]) as another:  # the tab was doubled
+            another.say("undo")
+            while page.state["style"]["upper"] != "pink":
+                page.next()
+        visitors.leave_unless_back(visitors.of(before["session"]))  # somebody is there
+        assert len(visitors) == 1 and page.get("dyed").status_code == 200
+
+
+def test_a_shade_can_be_looked_at_beside_the_chosen_one(page, photo):
+    assert page.upload("a.png", photo.read_bytes()) == 204
+    small = f"/picture/{page.state['token']}/{page.state['picture']['number']}/small"
+    pictures = {page.client.get(small, params={"color": color}).content for color in ("mint", "copper>platinum")}
+    assert len(pictures) == 2
+    assert page.client.get(small, params={"color": "nonsense"}).status_code == 404
+
+
+def test_a_visitor_is_there_as_long_as_the_page(client, visitors, photo, monkeypatch):
+    monkeypatch.setattr("ombre.page.talk.BACK", 0.1)
     with Open(client) as page:
         token = page.state["token"]
         assert page.upload("a.png", photo.read_bytes()) == 204 and (visitors.folder / token).is_dir()
@@ -477,3 +505,36 @@ def test_the_machines_own_camera_is_shown_and_missed(visitors, monkeypatch, numb
             assert np.abs(np.int16(decoded(before)) - brown()).mean() < 10 and blueness(dyed) > 20
             opened.send(50, jpeg(brown(30)))  # frozen: the browser gives it back
             assert np.abs(np.int16(decoded(opened.next()[1])) - brown(30)).mean() < 10
+
+
+@pytest.fixture
+def invited(tmp_path, monkeypatch):
+    monkeypatch.setattr("ombre.page.lan.own_address", lambda: "192.168.7.7")
+    return invitation(tmp_path, 7860)
+
+
+def test_the_local_network_is_let_in_by_the_secret_alone(invited, visitors):
+    app = server.make_app(visitors, [], MAX_BYTES, door=invited.door)
+    home = "https://192.168.7.7:7860"
+    with TestClient(app, base_url=home, follow_redirects=False) as client:
+        for address in ("/", "/en/", "/?key=guess", "/static/page.js", f"/en/?key={invited.door.secret}"):
+            assert client.get(address).status_code == 403
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(home.replace("http", "ws") + "/en/live"):
+            pass
+        answer = client.get(invited.link, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 303 and answer.headers["Location"] == "/"
+        assert {"Secure", "HttpOnly", "SameSite=lax"} <= set(answer.headers["Set-Cookie"].split("; "))
+        assert TEXTS["en"]["privacy_shared"] in client.get("/en/", headers={"Origin": home}).text
+        with client.websocket_connect(home.replace("http", "ws") + "/en/live") as socket:
+            assert socket.receive_json()["token"]
+        assert client.get("/en/", headers={"Origin": "https://evil.test"}).status_code == 403
+        assert client.get("/en/", headers={"Host": "192.168.7.8:7860"}).status_code == 400
+
+
+def test_the_invitation_has_a_certificate_and_a_code(invited):
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(invited.certificate, invited.key)
+    assert invited.key.stat().st_mode & 0o77 == 0
+    text = invited.text()
+    assert invited.link in text and "can use the page" in text
+    assert sum(line.count("\N{FULL BLOCK}") > 3 for line in text.splitlines()) > 10  # a QR code's rows
+    assert invited.door.secret != invitation(invited.key.parent, 7860).door.secret

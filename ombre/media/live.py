@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
@@ -84,8 +84,7 @@ def camera(number: int) -> Iterator[LiveFrames]:
             there, bgr = capture.read()
             if not there:
                 break
-            seconds = time.monotonic() - began
-            source.put(LiveFrame(seconds, lambda bgr=bgr: cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)))
+            source.put(LiveFrame(time.monotonic() - began, partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB)))
         source.close()
 
     thread = threading.Thread(target=read, daemon=True)

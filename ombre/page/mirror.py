@@ -18,7 +18,7 @@ from PIL import Image
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from common.progress import say
-from ombre.media.live import CameraError, LiveFrames, LiveFrame, camera
+from ombre.media.live import CameraError, LiveFrame, LiveFrames, camera
 from ombre.page.picture import jpeg
 from ombre.page.visitors import Visitor
 from ombre.render.recolour import dye_hair

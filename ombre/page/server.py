@@ -29,7 +29,7 @@ from starlette.websockets import WebSocket
 from common.image.opening import SUFFIXES, PictureError
 from common.workarounds import give_back_memory
 from ombre.page.complaints import complaint
-from ombre.page.guard import Guard
+from ombre.page.guard import Door, Guard
 from ombre.page.jobs import Job, Stopped
 from ombre.page.mirror import mirror
 from ombre.page.picture import Shown, jpeg, overlay
@@ -45,6 +45,7 @@ ICON = (
     b'<stop stop-color="#35261f"/><stop offset="1" stop-color="#e4749d"/></linearGradient>'
     b'<circle cx="4" cy="4" r="4" fill="url(#o)"/></svg>'
 )
+THIS_MACHINE = Door()  # alone
 LOOK_ROUND = 5.0  # seconds between two looks whether anybody is at work
 LONGEST_NAME = 200  # bytes of an upload's name that are kept: file systems allow 255
 
@@ -54,8 +55,9 @@ Make = Callable[[Path, Job], Path]  # makes a file in a folder; may raise Pictur
 class Page:
     """What the routes answer with."""
 
-    def __init__(self, visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None):
-        self.visitors, self.samples, self.max_bytes, self.camera = visitors, samples, max_bytes, camera
+    def __init__(self, visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None, shared: bool):
+        self.visitors, self.samples, self.max_bytes = visitors, samples, max_bytes
+        self.camera, self.shared = camera, shared
         self.template = (HERE / "page.html").read_text(encoding="utf-8")
 
     def start(self, request: Request) -> Response:
@@ -70,6 +72,8 @@ class Page:
         """The page in one language."""
         texts = _texts(request)
         values = {name: html.escape(text) for name, text in texts.items()}
+        if self.shared:
+            values["privacy"] = values["privacy_shared"]
         told = setup(texts, self.samples, self.visitors.max_pixels) | {"own_camera": self.camera is not None}
         values["setup"] = json.dumps(told).replace("<", "\\u003c")
         filled = re.sub(r"{{(\w+)}}", lambda match: values[match[1]], self.template)
@@ -134,12 +138,18 @@ class Page:
         if kind == "found":
             return _fresh(overlay(shown, visitor.step.painted(shown.number)), "image/png")
         if kind == "small":
-            return _fresh(visitor.small(shown.number), "image/jpeg")
+            return self._small(visitor, shown.number, request.query_params.get("color"))
         if kind == "before":
             return _fresh(jpeg(shown.on_white(shown.view()[0])), "image/jpeg")
         if kind == "after" and shown.number == visitor.step.number:
             return _fresh(visitor.after(), "image/jpeg")
         raise HTTPException(404)
+
+    def _small(self, visitor: Visitor, number: int, color: str | None) -> Response:
+        try:
+            return _fresh(visitor.small(number, color), "image/jpeg")
+        except ValueError:
+            raise HTTPException(404) from None
 
     def dyed(self, request: Request) -> Response:
         """A picture dyed at full size, to take home."""
@@ -203,10 +213,12 @@ class Page:
         return visitor, shown
 
 
-def make_app(visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None = None) -> Starlette:
+def make_app(
+    visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None = None, door: Door = THIS_MACHINE
+) -> Starlette:
     """The whole application; a page for each language, and / that leads to the browser's own. `camera`: the number of
-    this machine's camera, where the mirror shows that instead of the browser's."""
-    page = Page(visitors, samples, max_bytes, camera)
+    this machine's camera, where the mirror shows that instead of the browser's. `door`: where requests come in."""
+    page = Page(visitors, samples, max_bytes, camera, bool(door.secret))
     pages = tuple(f"/{language}/" for language in TEXTS)
     routes = [
         Route("/", page.start),
@@ -221,7 +233,7 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int, camera: in
         WebSocketRoute("/mirror/{token}", page.mirror),
         Route("/{language}/", page.page),
     ]
-    middleware = [Middleware(Guard, pages=("/", *pages))]
+    middleware = [Middleware(Guard, pages=("/", *pages), door=door)]
     return Starlette(routes=routes, middleware=middleware, lifespan=lambda app: _open(visitors))
 
 

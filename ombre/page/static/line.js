@@ -6,8 +6,14 @@ export const language = texts.language;
 export const live = { state: null, settled: true, mirroring: false };
 
 const listeners = [];
-const socket = new WebSocket(`ws://${location.host}/${language}/live`);
+// A page that is loaded anew goes on where it was.
+const session = sessionStorage.getItem("session") ?? "";
+const socket = new WebSocket(socketAddress(`/${language}/live?session=${session}`));
 let said = 0;
+
+export function socketAddress(path) {
+	return `${location.origin.replace("http", "ws")}${path}`;
+}
 
 export function fill(text, values) {
 	return text.replace(/{(\w+)}/g, (_, name) => values[name]);
@@ -37,6 +43,7 @@ export function onLost(listener) {
 
 socket.addEventListener("message", (event) => {
 	live.state = JSON.parse(event.data);
+	sessionStorage.setItem("session", live.state.session);
 	live.settled = live.state.answered >= said;
 	renew();
 });

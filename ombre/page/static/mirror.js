@@ -1,6 +1,6 @@
 // The mirror: frames of the camera go to the server, and come back dyed; the newest alone, so that it does not lag.
 import { send } from "./intake.js";
-import { fill, live, onState, renew, setup, texts } from "./line.js";
+import { live, onState, renew, setup, socketAddress, texts } from "./line.js";
 import { notice, report } from "./notices.js";
 
 const SIDES = [640, 480]; // pixels of a frame, the longer and the shorter side, at most
@@ -40,7 +40,7 @@ async function watch(mine) {
 }
 
 function connect(mine) {
-	const socket = new WebSocket(`ws://${location.host}/mirror/${live.state.token}`);
+	const socket = new WebSocket(socketAddress(`/mirror/${live.state.token}`));
 	Object.assign(mine, { socket, began: performance.now(), sent: [] });
 	socket.binaryType = "arraybuffer";
 	socket.addEventListener("open", next);

@@ -1,6 +1,7 @@
 // The parts of the page, in the order in which they listen.
 import "./notices.js";
 import "./strip.js";
+import "./kept.js";
 import "./palette.js";
 import "./sliders.js";
 import "./viewer.js";
