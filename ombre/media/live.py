@@ -17,7 +17,7 @@ class CameraError(UserError):
     """There is no such camera, it is in use, or it gives no more pictures."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class LiveFrame:
     """A frame of a mirror: `seconds` since it began; `read` gives its pixels, (H, W, 3) uint8, and is called once."""
 

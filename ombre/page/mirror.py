@@ -55,10 +55,10 @@ async def mirror(socket: WebSocket, visitor: Visitor, finder: HairFinder, own: i
         await asyncio.wait({dyeing, coming}, return_when=asyncio.FIRST_COMPLETED)
         source.close()
         await asyncio.wait({dyeing})
-    error = dyeing.exception()
-    if error and not isinstance(error, GONE):  # a frame that is none, a camera that is lost
-        say(f"a mirror ended: {error}")
-        await socket.close(LOST if isinstance(error, CameraError) else NO_FRAME)
+    failure = dyeing.exception()
+    if failure and not isinstance(failure, GONE):  # a frame that is none, a camera that is lost
+        say(f"a mirror ended: {failure}")
+        await socket.close(LOST if isinstance(failure, CameraError) else NO_FRAME)
 
 
 async def take(socket: WebSocket, source: LiveFrames, seen: LiveFrames | None) -> None:
