@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200, help="one after the other, for memory (%(default)s)")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        visitors = Visitors(Path(folder, "visitors"), HairFinder(streams=own_cores()).find, DEFAULT_MAX_PIXELS)
+        visitors = Visitors(Path(folder, "visitors"), HairFinder(streams=own_cores()), DEFAULT_MAX_PIXELS)
         address = served(visitors)
         rows = []
         for name, width, height in (("1024 x 1024", 1024, 1024), ("24 megapixels, 6000 x 4000", 6000, 4000)):

@@ -28,6 +28,7 @@ if __name__ == "__main__":
 
 from common.batch.storage import without_secrets
 from common.batch.table import BatchError
+from common.device import own_cores
 from common.image.opening import SUFFIXES
 from common.progress import say
 from common.weights import short_hash
@@ -36,7 +37,8 @@ from ombre.contact_sheet import write_contact_sheets
 from ombre.media.mask_files import Masks
 from ombre.stage import Dye
 from ombre.style import ALONG, DYED, LITTLE, NO_HAIR, Style, read_styles
-from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
+from ombre.window import show
+from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"
@@ -136,6 +138,9 @@ def parser() -> argparse.ArgumentParser:
         help="write pictures of what was found on the way, in a folder for each picture: the crops and why they were "
         "taken, the probability of hair, the matte, the people, the fade",
     )
+    parser.add_argument(
+        "--camera", type=int, metavar="N", help="dye what this machine's camera N sees, 0 the first, in a window, now"
+    )
     add_cluster(parser)
     return parser
 
@@ -143,10 +148,12 @@ def parser() -> argparse.ArgumentParser:
 def dye(options: argparse.Namespace) -> int:
     """Dye as the command line asks; the exit code."""
     demand_one_process()
-    samples = not options.pictures
+    samples = not options.pictures and options.camera is None
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
     further = options.ombre_grad_height, options.strength, options.lightness, options.reverse, options.along
     styles = list(dict.fromkeys(Style(color, height, *further) for color in colors for height in options.ombre_height))
+    if options.camera is not None:
+        return look_into_mirror(options, styles)
     given, max_pixels, masks = options.pictures or [SAMPLES], options.max_megapixels * 10**6, masks_of(options)
     stage = Dye(
         styles=styles,
@@ -174,6 +181,15 @@ def dye(options: argparse.Namespace) -> int:
         for page in write_contact_sheets(options.output, given, max_pixels):
             say(f"side by side: {page}", sys.stdout)
     return tally.exit_code
+
+
+def look_into_mirror(options: argparse.Namespace, styles: list[Style]) -> int:
+    """Dye what a camera sees, in a window, until that is closed; the exit code. Raises BatchError, UserError."""
+    if options.pictures:
+        raise BatchError("--camera shows what a camera sees; leave the pictures out, or leave out --camera")
+    say("space: the next colour; Q or Esc: the end", sys.stdout)
+    show(options.camera, HairFinder(options.weights, options.device, own_cores()), styles)
+    return 0
 
 
 def masks_of(options: argparse.Namespace) -> Masks:

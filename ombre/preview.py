@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from types import FrameType
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -44,7 +45,19 @@ def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=port, default=7860, metavar="N", help="0: any that is free (%(default)s)")
+    parser.add_argument(
+        "--camera",
+        type=int,
+        metavar="N",
+        help="the mirror shows this machine's camera N, 0 the first",
+    )
     parser.add_argument("--no-browser", action="store_true", help="say the address only, and open no browser")
+    parser.add_argument(
+        "--lan",
+        action="store_true",
+        help="open the page to a telephone in this network, by a link with a secret, also shown as a QR code; whoever "
+        "has the link can use the page",
+    )
     add_weights(parser, SHIPPED_WEIGHTS)
     add_device_and_limit(parser)
     parser.add_argument(
@@ -79,7 +92,8 @@ def run(options: argparse.Namespace, folder: Path, end_soon: Callable[[], None])
     try:
         import uvicorn
 
-        from ombre.page.server import make_app
+        from ombre.page.lan import invitation
+        from ombre.page.server import THIS_MACHINE, make_app
     except ImportError as error:
         raise UserError(f"{error}: the page needs pip install -r {ROOT / 'requirements-preview.txt'}") from None
     from ombre.page.visitors import Visitors
@@ -89,19 +103,25 @@ def run(options: argparse.Namespace, folder: Path, end_soon: Callable[[], None])
             end_soon()
             super().handle_exit(sig, frame)
 
-    with listening(options.port) as door:
+    with listening("" if options.lan else HOST, options.port) as opened:
         finder = HairFinder(options.weights, options.device, own_cores())
-        visitors = Visitors(folder / "visitors", finder.find, options.max_megapixels * 10**6)
+        visitors = Visitors(folder / "visitors", finder, options.max_megapixels * 10**6)
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix.lower() in SUFFIXES)
-        app = make_app(visitors, samples, options.max_megabytes * 10**6)
-        config = uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", ws_max_size=MESSAGE
+        how: dict[str, Any] = dict(
+            log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", ws_max_size=MESSAGE
         )
-        address = f"http://{HOST}:{door.getsockname()[1]}/"
+        at = opened.getsockname()[1]
+        door, address = THIS_MACHINE, f"http://{HOST}:{at}/"
+        if options.lan:
+            invited = invitation(folder, at)
+            door, address = invited.door, invited.link
+            how |= dict(ssl_certfile=invited.certificate, ssl_keyfile=invited.key)
+            print(invited.text(), flush=True)
+        app = make_app(visitors, samples, options.max_megabytes * 10**6, options.camera, door)
         print(f"{address}  (Ctrl-C ends it)", flush=True)
         if not options.no_browser:
             webbrowser.open(address)  # it waits at the door until the server answers
-        Server(config).run(sockets=[door])
+        Server(uvicorn.Config(app, **how)).run(sockets=[opened])
 
 
 def end_now(folder: str) -> None:
@@ -110,12 +130,13 @@ def end_now(folder: str) -> None:
     os._exit(0)
 
 
-def listening(port: int) -> socket.socket:
-    """A socket that listens to this machine alone; `port` 0: a free one. Raises UserError."""
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens to this machine alone, or to all of its networks where `host` is ""; `port` 0: a free one.
+    Raises UserError."""
     try:
-        return socket.create_server((HOST, port))
+        return socket.create_server((host, port))
     except OSError as error:
-        raise UserError(f"{HOST}:{port} cannot be used: {os.strerror(error.errno or 0)}; say another --port") from None
+        raise UserError(f"{host}:{port} cannot be used: {os.strerror(error.errno or 0)}; say another --port") from None
 
 
 def remove_leftovers() -> None:

@@ -7,6 +7,7 @@ import threading
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def zipped(visitor: Visitor) -> list[bytes]:
 
 @pytest.fixture
 def visitors(tmp_path):
-    return Visitors(tmp_path / "visitors", half_hair, 10**7)
+    return Visitors(tmp_path / "visitors", SimpleNamespace(find=half_hair), 10**7)
 
 
 @pytest.fixture
@@ -138,6 +139,31 @@ def test_changes_of_one_control_are_undone_together(visitor):
     assert visitor.step.style == START and visitor.shown
 
 
+def test_what_was_undone_is_done_again_until_something_else_is(visitor):
+    for color in ("blue", "mint"):
+        visitor.change("upper", color)
+    for _ in range(2):
+        visitor.undo()
+    assert visitor.step.style == START and visitor.redoable
+    visitor.redo()
+    assert visitor.step.style.color == "blue"
+    visitor.redo()
+    assert visitor.step.style.color == "mint" and not visitor.redoable
+    visitor.undo()
+    visitor.change("upper", "red")
+    visitor.redo()
+    assert visitor.step.style.color == "red" and not visitor.redoable
+
+
+def test_a_shade_is_seen_small_beside_the_one_that_is_chosen(visitor):
+    visitor.change("color", "copper>platinum")
+    number = visitor.step.number
+    assert visitor.small(number) == visitor.small(number, "copper>platinum") != visitor.small(number, "mint")
+    assert visitor.step.style.color == "copper>platinum"
+    with pytest.raises(ValueError):
+        visitor.small(number, "no colour")
+
+
 def test_paint_changes_the_picture_and_is_undone_where_it_was(visitors, visitor, photo):
     before = visitor.after()
     visitor.paint(Stroke(True, 0.2, ((0.8, 0.8),)))
@@ -239,7 +265,7 @@ def test_work_ends_with_the_visitor_or_a_stop(tmp_path, photo):
         visitors.leave("session") if len(looked) == 2 else visitor.jobs.stop()
         return half_hair(rgb)
 
-    visitors = Visitors(tmp_path / "visitors", leaves_meanwhile, 10**7)
+    visitors = Visitors(tmp_path / "visitors", SimpleNamespace(find=leaves_meanwhile), 10**7)
     visitor = visitors.of("session")
     for _ in range(3):  # stopped, left, gone
         with pytest.raises(Stopped):

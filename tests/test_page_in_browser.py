@@ -17,10 +17,12 @@ import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import av
 import numpy as np
 import pytest
 
 from common.image.picture import Picture, read_mask, read_picture, write_picture
+from ombre.page.picture import jpeg
 from ombre.page.visitors import ONE_MOVE
 
 pytest.importorskip("uvicorn", reason="the page's packages are not installed: requirements-preview.txt")
@@ -32,6 +34,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream"]
 FLAGS += ["--use-fake-device-for-media-stream"]
+PORTRAIT = read_picture(SAMPLE.with_name("black_flying.jpg")).rgb[:720, 20:980]  # as a camera sees it
 SLIDERS = ["ombre_height", "ombre_grad_height", "strength", "lightness"]
 # The script, in a process that names every address beyond this machine that it asks for.
 WATCHED = """
@@ -92,13 +95,29 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def play():
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with driver.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+        yield play
+
+
+@pytest.fixture(scope="module")
+def browser(play):
+    browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def filmed(play, tmp_path_factory):
+    """A browser whose camera sees somebody with long hair."""
+    film = tmp_path_factory.mktemp("film") / "hair.mjpeg"
+    film.write_bytes(b"".join(jpeg(np.roll(PORTRAIT, shift, axis=1)) for shift in (0, 4, 8, 4)))
+    flags = [*FLAGS, f"--use-file-for-fake-video-capture={film}"]
+    browser = play.chromium.launch(executable_path=CHROMIUM, args=flags)
+    yield browser
+    browser.close()
 
 
 class Person:
@@ -317,12 +336,156 @@ def test_several_pictures_share_the_look_and_come_home_together(person, photo):
     assert person.page.locator(".downloads .all").is_hidden()
 
 
-def test_a_picture_of_the_camera_is_made_small_enough_for_the_server(person):
-    person.page.click("#camera .open")
-    person.wait("document.querySelector('#camera video')?.videoWidth > 2100")  # the camera has begun
-    person.does(lambda: person.page.click("#camera .take"))
-    note = person.page.inner_text(".note")
-    assert "camera.png" in note or "No hair was found" in note  # whatever the student takes a test card for
+def test_a_reload_keeps_the_work_which_is_undone_and_done_again(person, photo):
+    plain = person.upload(photo)
+    blue = person.does(lambda: person.page.click("#upper button[aria-label=blue]"))
+    person.page.reload()
+    assert person.seen() == blue
+    assert person.page.get_attribute("#upper button[aria-label=blue]", "aria-checked") == "true"
+    assert person.does(lambda: person.page.keyboard.press("Control+z")) == plain
+    assert person.does(lambda: person.page.keyboard.press("Control+Shift+z")) == blue
+    person.does(lambda: person.page.click("#undo"))
+    assert person.does(lambda: person.page.click("#redo")) == blue
+
+
+def test_kept_shades_lie_side_by_side(person, photo):
+    pink = person.upload(photo)
+    person.page.click("#keep")
+    person.does(lambda: person.page.click("#upper button[aria-label=blue]"))
+    person.page.click("#keep")
+    person.wait("[...document.querySelectorAll('#kept img')].filter(image => image.naturalWidth).length === 2")
+    assert person.page.locator("#kept button").all_inner_texts() == ["pink", "blue"]
+    read = """async () => (await Promise.all([...document.querySelectorAll("#kept img")].map(image => fetch(image.src)
+        .then(answer => answer.arrayBuffer())))).map(data => [...new Uint8Array(data)].join())"""
+    assert len(set(person.page.evaluate(read))) == 2
+    assert person.does(lambda: person.page.click("#kept button >> nth=0")) == pink
+    person.page.click("#keep")
+    assert person.page.locator("#kept button").all_inner_texts() == ["blue"]
+    person.page.reload()
+    person.seen()
+    assert person.page.locator("#kept button").all_inner_texts() == ["blue"]
+
+
+def test_a_picture_is_pasted_anywhere(person):
+    paste = """data => {
+        const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(data)], "pasted.jpg"));
+        document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: files, bubbles: true }));
+    }"""
+    person.does(lambda: person.page.evaluate(paste, list(SAMPLE.read_bytes())))
+    assert "pasted.jpg" in person.page.inner_text(".note")
+
+
+class Mirror:
+    """Somebody's open mirror."""
+
+    def __init__(self, person: Person):
+        self.person, self.page = person, person.page
+        watch = """() => {
+            window.stamps = [];
+            const stage = document.querySelector(".stage");
+            new MutationObserver(() => stamps.push(Number(stage.dataset.stamp)))
+                .observe(stage, { attributes: true, attributeFilter: ["data-stamp"] });
+        }"""
+        self.page.evaluate(watch)
+        self.page.click("#mirror button")
+        self.wait_for(1)
+
+    def stamps(self) -> list[int]:
+        return self.page.evaluate("stamps")
+
+    def wait_for(self, more: int) -> None:
+        """Until so many more frames are shown."""
+        self.person.wait("count => stamps.length >= count", arg=len(self.stamps()) + more)
+
+    def wait_for_rest(self) -> None:
+        """Until no frame is on its way."""
+        count = -1
+        while count != (count := len(self.stamps())):
+            self.page.wait_for_timeout(2000)
+
+    def colour(self, of: str = "after") -> np.ndarray:
+        """The mean of the lower part of what is seen, RGB."""
+        read = """part => {
+            const canvas = document.querySelector(`.live-${part}`);
+            const half = canvas.height / 2;
+            return [...canvas.getContext("2d").getImageData(0, half, canvas.width, half).data];
+        }"""
+        return np.reshape(self.page.evaluate(read, of), (-1, 4))[:, :3].mean(axis=0)
+
+
+@pytest.fixture
+def mirror(filmed, server):
+    person = Person(filmed, server)
+    yield Mirror(person)
+    person.leaves()
+
+
+def test_the_mirror_shows_frames_dyed_and_in_order(mirror):
+    mirror.page.click("#upper button[aria-label=blue]")
+    mirror.wait_for(6)
+    stamps = mirror.stamps()
+    assert stamps == sorted(set(stamps))
+    red, _, blue = mirror.colour() - mirror.colour("before")
+    assert blue - red > 3
+    mirror.page.click("#upper button[aria-label=red]")
+    mirror.wait_for(6)
+    red, _, blue = mirror.colour() - mirror.colour("before")
+    assert red - blue > 3
+    clip = "getComputedStyle(document.querySelector('.live-before')).clipPath"
+    mirror.page.locator(".cut-at").fill("80")
+    assert "20%" in mirror.page.evaluate(clip)
+
+
+def test_a_frozen_mirror_stands_still_and_takes_another_colour(mirror):
+    mirror.page.click(".freeze")
+    mirror.wait_for_rest()
+    still, count = mirror.colour("before"), len(mirror.stamps())
+    mirror.page.click("#upper button[aria-label=blue]")
+    mirror.wait_for(1)
+    mirror.wait_for_rest()
+    assert (mirror.colour("before") == still).all() and len(mirror.stamps()) == count + 1
+    red, _, blue = mirror.colour() - still
+    assert blue - red > 3
+    mirror.page.click(".freeze")
+    mirror.wait_for(2)
+
+
+def test_a_clip_and_a_still_of_the_mirror_come_home(mirror):
+    mirror.wait_for(3)
+    with mirror.page.expect_download() as waiting:
+        mirror.page.click(".mirror-tools .clip")
+    assert waiting.value.suggested_filename in ("mirror_pink.webm", "mirror_pink.mp4")
+    with av.open(waiting.value.path()) as clip:
+        assert (clip.streams.video[0].width, clip.streams.video[0].height) == (640, 480)
+        assert next(clip.decode(video=0), None)
+    mirror.person.does(lambda: mirror.page.click(".mirror-tools .take"))
+    assert mirror.page.inner_text(".note") == "camera.png, 960 x 720"  # the camera's own size
+    assert mirror.page.evaluate("document.querySelector('#eye').srcObject") is None
+    assert not mirror.page.is_visible(".live-after") and mirror.page.is_visible("#mirror button")
+    assert mirror.person.download(".dyed")[0] == "camera_pink.png"
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("NotFoundError", "No camera was found"),
+        ("NotAllowedError", "does not let this page use"),
+        ("NotReadableError", "Another program"),
+    ],
+)
+def test_no_camera_and_no_permission_are_sentences(person, name, words):
+    refuse = "name => (navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', name) })"
+    person.page.evaluate(refuse, name)
+    person.page.click("#mirror button")
+    person.page.locator("#notices p", has_text=words).wait_for()
+    assert person.page.is_visible("#mirror button") and not person.page.is_visible("#work")
+
+
+def test_a_camera_that_is_lost_is_a_sentence(mirror):
+    mirror.page.evaluate("document.querySelector('#eye').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    mirror.page.locator("#notices p", has_text="The camera is gone").wait_for()
+    assert not mirror.page.is_visible(".live-after") and mirror.page.is_visible("#mirror button")
 
 
 def test_visitors_are_apart_and_their_pictures_go(browser, server, photo):

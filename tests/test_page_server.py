@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,8 +23,12 @@ from starlette.websockets import WebSocketDisconnect
 from common.image.picture import Picture, read_picture, write_picture
 from ombre.page import server
 from ombre.page.complaints import complaint
+from ombre.page.lan import invitation
+from ombre.page.mirror import LOST, NO_FRAME, decoded
+from ombre.page.picture import jpeg
 from ombre.page.texts import SAMPLES, TEXTS
 from ombre.page.visitors import Visitors
+from segmentation.finding.box import Part
 from tests.tools.page import half_hair, write_photo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +51,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def visitors(tmp_path):
-    return Visitors(tmp_path / "visitors", half_hair, 10**6)
+    return Visitors(tmp_path / "visitors", SimpleNamespace(find=half_hair), 10**6)
 
 
 @pytest.fixture
@@ -58,9 +63,9 @@ def client(visitors, photo):
 class Open:
     """An open page."""
 
-    def __init__(self, client: TestClient, language: str = "en"):
+    def __init__(self, client: TestClient, language: str = "en", session: str = ""):
         self.client, self.language, self.said = client, language, 0
-        self.entering = client.websocket_connect(f"{SOCKET}/{language}/live")
+        self.entering = client.websocket_connect(f"{SOCKET}/{language}/live?session={session}")
 
     def __enter__(self):
         self.socket = self.entering.__enter__()
@@ -220,7 +225,33 @@ def test_a_full_disk_is_a_sentence_without_a_path(page, photo, monkeypatch, caps
     assert other == TEXTS["en"]["disk"].format(name="a.png")
 
 
-def test_a_visitor_is_there_as_long_as_the_page(client, visitors, photo):
+def test_a_page_that_is_loaded_anew_goes_on(client, visitors, photo):
+    with Open(client) as page:
+        assert page.upload("a.png", photo.read_bytes()) == 204
+        page.say("change", name="upper", value="blue")
+        before = page.state
+    with Open(client, "ko", before["session"]) as page:
+        for name in ("token", "style", "pictures", "undoable"):
+            assert page.state[name] == before[name]
+        assert page.get("dyed").status_code == 200
+        with Open(client, session=before["session"]) as another:  # the tab was doubled
+            another.say("undo")
+            while page.state["style"]["upper"] != "pink":
+                page.next()
+        visitors.leave_unless_back(visitors.of(before["session"]))  # somebody is there
+        assert len(visitors) == 1 and page.get("dyed").status_code == 200
+
+
+def test_a_shade_can_be_looked_at_beside_the_chosen_one(page, photo):
+    assert page.upload("a.png", photo.read_bytes()) == 204
+    small = f"/picture/{page.state['token']}/{page.state['picture']['number']}/small"
+    pictures = {page.client.get(small, params={"color": color}).content for color in ("mint", "copper>platinum")}
+    assert len(pictures) == 2
+    assert page.client.get(small, params={"color": "nonsense"}).status_code == 404
+
+
+def test_a_visitor_is_there_as_long_as_the_page(client, visitors, photo, monkeypatch):
+    monkeypatch.setattr("ombre.page.talk.BACK", 0.1)
     with Open(client) as page:
         token = page.state["token"]
         assert page.upload("a.png", photo.read_bytes()) == 204 and (visitors.folder / token).is_dir()
@@ -240,7 +271,7 @@ def test_work_is_told_and_stopped(client, visitors, photo):
         go_on.wait(60)
         return half_hair(rgb)
 
-    visitors.find = slow
+    visitors.finder.find = slow
     with Open(client) as page:
         page.socket.send_json({"do": "sample", "number": 0})
         assert looking.wait(60)
@@ -318,3 +349,184 @@ def test_it_ends_soon_when_asked_to_whatever_it_is_at(tmp_path, monkeypatch):
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0  # and not after the minute
     assert not list(tmp_path.glob("ombre-page-*"))
+
+
+class Sharp:
+    """A finder that sees hair in the left half of every frame."""
+
+    def find(self, rgb: np.ndarray) -> SimpleNamespace:
+        crops = [SimpleNamespace(part=Part(0, 0, *rgb.shape[:2]))]
+        return SimpleNamespace(mask=half_hair(rgb).mask, guide=lambda: None, crops=crops)
+
+    def predict_into(self, mask: np.ndarray, rgb: np.ndarray, part: Part, mirrored: bool = False) -> Part:
+        mask[:, : mask.shape[1] // 2] = 255
+        return Part(0, 0, *mask.shape)
+
+
+def brown(shade: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(-20, 20, (120, 160, 3))
+    return np.uint8(np.array([90, 60, 40]) + noise + shade)
+
+
+class Mirror:
+    """An open mirror: frames go in with their times in ms."""
+
+    def __init__(self, socket):
+        self.socket = socket
+
+    def send(self, stamp: int, data: bytes | None = None) -> None:
+        self.socket.send_bytes(stamp.to_bytes(4) + (jpeg(brown()) if data is None else data))
+
+    def next(self) -> tuple[int, bytes, np.ndarray]:
+        """The time of the frame that comes back, what the own camera saw, and the frame dyed."""
+        answer = self.socket.receive_bytes()
+        length = int.from_bytes(answer[4:8])
+        return int.from_bytes(answer[:4]), answer[8 : 8 + length], decoded(answer[8 + length :])
+
+    def is_let_go(self, asking: bool = False) -> int:
+        """The code with which the server ends it; `asking` for a frame of its own camera after each answer."""
+        with pytest.raises(WebSocketDisconnect) as gone:
+            while True:
+                if asking:
+                    self.send(0, b"")
+                self.socket.receive_bytes()
+        return gone.value.code
+
+
+@pytest.fixture
+def opened(client, page, visitors):
+    visitors.finder = Sharp()
+    with client.websocket_connect(f"{SOCKET}/mirror/{page.state['token']}") as socket:
+        yield Mirror(socket)
+
+
+def blueness(rgb: np.ndarray) -> float:
+    """Of the lower left, where hair is, over the lower right, where none is."""
+    low = np.float32(rgb[-30:])
+    return float((low[:, :60, 2] - low[:, :60, 0]).mean() - (low[:, 100:, 2] - low[:, 100:, 0]).mean())
+
+
+def test_the_mirror_dyes_frames_in_order_in_the_colour_of_the_moment(opened, page, visitors):
+    page.say("change", name="upper", value="blue")
+    stamps = []
+    for stamp in (0, 50, 100):
+        opened.send(stamp)
+        came, before, dyed = opened.next()
+        stamps.append(came)
+        assert not before and dyed.shape == (120, 160, 3) and blueness(dyed) > 20
+    assert stamps == [0, 50, 100]
+    page.say("change", name="strength", value=0)
+    opened.send(150)
+    assert abs(blueness(opened.next()[2])) < 5
+    assert not visitors.folder.exists()  # nothing is kept
+
+
+def test_frames_that_wait_are_left_out_for_the_newest(opened, visitors):
+    looking, go_on = threading.Event(), threading.Event()
+    find = visitors.finder.find
+
+    def slow(rgb: np.ndarray) -> SimpleNamespace:
+        looking.set()
+        go_on.wait(60)
+        return find(rgb)
+
+    visitors.finder.find = slow
+    opened.send(0)
+    assert looking.wait(60)
+    for stamp in (50, 100, 150):
+        opened.send(stamp)
+    time.sleep(0.3)  # until they have come in
+    go_on.set()
+    assert [opened.next()[0], opened.next()[0]] == [0, 150]
+
+
+@pytest.mark.parametrize("data", [b"no picture", b"\xff\xd8\xff\xe0 nothing more"])
+def test_what_is_no_frame_ends_the_mirror_alone(opened, page, data, capsys):
+    opened.send(0, data)
+    assert opened.is_let_go() == NO_FRAME
+    assert "a mirror ended" in capsys.readouterr().err
+    assert page.say("change", name="upper", value="mint")["style"]["upper"] == "mint"
+
+
+def test_a_frame_may_not_be_huge():
+    with pytest.raises(ValueError, match="4000 x 1000 pixels is too large"):
+        decoded(jpeg(np.zeros((1000, 4000, 3), np.uint8)))
+
+
+def test_a_mirror_is_for_who_has_a_page(client):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"{SOCKET}/mirror/nobody"):
+        pass
+
+
+class Capture:
+    """This machine's camera, unplugged after `there` frames."""
+
+    there = 10**9
+
+    def __init__(self, number: int):
+        self.number, self.left = number, self.there
+
+    def isOpened(self) -> bool:
+        return self.number == 0
+
+    def read(self):
+        time.sleep(0.01)
+        self.left -= 1
+        return self.left >= 0, brown()[..., ::-1].copy()
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("number, there, code", [(0, 10**9, None), (0, 2, LOST), (1, 10**9, LOST)])
+def test_the_machines_own_camera_is_shown_and_missed(visitors, monkeypatch, number, there, code):
+    monkeypatch.setattr("ombre.media.live.cv2.VideoCapture", Capture)
+    monkeypatch.setattr(Capture, "there", there)
+    visitors.finder = Sharp()
+    app = server.make_app(visitors, [], MAX_BYTES, number)
+    with TestClient(app, base_url=HOME) as client, Open(client) as page:
+        assert '"own_camera": true' in client.get("/en/").text
+        page.say("change", name="upper", value="blue")
+        with client.websocket_connect(f"{SOCKET}/mirror/{page.state['token']}") as socket:
+            opened = Mirror(socket)
+            if code:
+                assert opened.is_let_go(asking=True) == code
+                return
+            opened.send(0, b"")
+            _, before, dyed = opened.next()
+            assert np.abs(np.int16(decoded(before)) - brown()).mean() < 10 and blueness(dyed) > 20
+            opened.send(50, jpeg(brown(30)))  # frozen: the browser gives it back
+            assert np.abs(np.int16(decoded(opened.next()[1])) - brown(30)).mean() < 10
+
+
+@pytest.fixture
+def invited(tmp_path, monkeypatch):
+    monkeypatch.setattr("ombre.page.lan.own_address", lambda: "192.168.7.7")
+    return invitation(tmp_path, 7860)
+
+
+def test_the_local_network_is_let_in_by_the_secret_alone(invited, visitors):
+    app = server.make_app(visitors, [], MAX_BYTES, door=invited.door)
+    home = "https://192.168.7.7:7860"
+    with TestClient(app, base_url=home, follow_redirects=False) as client:
+        for address in ("/", "/en/", "/?key=guess", "/static/page.js", f"/en/?key={invited.door.secret}"):
+            assert client.get(address).status_code == 403
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(home.replace("http", "ws") + "/en/live"):
+            pass
+        answer = client.get(invited.link, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 303 and answer.headers["Location"] == "/"
+        assert {"Secure", "HttpOnly", "SameSite=lax"} <= set(answer.headers["Set-Cookie"].split("; "))
+        assert TEXTS["en"]["privacy_shared"] in client.get("/en/", headers={"Origin": home}).text
+        with client.websocket_connect(home.replace("http", "ws") + "/en/live") as socket:
+            assert socket.receive_json()["token"]
+        assert client.get("/en/", headers={"Origin": "https://evil.test"}).status_code == 403
+        assert client.get("/en/", headers={"Host": "192.168.7.8:7860"}).status_code == 400
+
+
+def test_the_invitation_has_a_certificate_and_a_code(invited):
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(invited.certificate, invited.key)
+    assert invited.key.stat().st_mode & 0o77 == 0
+    text = invited.text()
+    assert invited.link in text and "can use the page" in text
+    assert sum(line.count("\N{FULL BLOCK}") > 3 for line in text.splitlines()) > 10  # a QR code's rows
+    assert invited.door.secret != invitation(invited.key.parent, 7860).door.secret

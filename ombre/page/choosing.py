@@ -18,10 +18,12 @@ def colors_of(style: Style) -> tuple[str, str]:
 
 def changed(style: Style, name: str, value: Any) -> Style:
     """The style with one control's value as it came from a browser: "upper" and "lower" are colours as in shades.py,
-    and the lower one may be "". Raises ValueError for a value that it cannot have."""
+    and the lower one may be ""; "color" is both at once. Raises ValueError for a value that it cannot have."""
     if name in ("upper", "lower"):
         colors = dict(zip(("upper", "lower"), colors_of(style))) | {name: str(value)}
         return replace(style, color=">".join(filter(None, colors.values())) if colors["upper"] else "")
+    if name == "color":
+        return replace(style, color=str(value))
     if name == "reverse":
         return replace(style, reverse=bool(value))
     settings: dict[str, Any] = {name: round(float(value), 4)}

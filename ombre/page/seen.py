@@ -60,13 +60,16 @@ def state(visitor: Visitor, texts: dict[str, str]) -> dict:
                 note = texts["no_hair"]
             picture = {"number": shown.number, "width": shown.width, "height": shown.height, "note": note}
         return {
+            "session": visitor.session,
             "token": visitor.token,
             "version": visitor.version,
             "style": style,
             "picture": picture,
             "pictures": pictures,
             "command": command_of(visitor) if shown else "",
+            "clip_name": step.style.name("mirror"),
             "undoable": visitor.undoable,
+            "redoable": visitor.redoable,
             "jobs": visitor.jobs.rows(),
             "notices": visitor.notices(),
         }

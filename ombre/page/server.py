@@ -29,8 +29,9 @@ from starlette.websockets import WebSocket
 from common.image.opening import SUFFIXES, PictureError
 from common.workarounds import give_back_memory
 from ombre.page.complaints import complaint
-from ombre.page.guard import Guard
+from ombre.page.guard import Door, Guard
 from ombre.page.jobs import Job, Stopped
+from ombre.page.mirror import mirror
 from ombre.page.picture import Shown, jpeg, overlay
 from ombre.page.results import write_dyed, write_used_mask, zipped
 from ombre.page.seen import setup
@@ -44,6 +45,7 @@ ICON = (
     b'<stop stop-color="#35261f"/><stop offset="1" stop-color="#e4749d"/></linearGradient>'
     b'<circle cx="4" cy="4" r="4" fill="url(#o)"/></svg>'
 )
+THIS_MACHINE = Door()  # alone
 LOOK_ROUND = 5.0  # seconds between two looks whether anybody is at work
 LONGEST_NAME = 200  # bytes of an upload's name that are kept: file systems allow 255
 
@@ -53,8 +55,9 @@ Make = Callable[[Path, Job], Path]  # makes a file in a folder; may raise Pictur
 class Page:
     """What the routes answer with."""
 
-    def __init__(self, visitors: Visitors, samples: list[Path], max_bytes: int):
+    def __init__(self, visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None, shared: bool):
         self.visitors, self.samples, self.max_bytes = visitors, samples, max_bytes
+        self.camera, self.shared = camera, shared
         self.template = (HERE / "page.html").read_text(encoding="utf-8")
 
     def start(self, request: Request) -> Response:
@@ -69,13 +72,20 @@ class Page:
         """The page in one language."""
         texts = _texts(request)
         values = {name: html.escape(text) for name, text in texts.items()}
-        values["setup"] = json.dumps(setup(texts, self.samples, self.visitors.max_pixels)).replace("<", "\\u003c")
+        if self.shared:
+            values["privacy"] = values["privacy_shared"]
+        told = setup(texts, self.samples, self.visitors.max_pixels) | {"own_camera": self.camera is not None}
+        values["setup"] = json.dumps(told).replace("<", "\\u003c")
         filled = re.sub(r"{{(\w+)}}", lambda match: values[match[1]], self.template)
         return HTMLResponse(filled, headers={"Cache-Control": "no-store"})
 
     async def live(self, socket: WebSocket) -> None:
         """The socket of an open page."""
         await talk(socket, self.visitors, self.samples, _texts(socket))
+
+    async def mirror(self, socket: WebSocket) -> None:
+        """The socket of a visitor's mirror."""
+        await mirror(socket, self._visitor(socket), self.visitors.finder, self.camera)
 
     async def upload(self, request: Request) -> Response:
         """A picture's file as the body; answered when its hair was found. What went wrong is told by the socket."""
@@ -128,12 +138,18 @@ class Page:
         if kind == "found":
             return _fresh(overlay(shown, visitor.step.painted(shown.number)), "image/png")
         if kind == "small":
-            return _fresh(visitor.small(shown.number), "image/jpeg")
+            return self._small(visitor, shown.number, request.query_params.get("color"))
         if kind == "before":
             return _fresh(jpeg(shown.on_white(shown.view()[0])), "image/jpeg")
         if kind == "after" and shown.number == visitor.step.number:
             return _fresh(visitor.after(), "image/jpeg")
         raise HTTPException(404)
+
+    def _small(self, visitor: Visitor, number: int, color: str | None) -> Response:
+        try:
+            return _fresh(visitor.small(number, color), "image/jpeg")
+        except ValueError:
+            raise HTTPException(404) from None
 
     def dyed(self, request: Request) -> Response:
         """A picture dyed at full size, to take home."""
@@ -183,7 +199,7 @@ class Page:
 
         return StreamingResponse(pieces(), media_type="application/zip", headers=_attachment("ombre.zip"))
 
-    def _visitor(self, request: Request) -> Visitor:
+    def _visitor(self, request: Request | WebSocket) -> Visitor:
         visitor = self.visitors.by_token(request.path_params["token"])
         if visitor is None:
             raise HTTPException(404)
@@ -197,9 +213,12 @@ class Page:
         return visitor, shown
 
 
-def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> Starlette:
-    """The whole application; a page for each language, and / that leads to the browser's own."""
-    page = Page(visitors, samples, max_bytes)
+def make_app(
+    visitors: Visitors, samples: list[Path], max_bytes: int, camera: int | None = None, door: Door = THIS_MACHINE
+) -> Starlette:
+    """The whole application; a page for each language, and / that leads to the browser's own. `camera`: the number of
+    this machine's camera, where the mirror shows that instead of the browser's. `door`: where requests come in."""
+    page = Page(visitors, samples, max_bytes, camera, bool(door.secret))
     pages = tuple(f"/{language}/" for language in TEXTS)
     routes = [
         Route("/", page.start),
@@ -211,9 +230,10 @@ def make_app(visitors: Visitors, samples: list[Path], max_bytes: int) -> Starlet
         Route("/{language}/download/{token}/{number:int}/mask", page.mask),
         Route("/{language}/upload/{token}", page.upload, methods=["POST"]),
         WebSocketRoute("/{language}/live", page.live),
+        WebSocketRoute("/mirror/{token}", page.mirror),
         Route("/{language}/", page.page),
     ]
-    middleware = [Middleware(Guard, pages=("/", *pages))]
+    middleware = [Middleware(Guard, pages=("/", *pages), door=door)]
     return Starlette(routes=routes, middleware=middleware, lifespan=lambda app: _open(visitors))
 
 

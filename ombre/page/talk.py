@@ -1,12 +1,13 @@
 """The socket between an open page and its visitor: what is done comes in, what is to be seen goes out.
 
-A visitor is there as long as the socket is. What goes out is always the newest state: where a browser is slow, states
-in between are left out.
+A visitor is there as long as the socket is, and BACK seconds more: a page that is loaded anew says whose it was, and
+goes on. What goes out is always the newest state: where a browser is slow, states in between are left out.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
@@ -21,12 +22,15 @@ from ombre.page.seen import state
 from ombre.page.strokes import stroke_from
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitor, Visitors
 
+BACK = 10.0  # seconds
+
 Message = dict[str, Any]
 DEEDS: dict[str, Callable[[Visitor, Message], object]] = {
     "change": lambda visitor, data: visitor.change(str(data["name"]), data["value"], bool(data.get("moving"))),
     "choose": lambda visitor, data: visitor.choose(int(data["number"])),
     "paint": lambda visitor, data: visitor.paint(stroke_from(data)),
     "clear": lambda visitor, _: visitor.paint(None),
+    "redo": lambda visitor, _: visitor.redo(),
     "undo": lambda visitor, _: visitor.undo(),
     "remove": lambda visitor, _: visitor.remove(),
     "stop": lambda visitor, _: visitor.jobs.stop(),
@@ -36,10 +40,11 @@ DEEDS: dict[str, Callable[[Visitor, Message], object]] = {
 async def talk(socket: WebSocket, visitors: Visitors, samples: list[Path], texts: dict[str, str]) -> None:
     """Serve one open page until it is closed."""
     await socket.accept()
-    session, loop = token_urlsafe(24), asyncio.get_running_loop()
-    visitor = visitors.of(session)
+    loop = asyncio.get_running_loop()
+    visitor = visitors.of(socket.query_params.get("session") or token_urlsafe(24))
     talking = _Talk(socket, visitor, texts)
-    visitor.listen(lambda: _from_any_thread(loop, talking.news.set))
+    listener = partial(_from_any_thread, loop, talking.news.set)
+    visitor.listeners.append(listener)
     tasks = {asyncio.create_task(talking.tell())}
     try:
         while True:
@@ -59,7 +64,8 @@ async def talk(socket: WebSocket, visitors: Visitors, samples: list[Path], texts
     finally:
         for task in tasks:
             task.cancel()
-        loop.run_in_executor(None, visitors.leave, session)
+        visitor.listeners.remove(listener)
+        loop.call_later(BACK, loop.run_in_executor, None, visitors.leave_unless_back, visitor)
 
 
 def take(visitors: Visitors, visitor: Visitor, file: Path, texts: dict[str, str], own: bool = False) -> None:

@@ -17,6 +17,7 @@ from ombre.page.picture import STEPS, Find, Shown, dyed, jpeg, prepared, take_in
 from ombre.page.strokes import Stroke
 from ombre.render.recolour import Hair
 from ombre.style import Style
+from segmentation.finding.hair_finder import HairFinder
 
 MOST_PICTURES = 200  # of a visitor, at a time
 MOST_STEPS = 300  # that can be undone
@@ -48,13 +49,13 @@ class Step:
 
 
 class Visitor:
-    """One open page. Its methods may be called from several threads.
+    """Somebody's open page, or several of one session. Its methods may be called from several threads.
 
     `token` is in the addresses of this visitor's pictures, which nobody else knows; `turns` are shared by all visitors.
     """
 
-    def __init__(self, folder: Path, turns: Turns):
-        self.token = token_urlsafe(24)
+    def __init__(self, session: str, folder: Path, turns: Turns):
+        self.session, self.token = session, token_urlsafe(24)
         self.folder = folder / self.token
         self.turns = turns
         self.pictures: dict[int, Shown] = {}
@@ -62,9 +63,10 @@ class Visitor:
         self.touched = time.monotonic()
         self.jobs = Jobs(self.tell)
         self.lock = threading.RLock()
-        self._listener: Callable[[], None] | None = None
+        self.listeners: list[Callable[[], None]] = []  # open pages: called, from any thread, when there is news
         self._notices: list[str] = []
         self._steps = [Step()]
+        self._undone: list[Step] = []
         self._last = ("", 0.0)  # what changed last, and when
         self._count = 0
         self._rendering = threading.Lock()
@@ -85,17 +87,18 @@ class Visitor:
         """Whether there is a change to take back."""
         return len(self._steps) > 1
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Call this, from any thread, whenever there is something new to show."""
-        self._listener = listener
+    @property
+    def redoable(self) -> bool:
+        """Whether a change was taken back, and nothing was changed since."""
+        return bool(self._undone)
 
     def tell(self, notice: str = "") -> None:
         """There is something new to show, and maybe a sentence to say."""
         self.touched = time.monotonic()
         if notice:
             self._notices.append(notice)
-        if self._listener:
-            self._listener()
+        for listener in list(self.listeners):
+            listener()
 
     def notices(self) -> list[str]:
         """The sentences that were not said yet."""
@@ -171,13 +174,25 @@ class Visitor:
         with self.lock:
             if self.undoable:
                 undone = self._steps.pop()
+                self._undone.append(undone)
                 repainted = [n for n in self.pictures if undone.painted(n) != self.step.painted(n)]
                 self._steps[-1] = replace(self.step, number=(repainted or [undone.number])[0])
                 self._last = ("", 0.0)
                 self._renew()
 
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        with self.lock:
+            if self.redoable:
+                step = self._undone.pop()
+                number = step.number if step.number in self.pictures else self.step.number
+                self._steps.append(replace(step, number=number))
+                self._last = ("", 0.0)
+                self._renew()
+
     def _go_to(self, step: Step, again: bool = False) -> None:
         if step != self.step:
+            self._undone.clear()
             if again:
                 self._steps.pop()
             self._steps = [*self._steps[-MOST_STEPS:], step]
@@ -198,10 +213,11 @@ class Visitor:
                 self._ready = key, prepared(shown, key[1])
             return jpeg(dyed(shown, self._ready[1], step.style))
 
-    def small(self, number: int) -> bytes:
-        """A picture dyed, for the gallery."""
+    def small(self, number: int, color: str | None = None) -> bytes:
+        """A picture dyed, for the gallery; in another colour maybe. Raises ValueError: there is no such colour."""
         shown, step = self.pictures[number], self.step
-        return jpeg(dyed(shown, prepared(shown, step.painted(number), small=True), step.style, small=True))
+        style = replace(step.style, color=color or step.style.color)
+        return jpeg(dyed(shown, prepared(shown, step.painted(number), small=True), style, small=True))
 
     def rest(self) -> None:
         """Forget what only makes the next look fast."""
@@ -211,8 +227,8 @@ class Visitor:
 class Visitors:
     """All open pages, by their session and by their token."""
 
-    def __init__(self, folder: Path, find: Find, max_pixels: int):
-        self.folder, self.find, self.max_pixels = folder, find, max_pixels
+    def __init__(self, folder: Path, finder: HairFinder, max_pixels: int):
+        self.folder, self.finder, self.max_pixels = folder, finder, max_pixels
         self.turns = Turns(MANY)
         self._by_session: dict[str, Visitor] = {}
         self._by_token: dict[str, Visitor] = {}
@@ -224,7 +240,7 @@ class Visitors:
         """The visitor of a session, new where it is the first time."""
         with self._lock:
             if session not in self._by_session:
-                visitor = Visitor(self.folder, self.turns)
+                visitor = Visitor(session, self.folder, self.turns)
                 self._by_session[session] = self._by_token[visitor.token] = visitor
             return self._by_session[session]
 
@@ -235,7 +251,7 @@ class Visitors:
     def add(self, visitor: Visitor, source: Path, own: bool = False) -> Shown:
         """Take a picture in for a visitor; raises as Visitor.add does."""
         try:
-            shown = visitor.add(source, self.find, self.max_pixels, own)
+            shown = visitor.add(source, self.finder.find, self.max_pixels, own)
         finally:
             gone = self.by_token(visitor.token) is None
             if gone:  # left meanwhile
@@ -243,6 +259,11 @@ class Visitors:
         if gone:
             raise Stopped
         return shown
+
+    def leave_unless_back(self, visitor: Visitor) -> None:
+        """The time is over within which a page that was closed may be opened anew."""
+        if not visitor.listeners:
+            self.leave(visitor.session)
 
     def leave(self, session: str) -> None:
         """A page was closed: what is at work for it ends, and its pictures go."""

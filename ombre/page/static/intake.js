@@ -1,5 +1,5 @@
-// How pictures come in: chosen or dropped files, and the camera.
-import { fill, language, live, setup, texts } from "./line.js";
+// How pictures come in: chosen, dropped or pasted.
+import { fill, language, live, texts } from "./line.js";
 import { notice, report } from "./notices.js";
 
 let queue = Promise.resolve();
@@ -60,46 +60,8 @@ document.addEventListener("drop", (event) => {
 	over(event, false);
 	send([...event.dataTransfer.files]);
 });
-
-const camera = document.querySelector("#camera");
-const [open, area, video] = [".open", ".live", "video"].map((part) => camera.querySelector(part));
-const REASONS = { NotAllowedError: "camera_denied", SecurityError: "camera_denied", NotReadableError: "camera_busy" };
-
-open.addEventListener("click", async () => {
-	try {
-		const ideal = { width: { ideal: 4096 }, height: { ideal: 4096 }, facingMode: "user" };
-		video.srcObject = await navigator.mediaDevices.getUserMedia({ video: ideal });
-	} catch (error) {
-		notice(texts[REASONS[error.name] ?? "camera_none"]);
-		return;
-	}
-	video.srcObject.getVideoTracks()[0].addEventListener("ended", () => {
-		shut();
-		notice(texts.camera_lost);
-	});
-	area.hidden = false;
-	open.hidden = true;
-	camera.querySelector(".take").focus();
-});
-
-function shut() {
-	video.srcObject?.getTracks().forEach((track) => track.stop());
-	video.srcObject = null;
-	area.hidden = true;
-	open.hidden = false;
-}
-
-camera.querySelector(".shut").addEventListener("click", () => {
-	shut();
-	open.focus();
-});
-camera.querySelector(".take").addEventListener("click", () => {
-	if (!video.videoWidth) return;
-	const canvas = document.createElement("canvas");
-	const share = Math.min(1, Math.sqrt(setup.max_pixels / (video.videoWidth * video.videoHeight)));
-	[canvas.width, canvas.height] = [video.videoWidth, video.videoHeight].map((side) => Math.floor(share * side));
-	canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-	canvas.toBlob((blob) => send([new File([blob], `${texts.camera_name}.png`)]), "image/png");
-	shut();
-	open.focus();
+document.addEventListener("paste", (event) => {
+	const files = [...event.clipboardData.files];
+	if (files.length) event.preventDefault();
+	send(files);
 });

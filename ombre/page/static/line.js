@@ -2,11 +2,18 @@
 export const setup = JSON.parse(document.querySelector("#setup").textContent);
 export const texts = setup.texts;
 export const language = texts.language;
-export const live = { state: null, settled: true }; // settled: the server has answered all that was said
+// settled: the server has answered all that was said; mirroring: the mirror is seen instead of a picture
+export const live = { state: null, settled: true, mirroring: false };
 
 const listeners = [];
-const socket = new WebSocket(`ws://${location.host}/${language}/live`);
+// A page that is loaded anew goes on where it was.
+const session = sessionStorage.getItem("session") ?? "";
+const socket = new WebSocket(socketAddress(`/${language}/live?session=${session}`));
 let said = 0;
+
+export function socketAddress(path) {
+	return `${location.origin.replace("http", "ws")}${path}`;
+}
 
 export function fill(text, values) {
 	return text.replace(/{(\w+)}/g, (_, name) => values[name]);
@@ -14,6 +21,10 @@ export function fill(text, values) {
 
 export function onState(listener) {
 	listeners.push(listener);
+}
+
+export function renew() {
+	listeners.forEach((listener) => listener(live.state));
 }
 
 export function say(message) {
@@ -32,6 +43,7 @@ export function onLost(listener) {
 
 socket.addEventListener("message", (event) => {
 	live.state = JSON.parse(event.data);
+	sessionStorage.setItem("session", live.state.session);
 	live.settled = live.state.answered >= said;
-	listeners.forEach((listener) => listener(live.state));
+	renew();
 });

@@ -64,7 +64,7 @@ busy.querySelector("button").addEventListener("click", () => {
 
 onState((state) => {
 	jobs = state.jobs;
-	state.notices.forEach((text) => notice(text));
+	state.notices.splice(0).forEach((text) => notice(text));
 	show();
 });
 onLost(() => notice(texts.lost, { label: texts.reload, run: () => location.reload() }));

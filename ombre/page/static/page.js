@@ -1,7 +1,9 @@
 // The parts of the page, in the order in which they listen.
 import "./notices.js";
 import "./strip.js";
+import "./kept.js";
 import "./palette.js";
 import "./sliders.js";
 import "./viewer.js";
 import "./intake.js";
+import "./mirror.js";

@@ -1,4 +1,4 @@
-// The heights, the strength, the lightness, each as a slider and as a number; undo, and taking a picture away.
+// The heights, the strength, the lightness, each as a slider and as a number; undo, redo, and taking a picture away.
 import { fill, live, onState, say, setup, texts } from "./line.js";
 
 const STEP = 0.01;
@@ -49,15 +49,20 @@ reverse.addEventListener("change", () => say({ do: "change", name: "reverse", va
 
 const undo = document.querySelector("#undo");
 undo.addEventListener("click", () => say({ do: "undo" }));
+const redo = document.querySelector("#redo");
+redo.addEventListener("click", () => say({ do: "redo" }));
 document.querySelector("#remove").addEventListener("click", () => say({ do: "remove" }));
 document.addEventListener("keydown", (event) => {
-	if (!(event.ctrlKey || event.metaKey) || event.key !== "z" || event.shiftKey) return;
+	const key = `${event.shiftKey ? "shift " : ""}${event.key.toLowerCase()}`;
+	const button = { z: undo, "shift z": redo, y: redo }[key];
+	if (!(event.ctrlKey || event.metaKey) || !button) return;
 	if (event.target.matches("textarea, input[type=number]")) return;
 	event.preventDefault();
-	undo.click();
+	button.click();
 });
 
-onState(({ style, undoable }) => {
+onState(({ style, undoable, redoable }) => {
 	if (live.settled) reverse.checked = style.reverse;
 	undo.setAttribute("aria-disabled", String(!undoable));
+	redo.setAttribute("aria-disabled", String(!redoable));
 });

@@ -3,7 +3,7 @@ import { live, onState, say, setup } from "./line.js";
 
 const PAUSE = 250; // ms without a change before the pictures are fetched anew
 
-function made(item, choose) {
+export function made(item, choose) {
 	const button = document.createElement("button");
 	button.type = "button";
 	button.dataset.key = item.key;

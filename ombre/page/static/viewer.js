@@ -30,7 +30,7 @@ async function draw() {
 	if (drawing) return;
 	drawing = true;
 	report("draw", { what: texts.job_draw });
-	for (let drawn = null; live.state.picture && drawn !== live.state.version; ) {
+	for (let drawn = null; live.state.picture && !live.mirroring && drawn !== live.state.version; ) {
 		const { token, version, picture } = live.state;
 		const address = (kind) => `/picture/${token}/${picture.number}/${kind}?v=${version}`;
 		const [done] = await Promise.all([
@@ -46,17 +46,20 @@ async function draw() {
 }
 
 function show({ token, version, picture, pictures, command }) {
-	work.hidden = !picture;
-	if (!picture) return;
+	work.hidden = !picture && !live.mirroring;
+	document.body.classList.toggle("is-working", !work.hidden);
+	work.classList.toggle("is-mirror", live.mirroring);
+	if (live.mirroring && mode()) look();
+	if (!picture || live.mirroring) return;
 	const { number, width, height, note } = picture;
 	const download = (kind) => `/${language}/download/${token}/${number}/${kind}`;
 	if (stage.dataset.number !== String(number)) {
 		stage.dataset.number = number;
-		stage.style.setProperty("--shape", width / height);
 		after.removeAttribute("src");
 		before.src = `/picture/${token}/${number}/before`;
 		found.removeAttribute("src");
 	}
+	stage.style.setProperty("--shape", width / height);
 	if (stage.dataset.version !== String(version)) draw();
 	find(".note").textContent = note;
 	find(".dyed").href = download("dyed");
@@ -75,6 +78,11 @@ function setFound() {
 
 function setCut() {
 	stage.style.setProperty("--cut", `${cutAt.value}%`);
+}
+
+function look() {
+	find("[name=paint]").checked = true;
+	setMode();
 }
 
 function setMode() {

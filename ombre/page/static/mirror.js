@@ -1,0 +1,232 @@
+// The mirror: frames of the camera go to the server, and come back dyed; the newest alone, so that it does not lag.
+import { send } from "./intake.js";
+import { live, onState, renew, setup, socketAddress, texts } from "./line.js";
+import { notice, report } from "./notices.js";
+
+const SIDES = [640, 480]; // pixels of a frame, the longer and the shorter side, at most
+const AT_ONCE = 2; // frames on their way: one is dyed while the next is sent
+const KEPT = 10_000; // ms of dyed frames that are kept for a clip
+const REASONS = { NotAllowedError: "camera_denied", SecurityError: "camera_denied", NotReadableError: "camera_busy" };
+const LOST = 4404; // the code with which the server says that its camera cannot be had
+const CLIPS = { "video/mp4": "mp4", "video/webm": "webm" };
+
+const work = document.querySelector("#work");
+const [stage, after, before] = [".stage", ".live-after", ".live-before"].map((part) => work.querySelector(part));
+const [freeze, take, clip, shut] = ["freeze", "take", "clip", "shut"].map((part) => work.querySelector(`.${part}`));
+const opener = document.querySelector("#mirror button");
+const video = document.querySelector("#eye"); // in the page, though hardly to be seen: else it may stand still
+let mirror = null; // what is open: its camera's stream, its socket, the frames sent, kept and shown; is it frozen
+
+async function open() {
+	if (mirror) return;
+	const mine = { stream: null, socket: null, sent: [], kept: [], shown: null, frozen: false, sending: false };
+	mirror = mine;
+	try {
+		if (!setup.own_camera) await watch(mine);
+	} catch (error) {
+		shutDown();
+		notice(texts[REASONS[error.name] ?? "camera_none"]);
+		return;
+	}
+	if (mirror === mine) connect(mine);
+}
+
+async function watch(mine) {
+	const ideal = { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: "user" };
+	mine.stream = await navigator.mediaDevices.getUserMedia({ video: ideal });
+	mine.stream.getVideoTracks()[0].addEventListener("ended", () => mirror === mine && fail("camera_lost"));
+	video.srcObject = mine.stream;
+	await video.play();
+}
+
+function connect(mine) {
+	const socket = new WebSocket(socketAddress(`/mirror/${live.state.token}`));
+	Object.assign(mine, { socket, began: performance.now(), sent: [] });
+	socket.binaryType = "arraybuffer";
+	socket.addEventListener("open", next);
+	let order = Promise.resolve();
+	socket.addEventListener("message", ({ data }) => (order = order.then(() => mine.socket === socket && show(data))));
+	socket.addEventListener("close", ({ code }) => {
+		if (mirror === mine && mine.socket === socket) fail(code === LOST ? "camera_lost" : "mirror_lost");
+	});
+}
+
+// Send a frame whenever the camera has a new one and few are on their way.
+async function next() {
+	const mine = mirror;
+	if (!mine || mine.frozen) return;
+	if (mine.sent.length < AT_ONCE && !mine.sending) {
+		mine.sending = true;
+		if (setup.own_camera) transmit({}, "");
+		else await capture(mine);
+		mine.sending = false;
+	}
+	if (setup.own_camera || mine.waiting) return;
+	mine.waiting = true;
+	video.requestVideoFrameCallback(() => {
+		mine.waiting = false;
+		next();
+	});
+}
+
+async function capture(mine) {
+	const photo = await createImageBitmap(video);
+	const share = Math.min(1, SIDES[0] / Math.max(photo.width, photo.height), SIDES[1] / Math.min(photo.width, photo.height));
+	const size = [photo.width, photo.height].map((side) => Math.round(share * side));
+	const canvas = new OffscreenCanvas(...size);
+	canvas.getContext("2d").drawImage(photo, 0, 0, ...size);
+	const small = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+	if (mirror !== mine) return;
+	if (mine.size && `${mine.size}` !== `${size}`) connect(mine); // the telephone was turned
+	mine.size = size;
+	transmit({ photo, small }, small);
+}
+
+function transmit(frame, blob) {
+	const { socket, sent, began } = mirror;
+	if (socket.readyState !== WebSocket.OPEN) return;
+	const stamp = Math.round(performance.now() - began);
+	const bytes = new DataView(new ArrayBuffer(4));
+	bytes.setUint32(0, stamp);
+	sent.push({ ...frame, stamp });
+	socket.send(new Blob([bytes, blob]));
+}
+
+async function show(data) {
+	const mine = mirror;
+	if (!mine) return;
+	const view = new DataView(data);
+	const [stamp, length] = [view.getUint32(0), view.getUint32(4)];
+	const dyed = new Blob([data.slice(8 + length)], { type: "image/jpeg" });
+	while (mine.sent.length && mine.sent[0].stamp < stamp) mine.sent.shift().photo?.close();
+	const frame = mine.sent.shift();
+	if (mine.frozen && !frame.again) return again(mine);
+	if (setup.own_camera) frame.small = new Blob([data.slice(8, 8 + length)], { type: "image/jpeg" });
+	const image = await createImageBitmap(dyed);
+	const plain = frame.photo ?? (await createImageBitmap(frame.small));
+	if (mirror !== mine) return;
+	if (!mine.shown) begin();
+	if (mine.shown?.photo !== frame.photo) mine.shown?.photo?.close();
+	mine.shown = frame;
+	stage.style.setProperty("--shape", image.width / image.height);
+	for (const canvas of [after, before]) [canvas.width, canvas.height] = [image.width, image.height];
+	after.getContext("2d").drawImage(image, 0, 0);
+	before.getContext("2d").drawImage(plain, 0, 0, image.width, image.height);
+	image.close();
+	if (!frame.photo) plain.close();
+	stage.dataset.stamp = stamp;
+	keep(mine, dyed);
+	if (mine.frozen) again(mine);
+	else if (setup.own_camera) next();
+}
+
+function keep(mine, dyed) {
+	const now = performance.now();
+	mine.kept.push({ at: now, dyed });
+	while (mine.kept[0].at < now - KEPT) mine.kept.shift();
+}
+
+// A frozen frame is dyed anew when another colour or height was chosen.
+function again(mine) {
+	const { shown, sent } = mine;
+	if (!shown || sent.length || mine.version === live.state.version) return;
+	mine.version = live.state.version;
+	transmit({ ...shown, again: true }, shown.small);
+}
+
+function begin() {
+	live.mirroring = true;
+	renew();
+	freeze.focus();
+}
+
+function shutDown() {
+	const mine = mirror;
+	mirror = null;
+	mine.stream?.getTracks().forEach((track) => track.stop());
+	mine.socket?.close();
+	video.srcObject = null;
+	live.mirroring = false;
+	setFrozen(false);
+	renew();
+}
+
+function fail(reason) {
+	shutDown();
+	notice(texts[reason]);
+}
+
+function setFrozen(frozen) {
+	freeze.textContent = frozen ? texts.mirror_go_on : texts.mirror_freeze;
+	if (!mirror) return;
+	Object.assign(mirror, { frozen, version: live.state.version });
+	if (!frozen) next();
+}
+
+// A picture at the camera's size, which is then one of the page's as any other.
+async function takeStill() {
+	const { photo, small } = mirror.shown;
+	let [blob, suffix] = [small, "jpg"];
+	if (photo) {
+		const share = Math.min(1, Math.sqrt(setup.max_pixels / (photo.width * photo.height)));
+		const canvas = new OffscreenCanvas(Math.floor(share * photo.width), Math.floor(share * photo.height));
+		canvas.getContext("2d").drawImage(photo, 0, 0, canvas.width, canvas.height);
+		[blob, suffix] = [await canvas.convertToBlob(), "png"];
+	}
+	if (!mirror) return;
+	shutDown();
+	send([new File([blob], `${texts.camera_name}.${suffix}`)]);
+}
+
+// The last seconds, played once more for the browser's own recorder.
+async function takeClip() {
+	const [frames, name] = [[...mirror.kept], live.state.clip_name];
+	if (frames.length < 2) return;
+	const canvas = document.createElement("canvas");
+	[canvas.width, canvas.height] = [after.width, after.height];
+	const stream = canvas.captureStream(0);
+	const type = Object.keys(CLIPS).find((kind) => MediaRecorder.isTypeSupported(kind));
+	const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 6e6 });
+	const pieces = [];
+	recorder.addEventListener("dataavailable", ({ data }) => pieces.push(data));
+	recorder.start();
+	const whole = await play(frames, canvas, stream.getVideoTracks()[0]);
+	recorder.stop();
+	await new Promise((done) => recorder.addEventListener("stop", done));
+	if (whole) download(new Blob(pieces, { type }), `${name}.${CLIPS[type]}`);
+}
+
+async function play(frames, canvas, track) {
+	let stopped = false;
+	const [key, total, began] = [{}, frames.at(-1).at - frames[0].at, performance.now()];
+	for (const { at, dyed } of frames) {
+		const done = at - frames[0].at;
+		report(key, { what: texts.job_clip, done, total, stop: () => (stopped = true) });
+		await new Promise((turn) => setTimeout(turn, began + done - performance.now()));
+		const image = await createImageBitmap(dyed);
+		canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+		image.close();
+		track.requestFrame();
+		if (stopped) break;
+	}
+	report(key, null);
+	return !stopped;
+}
+
+function download(blob, name) {
+	const link = document.createElement("a");
+	link.href = URL.createObjectURL(blob);
+	link.download = name;
+	link.click();
+	setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+opener.addEventListener("click", open);
+freeze.addEventListener("click", () => setFrozen(!mirror.frozen));
+take.addEventListener("click", takeStill);
+clip.addEventListener("click", takeClip);
+shut.addEventListener("click", () => {
+	shutDown();
+	opener.focus();
+});
+onState(() => mirror?.frozen && again(mirror));
