@@ -108,7 +108,11 @@ def run(options: argparse.Namespace, folder: Path, end_soon: Callable[[], None])
         visitors = Visitors(folder / "visitors", finder, options.max_megapixels * 10**6)
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix.lower() in SUFFIXES)
         how: dict[str, Any] = dict(
-            log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", ws_max_size=MESSAGE
+            log_level="warning",
+            timeout_graceful_shutdown=1,
+            ws="websockets-sansio",
+            ws_max_size=MESSAGE,
+            ws_per_message_deflate=False,  # frames are JPEGs: to deflate them takes time and saves nothing
         )
         at = opened.getsockname()[1]
         door, address = THIS_MACHINE, f"http://{HOST}:{at}/"

@@ -46,6 +46,9 @@ def watch(event, arguments):
             print("OUTSIDE", event, host, file=sys.stderr, flush=True)
 sys.addaudithook(watch)
 sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].removesuffix("/ombre/preview.py"))
+from ombre.page import talk
+talk.BACK = 3.0  # seconds, so that nobody waits long for pictures to go
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -55,16 +58,8 @@ class Server:
 
     def __init__(self, folder: Path, *options: str):
         self.folder, self.log = folder, folder / "stderr.txt"
-        command = [
-            sys.executable,
-            "-c",
-            WATCHED,
-            ROOT / "ombre" / "preview.py",
-            "--no-browser",
-            "--port",
-            "0",
-            *options,
-        ]
+        script = ROOT / "ombre" / "preview.py"
+        command = [sys.executable, "-c", WATCHED, script, "--no-browser", "--port", "0", *options]
         with open(self.log, "w") as log:
             environment = os.environ | {"TMPDIR": str(folder)}
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
@@ -400,9 +395,7 @@ class Mirror:
 
     def wait_for_rest(self) -> None:
         """Until no frame is on its way."""
-        count = -1
-        while count != (count := len(self.stamps())):
-            self.page.wait_for_timeout(2000)
+        self.person.wait("document.querySelector('.stage').dataset.away === '0'")
 
     def colour(self, of: str = "after") -> np.ndarray:
         """The mean of the lower part of what is seen, RGB."""

@@ -6,7 +6,6 @@ time, four bytes; the length of what the own camera saw, four bytes; that, as a 
 """
 
 import asyncio
-import io
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 import numpy as np
-from PIL import Image
+import simplejpeg
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from common.progress import say
@@ -85,11 +84,11 @@ def reflect(
 
 
 def decoded(data: bytes) -> np.ndarray:
-    """A JPEG's pixels (H, W, 3) uint8. Raises ValueError, OSError: it is none, or too large."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"a frame of {image.width} x {image.height} pixels is too large")
-        return np.asarray(image.convert("RGB"))
+    """A JPEG's pixels (H, W, 3) uint8. Raises ValueError: it is none, or too large."""
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"a frame of {width} x {height} pixels is too large")
+    return simplejpeg.decode_jpeg(data)
 
 
 def newest(seen: LiveFrames) -> np.ndarray:

@@ -3,7 +3,6 @@
 Everything lies in files, so that memory does not grow with the number of pictures.
 """
 
-import io
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+import simplejpeg
 
 from common.image.icc import in_srgb8
 from common.image.picture import read_mask, read_picture, write_mask
@@ -136,9 +135,7 @@ def overlay(shown: Shown, strokes: tuple[Stroke, ...]) -> bytes:
 
 def jpeg(rgb: np.ndarray) -> bytes:
     """(h, w, 3) uint8 as the browser gets it."""
-    file = io.BytesIO()
-    Image.fromarray(rgb).save(file, "JPEG", quality=QUALITY)
-    return file.getvalue()
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=QUALITY, colorsubsampling="420")
 
 
 def _beside(file: Path, name: str) -> Path:

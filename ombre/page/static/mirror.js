@@ -20,6 +20,7 @@ let mirror = null; // what is open: its camera's stream, its socket, the frames 
 async function open() {
 	if (mirror) return;
 	const mine = { stream: null, socket: null, sent: [], kept: [], shown: null, frozen: false, sending: false };
+	mine.small = new OffscreenCanvas(1, 1);
 	mirror = mine;
 	try {
 		if (!setup.own_camera) await watch(mine);
@@ -40,56 +41,76 @@ async function watch(mine) {
 }
 
 function connect(mine) {
-	const socket = new WebSocket(socketAddress(`/mirror/${live.state.token}`));
+	const [socket, old] = [new WebSocket(socketAddress(`/mirror/${live.state.token}`)), mine.socket];
 	Object.assign(mine, { socket, began: performance.now(), sent: [] });
+	old?.close();
 	socket.binaryType = "arraybuffer";
 	socket.addEventListener("open", next);
+	if (!setup.own_camera) look(mine, socket);
 	let order = Promise.resolve();
-	socket.addEventListener("message", ({ data }) => (order = order.then(() => mine.socket === socket && show(data))));
+	socket.addEventListener("message", ({ data }) => {
+		order = order.then(() => mine.socket === socket && show(data)).then(tell);
+	});
 	socket.addEventListener("close", ({ code }) => {
 		if (mirror === mine && mine.socket === socket) fail(code === LOST ? "camera_lost" : "mirror_lost");
+	});
+}
+
+// Remember that the camera has a new frame, for as long as this socket is the mirror's.
+function look(mine, socket) {
+	video.requestVideoFrameCallback(() => {
+		if (mirror !== mine || mine.socket !== socket) return;
+		mine.fresh = true;
+		next();
+		look(mine, socket);
 	});
 }
 
 // Send a frame whenever the camera has a new one and few are on their way.
 async function next() {
 	const mine = mirror;
-	if (!mine || mine.frozen) return;
-	if (mine.sent.length < AT_ONCE && !mine.sending) {
-		mine.sending = true;
-		if (setup.own_camera) transmit({}, "");
-		else await capture(mine);
+	if (!mine || mine.frozen || mine.sending || mine.socket.readyState !== WebSocket.OPEN) return;
+	if (setup.own_camera) {
+		while (mine.sent.length < AT_ONCE) transmit({}, "");
+	} else if (mine.fresh && mine.sent.length < AT_ONCE) {
+		Object.assign(mine, { sending: true, fresh: false });
+		await capture(mine);
 		mine.sending = false;
 	}
-	if (setup.own_camera || mine.waiting) return;
-	mine.waiting = true;
-	video.requestVideoFrameCallback(() => {
-		mine.waiting = false;
-		next();
-	});
 }
 
 async function capture(mine) {
 	const photo = await createImageBitmap(video);
 	const share = Math.min(1, SIDES[0] / Math.max(photo.width, photo.height), SIDES[1] / Math.min(photo.width, photo.height));
 	const size = [photo.width, photo.height].map((side) => Math.round(share * side));
-	const canvas = new OffscreenCanvas(...size);
-	canvas.getContext("2d").drawImage(photo, 0, 0, ...size);
-	const small = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
-	if (mirror !== mine) return;
+	fit(mine.small, ...size).drawImage(photo, 0, 0, ...size);
+	const small = await mine.small.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+	if (mirror !== mine || mine.frozen) return photo.close();
 	if (mine.size && `${mine.size}` !== `${size}`) connect(mine); // the telephone was turned
 	mine.size = size;
 	transmit({ photo, small }, small);
 }
 
+// A canvas of this size, to draw on: one that has it already stays as it is, which is cheaper.
+function fit(canvas, width, height) {
+	if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+	return canvas.getContext("2d");
+}
+
 function transmit(frame, blob) {
 	const { socket, sent, began } = mirror;
-	if (socket.readyState !== WebSocket.OPEN) return;
-	const stamp = Math.round(performance.now() - began);
+	if (socket.readyState !== WebSocket.OPEN) return frame.photo?.close();
+	const stamp = Math.max(Math.round(performance.now() - began), (sent.at(-1)?.stamp ?? -1) + 1);
 	const bytes = new DataView(new ArrayBuffer(4));
 	bytes.setUint32(0, stamp);
 	sent.push({ ...frame, stamp });
 	socket.send(new Blob([bytes, blob]));
+	tell();
+}
+
+// How many frames are on their way, for who looks from outside.
+function tell() {
+	stage.dataset.away = mirror?.sent.length ?? 0;
 }
 
 async function show(data) {
@@ -100,7 +121,10 @@ async function show(data) {
 	const dyed = new Blob([data.slice(8 + length)], { type: "image/jpeg" });
 	while (mine.sent.length && mine.sent[0].stamp < stamp) mine.sent.shift().photo?.close();
 	const frame = mine.sent.shift();
-	if (mine.frozen && !frame.again) return again(mine);
+	if (mine.frozen && !frame.again) {
+		frame.photo?.close();
+		return again(mine);
+	}
 	if (setup.own_camera) frame.small = new Blob([data.slice(8, 8 + length)], { type: "image/jpeg" });
 	const image = await createImageBitmap(dyed);
 	const plain = frame.photo ?? (await createImageBitmap(frame.small));
@@ -109,15 +133,14 @@ async function show(data) {
 	if (mine.shown?.photo !== frame.photo) mine.shown?.photo?.close();
 	mine.shown = frame;
 	stage.style.setProperty("--shape", image.width / image.height);
-	for (const canvas of [after, before]) [canvas.width, canvas.height] = [image.width, image.height];
-	after.getContext("2d").drawImage(image, 0, 0);
-	before.getContext("2d").drawImage(plain, 0, 0, image.width, image.height);
+	fit(after, image.width, image.height).drawImage(image, 0, 0);
+	fit(before, image.width, image.height).drawImage(plain, 0, 0, image.width, image.height);
 	image.close();
 	if (!frame.photo) plain.close();
 	stage.dataset.stamp = stamp;
 	keep(mine, dyed);
 	if (mine.frozen) again(mine);
-	else if (setup.own_camera) next();
+	else next();
 }
 
 function keep(mine, dyed) {
