@@ -108,8 +108,13 @@ class SteadyHeads:
 
 def whose_cells(hair: Hair, shape: tuple[int, int]) -> np.ndarray:
     """(rows, columns) int of a grid over the frame: whose hair is at each cell, -1 where there is none."""
-    full = np.full(hair.rgb.shape[:2], -1, np.int16)
-    labels = np.repeat(np.repeat(hair.people.labels.astype(np.int16), hair.step, axis=0), hair.step, axis=1)
-    labels = labels[: hair.alpha.shape[0], : hair.alpha.shape[1]]
-    full[hair.rows, hair.columns] = np.where(hair.alpha >= HAIR, labels, -1)
-    return cv2.resize(full, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    labels = np.full(shape, -1, np.int16)
+    within, pixels = [], []
+    for part, count, length in zip((hair.rows, hair.columns), shape, hair.rgb.shape):
+        at = (np.arange(count) * (length / count)).astype(int)  # the pixel that stands for each cell
+        inside = (at >= part.start) & (at < part.stop)
+        within.append(inside)
+        pixels.append(at[inside] - part.start)
+    people = hair.people.labels[np.ix_(*(at // hair.step for at in pixels))]
+    labels[np.ix_(*within)] = np.where(hair.alpha[np.ix_(*pixels)] >= HAIR, people, -1)
+    return labels
