@@ -95,6 +95,9 @@ def compared(folder: Path, kept: pd.DataFrame) -> int:
     }
     for check, holds in checks.items():
         print(f"{'yes' if holds else 'NO'}: {check}")
+    for name in sorted(plain.keys() | there.keys()):
+        if plain.get(name) != there.get(name):
+            print(f"{name}: {len(plain.get(name, b''))} bytes in the plain run, {len(there.get(name, b''))} here")
     return int(not all(checks.values()))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from common.batch.table import FAILED, Row, read_rows
-from common.image.icc import in_srgb8
+from common.image.hdr import shown_in_srgb8
 from common.image.picture import Picture, PictureError, read_picture, write_picture
 from ombre.stage import TABLE
 
@@ -73,7 +73,7 @@ def _strip(before: Path, rows: list[Row], output: Path, max_pixels: int) -> np.n
 def _seen(path: Path, max_pixels: int) -> np.ndarray | None:
     """A picture (H, W, 3) uint8 in sRGB; None where it cannot be read."""
     with suppress(PictureError):
-        return in_srgb8(read_picture(path, max_pixels))
+        return shown_in_srgb8(read_picture(path, max_pixels, hdr=True))
     return None
 
 

@@ -16,20 +16,24 @@ from common.device import own_cores
 from common.files import replacing
 from common.image import raw
 from common.image.gain_map import levelled
-from common.image.icc import colour_ready, in_srgb8
+from common.image.hdr import ready_for_dye
+from common.image.icc import in_srgb8
 from common.image.opening import opened
 from common.image.picture import Picture, PictureError, read_picture, write_picture
 from common.image.pixels import to8, turned_view
 from ombre.api import Detection, hair_of
 from ombre.debug import write_debug
 from ombre.hair.analysis import Hair
+from ombre.render.by_rows import DyedRows
 from ombre.render.recolour import dye_hair
-from ombre.render.visibility import Likely, likely, shows_little
+from ombre.render.visibility import Likely, is_little, likely, shows_little
 from ombre.style import DYED, LITTLE, NO_HAIR, Style
 
 NO_MEMORY = -4  # OpenCV's number of the error
 
 Detect = Callable[[np.ndarray, np.ndarray], Detection]  # a picture, and the same in sRGB; see Masks.of
+
+IN_16_BITS = (".png", ".tif", ".tiff")
 
 turns = Turns(LARGE * own_cores())
 
@@ -62,8 +66,8 @@ def pixels_of(path: Path, max_pixels: int) -> int:
 
 def _dyed(path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels: int, debug: Path | None) -> list[Row]:
     started = time.perf_counter()
-    picture = read_picture(path, max_pixels)
-    ready, space, said = colour_ready(picture)
+    picture = read_picture(path, max_pixels, by_rows=True, hdr=True)
+    ready, space, said = ready_for_dye(picture)
     srgb = space.to_srgb8(ready.rgb8)
     detection = detect(ready.rgb, srgb)
     hair = hair_of(ready.rgb, detection, space)
@@ -79,6 +83,10 @@ def _dyed(path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels:
         target, status = output / str(row["output"]), DYED if hair else NO_HAIR
         if hair is None or found is None or row["ombre_height"] == 0:
             notes = copy(path, picture, target)
+        elif picture.rows and target.suffix.lower() in IN_16_BITS:
+            rows_dyed = DyedRows(picture.rows, picture.orientation, hair, Style.of(row))
+            notes = write(target, replace(ready, rows=rows_dyed))
+            status = LITTLE if is_little(hair, found, Style.of(row), rows_dyed.seen) else DYED
         else:
             dyed, little = dyed_picture(ready, hair, found, Style.of(row))
             status = LITTLE if little else DYED
@@ -98,7 +106,7 @@ def dyed_picture(ready: Picture, hair: Hair, found: Likely, style: Style) -> tup
         before, after = (turned_view(to8(each), ready.orientation) for each in (ready.rgb, rgb))
         gain = levelled(gain, np.ascontiguousarray(before), np.ascontiguousarray(after))
     little = shows_little(hair, found, rgb, style)
-    return replace(ready, rgb=rgb, gain_map=gain), little
+    return replace(ready, rgb=rgb, gain_map=gain, rows=None), little
 
 
 def copy(path: Path, picture: Picture, target: Path) -> list[str]:

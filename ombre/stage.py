@@ -125,7 +125,7 @@ class Dye(Stage):
     def read(self, path: str) -> object:
         """A picture, or a clip whose first frame can be decoded. Raises PictureError: it is broken."""
         if not is_clip(path):
-            return read_picture(path)
+            return read_picture(path, hdr=True)
         return opened(Path(path), DEFAULT_MAX_PIXELS)
 
 

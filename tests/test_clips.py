@@ -390,9 +390,26 @@ def test_each_of_several_results_has_the_sound(tmp_path):
     assert sound and packets(tmp_path / "c.mp4", "audio") == sound == packets(tmp_path / "d.mp4", "audio")
 
 
-def test_transparency_that_decoders_leave_is_told(tmp_path):
-    source = make_clip(tmp_path / "a.webm", "libvpx-vp9", "yuva420p", frames=3)
-    _, notes = copy(source, tmp_path / "b.webm")
-    assert notes == ["without its transparency"]
-    with av.open(tmp_path / "b.webm") as container:
-        assert "alpha_mode" not in {name.lower() for name in container.streams.video[0].metadata}
+@pytest.mark.parametrize("codec", ["vp9", "vp8"])
+def test_a_webm_stays_transparent(codec, tmp_path):
+    rgba = np.dstack([scene(0), np.full(SIZE[::-1], 255, np.uint8)])
+    rgba[:, :40, 3] = 0
+    with av.open(tmp_path / "a.webm", "w") as output:
+        encoder = {"vp9": "libvpx-vp9", "vp8": "libvpx"}[codec]
+        video = output.add_stream(encoder, rate=25, options={"auto-alt-ref": "0"})
+        video.width, video.height, video.pix_fmt = *SIZE, "yuva420p"
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format="yuva420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+    clip, notes = copy(tmp_path / "a.webm", tmp_path / "b.webm", (200, 40, 120))
+    assert notes == [] and clip.damaged == 0
+    again = Clip(tmp_path / "b.webm", LARGE)
+    assert what_it_is(tmp_path / "b.webm")["times"] == [0, 0.04, 0.08]
+    assert what_it_is(tmp_path / "b.webm")["codec"] == codec
+    frames = [frame.raw.to_ndarray(format="rgba").astype(int) for frame in again.frames()]
+    assert len(frames) == 3
+    for after in frames:
+        assert after[:, :36, 3].max() < 12 and after[:, 44:, 3].min() > 243
+        assert np.abs(after[28:52, 50:80, :3].mean(axis=(0, 1)) - [200, 40, 120]).max() < 12

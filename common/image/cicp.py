@@ -2,26 +2,60 @@
 
 import struct
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
-HEAD = 1 << 16  # bytes, in which the name stands
+HEAD = 1 << 16  # bytes, in which a HEIC's or AVIF's name stands
+SMALL = 64  # bytes of a PNG's chunk
 SRGB_LIKE = (1, 2, 5, 6)  # primaries of BT.709, unknown ones, BT.601's
 PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 HDR = {16: "PQ", 18: "HLG"}  # transfer
 
 
-def named_space(path: Path) -> tuple[str, str]:
-    """The kind of HDR that a picture names, and its primaries, each "" where they are none or those of sRGB."""
+class CodePoints(NamedTuple):
+    """What a file names; `beside`: a PNG's other small chunks before its pixels, by name."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    beside: dict[bytes, bytes]
+
+
+def code_points(path: Path) -> CodePoints | None:
+    """The code points of a PNG, AVIF or HEIC, if it has some."""
     with open(path, "rb") as file:
         head = file.read(HEAD)
-    if head.startswith(b"\x89PNG"):
-        place, form = head.find(b"cICP"), ">4xBB"
-    else:
-        place, form = head.find(b"colrnclx"), ">8xHH"
+        if head.startswith(b"\x89PNG"):
+            chunks = _before_pixels(file)
+            named = chunks.pop(b"cICP", b"")
+            return CodePoints(named[0], named[1], named[2], chunks) if len(named) == 4 else None
+    place, form = head.find(b"colrnclx"), ">8xHHH"
     if place < 0 or len(head) < place + struct.calcsize(form):
-        return "", ""
-    primaries, transfer = struct.unpack_from(form, head, place)
-    known = PRIMARIES.get(primaries, f"primaries {primaries}")
-    return HDR.get(transfer, ""), "" if primaries in SRGB_LIKE else known
+        return None
+    primaries, transfer, matrix = struct.unpack_from(form, head, place)
+    return CodePoints(primaries, transfer, matrix, {})
+
+
+def _before_pixels(file: BinaryIO) -> dict[bytes, bytes]:
+    """A PNG's chunks of few bytes that lie before its pixels."""
+    found: dict[bytes, bytes] = {}
+    place = 8
+    while True:
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+            return found
+        length, name = struct.unpack(">I4s", head)
+        if length <= SMALL:
+            found[name] = file.read(length)
+        place += 12 + length
+
+
+def named_space(path: Path) -> str:
+    """The primaries that a picture names, "" where they are those of sRGB or it names none."""
+    points = code_points(path)
+    if points is None or points.primaries in SRGB_LIKE:
+        return ""
+    return PRIMARIES.get(points.primaries, f"primaries {points.primaries}")
 
 
 def names_gain_map(path: Path) -> bool:

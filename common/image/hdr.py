@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from common.image.icc import ProfiledSpace
+from common.image.icc import ProfiledSpace, Space, colour_ready
+from common.image.picture import Picture
 
 PQ, HLG = 16, 18  # code points of transfer (ITU-T H.273)
 BT2020, DISPLAY_P3 = 9, 12  # of primaries
@@ -82,6 +83,19 @@ class HdrSpace(ProfiledSpace):
 def hdr_space(transfer: int, primaries: int) -> HdrSpace:
     """The space of these code points, made once."""
     return HdrSpace(transfer, primaries)
+
+
+def ready_for_dye(picture: Picture) -> tuple[Picture, Space, str]:
+    """As `colour_ready`, of HDR too."""
+    if picture.hdr:
+        return picture, hdr_space(picture.hdr.transfer, picture.hdr.primaries), ""
+    return colour_ready(picture)
+
+
+def shown_in_srgb8(picture: Picture) -> np.ndarray:
+    """As `in_srgb8`, of HDR too."""
+    picture, space, _ = ready_for_dye(picture)
+    return space.to_srgb8(picture.rgb8)
 
 
 @lru_cache(maxsize=1)

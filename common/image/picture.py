@@ -1,6 +1,7 @@
 """Pictures in and out: what a photograph carries besides its colours stays with it."""
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from common.files import replacing
 from common.image import jpeg, raw, tiff
 from common.image.cicp import named_space, names_gain_map
+from common.image.deep import rows_of, without_pixels
 from common.image.gain_map import FURTHER, Behind, behind, with_gain_map, xmp_without
+from common.image.hdr_files import Hdr, decode_heif, hdr_of, png_light, says_otherwise, write_heif
 from common.image.metadata import (
     Metadata,
     for_pillow,
@@ -31,6 +34,9 @@ from common.image.pixels import (
     by_opencv,
     decode,
     decode_jpeg,
+    decode_rows,
+    decode_webp,
+    encode_webp,
     is_deep,
     is_lossy_webp,
     jpeg_settings,
@@ -42,12 +48,13 @@ from common.image.pixels import (
     turned_view,
     write_png,
 )
+from common.image.rows import Rows
 
 NAMING = ("PNG", "AVIF", "HEIF")  # kinds that can name a colour space
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}  # 0..100
 FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
-LARGE = 24_000_000  # pixels, from which a PNG is written piece by piece
+LARGE = 24_000_000  # pixels, from which files are read and written in ways that take less memory
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ
 
 
@@ -70,6 +77,8 @@ class Picture:
     gain_map: bytes | None = None  # a JPEG: how much brighter each place of a JPEG is on HDR screens
     damage: str = ""  # what is wrong with the file's pixels, in words
     left_out: tuple[str, ...] = ()  # what the file has besides, and is not written again
+    hdr: Hdr | None = None  # PQ or HLG: what the numbers, uint16, mean
+    rows: Rows | None = None  # of 16 bits, as they lie in the file, where `rgb` and `alpha` are those of 8
 
     @property
     def rgb8(self) -> np.ndarray:
@@ -80,11 +89,14 @@ class Picture:
 # ---- reading ----
 
 
-def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
-    """Read a picture of one of the FORMATS, by its content, whatever its name says. HEIC and AVIF come with 8 bits.
+def read_picture(
+    path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS, *, by_rows: bool = False, hdr: bool = False
+) -> Picture:
+    """Read a picture of one of the FORMATS, by its content, whatever its name says. HEIC and AVIF come with 8 bits, and
+    so do, `by_rows`, large pictures of 16, whose 16 bits are to be had again in `rows`.
 
     Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
-    bits, HDR, or more than `max_pixels`, which is looked at before anything is decoded.
+    bits, HDR where `hdr` does not ask for it, or more than `max_pixels`, which is looked at before anything is decoded.
     """
     if Path(path).is_file() and raw.is_raw(Path(path)):
         return _developed(Path(path), max_pixels)
@@ -93,15 +105,26 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
         exif = tiff.exif_of(image) if isinstance(image, TiffImageFile) else None
         deep, damage, beside = is_deep(image), "", Behind(None, besides(image, Path(path)))
         segments: list[jpeg.Segment] = []
-        if kind == "JPEG":
+        light = _hdr(image, Path(path), hdr) if kind in NAMING else None
+        rows = _rows(image, Path(path)) if by_rows else None
+        if rows:
+            rgb, alpha, grey = decode_rows(rows)
+        elif kind == "JPEG":
             data = Path(path).read_bytes()
             segments, end = jpeg.parts(data)
             beside = behind(data, end, image.info.get("xmp"))
             (rgb, alpha, grey), damage = decode_jpeg(image, data)
             del data
+        elif kind == "WEBP" and image.width * image.height > LARGE:
+            rgb, alpha, grey = decode_webp(Path(path))
+        elif light and kind == "HEIF":
+            rgb, alpha, grey = decode_heif(Path(path))
         else:
             rgb, alpha, grey = decode(image, Path(path), deep)
-        metadata = read_metadata(image, exif, segments)  # a PNG's may lie behind its pixels
+            if light and not deep:
+                rgb, alpha = _widened(rgb), None if alpha is None else _widened(alpha)
+        with Image.open(without_pixels(Path(path))) if rows and kind == "PNG" else nullcontext(image) as telling:
+            metadata = read_metadata(telling, exif, segments)  # a PNG's may lie behind its pixels
         orientation = tiff.exif_tags(metadata.exif).get(tiff.ORIENTATION, 1)
         if orientation not in range(1, 9):
             orientation = 1
@@ -115,13 +138,23 @@ def read_picture(path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS) 
             metadata=metadata,
             orientation=orientation,
             icc=icc,
-            named_space=_named_space(Path(path), icc) if kind in NAMING else "",
+            named_space=named_space(Path(path)) if kind in NAMING and not (icc or light) else "",
             jpeg=jpeg_settings(image) if isinstance(image, JpegImageFile) else None,
             lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
             gain_map=beside.gain_map,
             damage=damage,
             left_out=beside.left_out,
+            hdr=light,
+            rows=rows,
         )
+
+
+def _rows(image: Image.Image, path: Path) -> Rows | None:
+    """The rows of a large picture of 16 bits; None where it is none, or is better decoded as a whole."""
+    profile = image.info.get("icc_profile")
+    if image.width * image.height <= LARGE or (profile and is_for_grey(profile)):
+        return None
+    return rows_of(image, path)
 
 
 def _developed(path: Path, max_pixels: int) -> Picture:
@@ -134,13 +167,22 @@ def _developed(path: Path, max_pixels: int) -> Picture:
         raise PictureError(f"{path}: is a camera's raw file that cannot be read ({error}); export it first") from None
 
 
-def _named_space(path: Path, icc: bytes | None) -> str:
-    """The space that a file names and this picture has, which is the profile's where there is one. HDR's is named
-    besides a profile for those that do not know it."""
-    hdr, primaries = named_space(path)
-    if hdr:
-        raise PictureError(f"{path}: HDR ({hdr}) is not supported; convert it to SDR first", "hdr")
-    return "" if icc else primaries
+def _hdr(image: Image.Image, path: Path, wanted: bool) -> Hdr | None:
+    """What a file says of its HDR, if it is such, which goes before a profile: that is for those that do not know it.
+
+    Raises PictureError where it is not wanted, or is of a kind that cannot be written again."""
+    hdr = hdr_of(image, path)
+    if hdr and not wanted:
+        raise PictureError(f"{path}: HDR ({hdr.kind}) is not supported here; convert it to SDR first", "hdr")
+    if hdr and image.format == "AVIF":
+        what = f"HDR ({hdr.kind}) in AVIF cannot be written here in 10 bits; save it as HEIC, or as PNG of 16 bits"
+        raise PictureError(f"{path}: {what}", "hdr")
+    return hdr
+
+
+def _widened(values: np.ndarray) -> np.ndarray:
+    """uint8 -> uint16"""
+    return values.astype(np.uint16) * 257
 
 
 def besides(image: Image.Image, path: Path) -> tuple[str, ...]:
@@ -172,6 +214,9 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> list[str]:
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise PictureError(f"{path}: cannot be written: end its name in {', '.join(FORMATS)}")
+    if picture.hdr and kind not in ("PNG", "HEIF"):
+        what = f"HDR ({picture.hdr.kind}) has room in PNG and HEIC alone; ask for one of them"
+        raise PictureError(f"{path}: {what}", "hdr")
     notes = [f"without {what}" for what in picture.left_out]
     try:
         with replacing(path) as part:
@@ -185,9 +230,11 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> list[str]:
 
 
 def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None:
-    pixels, kept = _channels(picture, kind), picture.metadata
+    kept = picture.metadata
+    if picture.hdr and says_otherwise(picture.hdr, kind == "PNG"):
+        notes.append("without what it says of its light and the screen it was made on")
     if kind == "BMP":
-        path.write_bytes(into_bmp(by_opencv(".bmp", pixels), kept))
+        path.write_bytes(into_bmp(by_opencv(".bmp", _channels(picture, kind)), kept))
         return
     gain = picture.gain_map if kind == "JPEG" else None
     if kept.extended_xmp and kind != "JPEG":
@@ -197,22 +244,22 @@ def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None
     if picture.gain_map or picture.left_out:
         kept = replace(kept, xmp=xmp_without(kept.xmp, len(gain or b"")))
     kept = replace(kept, exif=without_thumbnail(kept.exif))
-    # a profile is for grey or for RGB, and a picture of the other kind must not have it
-    icc = picture.icc if picture.icc and is_for_grey(picture.icc) == (pixels.ndim == 2) else None
-    lying = turned_view(pixels, picture.orientation)
-    if kind == "TIFF":
-        further = {tiff.ICC_PROFILE: icc, tiff.XMP: kept.xmp, tiff.IPTC: kept.iptc}
-        with open(path, "wb") as file:
-            tiff.write(file, lying, kept.exif, kept.dpi, further)
+    if kind in ("PNG", "TIFF"):
+        _write_lossless(kind, picture, kept, path)
         return
-    if kind == "PNG" and pixels.shape[0] * pixels.shape[1] > LARGE:
-        with open(path, "wb") as file:
-            write_png(file, lying, png_chunks(kept, icc))
-        return
-    if kind == "PNG":  # by OpenCV, which writes 16 bits and is three times as fast as Pillow
-        path.write_bytes(into_png(by_opencv(".png", np.ascontiguousarray(lying)), kept, icc))
-        return
+    pixels = _channels(picture, kind)
+    icc, lying = _fitting_icc(picture, pixels), turned_view(pixels, picture.orientation)
     settings = for_pillow(kind, kept, notes)
+    if kind == "HEIF" and picture.hdr:
+        settings |= {"icc_profile": icc} if icc else {}
+        with open(path, "wb") as file:
+            write_heif(file, lying, picture.hdr, QUALITY[kind], settings)
+        return
+    clear_alone = picture.lossless and picture.alpha is not None  # whose hidden colours Pillow keeps
+    if kind == "WEBP" and pixels.shape[0] * pixels.shape[1] > LARGE and not clear_alone:
+        quality = None if picture.lossless else QUALITY[kind]
+        path.write_bytes(encode_webp(lying, quality, settings | {"icc_profile": icc}))
+        return
     if kind == "WEBP" and picture.lossless:
         settings |= {"lossless": True, "exact": True}
     elif kind == "JPEG" and picture.jpeg:
@@ -229,9 +276,31 @@ def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None
         path.write_bytes(with_gain_map(path.read_bytes(), gain))
 
 
+def _write_lossless(kind: str, picture: Picture, kept: Metadata, path: Path) -> None:
+    """A PNG or TIFF, some rows at a time where it is large, with what is kept."""
+    pixels = picture.rows or _channels(picture, kind)
+    icc = _fitting_icc(picture, pixels)
+    lying = pixels if isinstance(pixels, Rows) else turned_view(pixels, picture.orientation)
+    large = isinstance(lying, Rows) or pixels.shape[0] * pixels.shape[1] > LARGE
+    with open(path, "wb") as file:
+        if kind == "TIFF":
+            further = {tiff.ICC_PROFILE: icc, tiff.XMP: kept.xmp, tiff.IPTC: kept.iptc}
+            tiff.write(file, lying, kept.exif, kept.dpi, further)
+        elif large or picture.hdr:
+            write_png(file, lying, (png_light(picture.hdr) if picture.hdr else b"") + png_chunks(kept, icc))
+        else:  # by OpenCV, which writes 16 bits and is three times as fast as Pillow
+            file.write(into_png(by_opencv(".png", np.ascontiguousarray(lying)), kept, icc))
+
+
+def _fitting_icc(picture: Picture, pixels: np.ndarray | Rows) -> bytes | None:
+    """The profile, where it is of the pixels' kind: it is for grey or for RGB."""
+    fits = picture.icc and is_for_grey(picture.icc) == (len(pixels.shape) == 2)
+    return picture.icc if fits else None
+
+
 def _channels(picture: Picture, kind: str) -> np.ndarray:
     """What a format stores: (H, W, 4) with alpha, (H, W) for what was grey and still is, else (H, W, 3)."""
-    rgb = picture.rgb if kind in ("PNG", "TIFF") else picture.rgb8
+    rgb = picture.rgb if picture.hdr or kind in ("PNG", "TIFF") else picture.rgb8
     if picture.alpha is not None:
         alpha = picture.alpha if picture.alpha.dtype == rgb.dtype else to8(picture.alpha)
         return on_white(rgb, alpha) if kind == "JPEG" else cv2.merge([rgb, alpha])

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 from PIL.TiffImagePlugin import TiffImageFile
 
-from common.image import jpeg, tiff
+from common.image import jpeg, tiff, webp
+from common.image.rows import Rows, strips_of
 
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))  # Pillow's, 8 bits
 STRIP = 256  # rows
@@ -110,6 +111,40 @@ def decode16(image: Image.Image, path: Path) -> Pixels:
     return rgb, alpha, grey
 
 
+def decode_webp(path: Path) -> Pixels:
+    """The same of a large WebP that does not move."""
+    pixels = webp.decode(str(path))
+    alpha = cv2.extractChannel(pixels, 3) if pixels.shape[2] == 4 else None
+    return _rgb_of(pixels), alpha, False
+
+
+def encode_webp(pixels: np.ndarray, quality: int | None, settings: dict) -> bytes:
+    """A large WebP of (H, W, 3) or (H, W, 4) uint8 in any order of memory; `quality` None: lossless. `settings` as
+    Pillow takes them."""
+    exif = (settings.get("exif") or b"").removeprefix(b"Exif\0\0")
+    bgr = np.empty(pixels.shape, np.uint8)
+    for top in range(0, len(pixels), STRIP):
+        strip = np.ascontiguousarray(pixels[top : top + STRIP])
+        bgr[top : top + STRIP] = cv2.cvtColor(strip, (cv2.COLOR_RGB2BGR, cv2.COLOR_RGBA2BGRA)[pixels.shape[2] - 3])
+    how = webp.LOSSLESS if quality is None else quality
+    return webp.encode(bgr, how, settings.get("icc_profile"), exif, settings.get("xmp"))
+
+
+def decode_rows(rows: Rows) -> Pixels:
+    """The same in 8 bits, uint8, of a large picture of 16."""
+    height, width = rows.shape[:2]
+    rgb = np.empty((height, width, 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if len(rows.shape) == 3 and rows.shape[2] == 4 else None
+    top = 0
+    for strip in map(to8, rows.strips()):
+        here = slice(top, top + len(strip))
+        rgb[here] = cv2.cvtColor(strip, cv2.COLOR_GRAY2RGB) if strip.ndim == 2 else strip[..., :3]
+        if alpha is not None:
+            alpha[here] = strip[..., 3]
+        top = here.stop
+    return rgb, alpha, len(rows.shape) == 2
+
+
 def _demand_checksums(png: memoryview) -> None:
     """Raise ValueError or struct.error where a chunk of a PNG's pixels is not as its checksum says: Pillow passes over
     the last one, of which libpng would complain on stderr."""
@@ -197,16 +232,16 @@ def to_pillow(pixels: np.ndarray) -> Image.Image:
     return image
 
 
-def write_png(file: BinaryIO, pixels: np.ndarray, chunks: bytes) -> None:
+def write_png(file: BinaryIO, pixels: np.ndarray | Rows, chunks: bytes) -> None:
     """A PNG of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16 in any order of memory, in strips of rows, with
     `chunks` behind its head: for pictures so large that a second copy of them is too much."""
     height, width = pixels.shape[:2]
-    channels = pixels.size // (height * width)
-    head = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    channels = pixels.shape[2] if len(pixels.shape) == 3 else 1
+    head = struct.pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
     file.write(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + chunks)
-    deflate, step = zlib.compressobj(1), channels * pixels.itemsize
-    for top in range(0, height, STRIP):
-        strip = np.ascontiguousarray(pixels[top : top + STRIP], dtype=pixels.dtype.newbyteorder(">"))
+    deflate, step = zlib.compressobj(1), channels * pixels.dtype.itemsize
+    for part in strips_of(pixels, STRIP):
+        strip = np.ascontiguousarray(part, dtype=pixels.dtype.newbyteorder(">"))
         rows = strip.view(np.uint8).reshape(len(strip), width * step)
         lines = np.ones((len(strip), 1 + width * step), np.uint8)  # each begins with the number of its filter: Sub
         lines[:, 1:] = rows

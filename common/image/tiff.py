@@ -14,9 +14,12 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
+from common.image.rows import Rows, strips_of
+
 ORIENTATION = ExifTags.Base.Orientation
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, CHANNELS, PREDICTOR = 256, 257, 258, 259, 262, 277, 317
-STRIP_STARTS, STRIP_ROWS, STRIP_SIZES, TILE_STARTS, TILE_SIZES = 273, 278, 279, 324, 325
+STRIP_STARTS, STRIP_ROWS, STRIP_SIZES = 273, 278, 279
+TILE_WIDTH, TILE_HEIGHT, TILE_STARTS, TILE_SIZES = 322, 323, 324, 325
 PLANAR, EXTRA_SAMPLES, ICC_PROFILE, XMP, IPTC = 284, 338, 34675, 700, 33723
 X_DENSITY, Y_DENSITY, DENSITY_UNIT, PER_INCH = 282, 283, 296, 2
 WHITE_IS_0, BLACK_IS_0, RGB = 0, 1, 2  # values of PHOTOMETRIC
@@ -123,7 +126,7 @@ def bytes_of(image: TiffImageFile, tag: int) -> bytes | None:
 
 def write(
     file: BinaryIO,
-    pixels: np.ndarray,
+    pixels: np.ndarray | Rows,
     exif: bytes | None,
     dpi: tuple[float, float] | None,
     further: dict[int, bytes | None],
@@ -131,13 +134,13 @@ def write(
     """A TIFF of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 or uint16, in any order of memory: header, deflated
     strips, directory.
 
-    `further`: tags of plain bytes."""
+    `pixels` may come some rows at a time; `further`: tags of plain bytes."""
     height, width = pixels.shape[:2]
-    channels = pixels.size // (height * width)
+    channels = pixels.shape[2] if len(pixels.shape) == 3 else 1
     file.write(HEADER + bytes(4))
     starts, sizes = [], []
-    for top in range(0, height, ROWS):
-        strip = zlib.compress(_row_differences(np.ascontiguousarray(pixels[top : top + ROWS])), 1)
+    for rows in strips_of(pixels, ROWS):
+        strip = zlib.compress(_row_differences(rows), 1)
         starts.append(file.tell())
         sizes.append(len(strip))
         file.write(strip)
@@ -146,7 +149,7 @@ def write(
     for tag, value in _descriptive(exif_tags(exif)):
         tags[tag] = value
     tags[WIDTH], tags[HEIGHT], tags[CHANNELS] = width, height, channels
-    tags[BITS] = (8 * pixels.itemsize,) * channels
+    tags[BITS] = (8 * pixels.dtype.itemsize,) * channels
     tags[PHOTOMETRIC] = BLACK_IS_0 if channels == 1 else RGB
     tags[COMPRESSION], tags[PREDICTOR] = DEFLATE, DIFFERENCES
     tags[STRIP_ROWS], tags[STRIP_SIZES] = ROWS, tuple(sizes)

@@ -32,6 +32,7 @@ class Hair(NamedTuple):
         step: pixels a cell of the coarse grid.
         alpha: (h, w) uint8, share of hair x 255.
         own: what is hair's own in each pixel.
+        difference: on the grid, (rows, columns, 3) float32: hair's colour less that of what is behind it, of 255.
         people: who is where.
         growth: on the grid, float32: how far along its hair a place is, from 0 at its roots to about 1 at its ends.
         support: on the grid, bool: where there may be hair at all.
@@ -47,7 +48,8 @@ class Hair(NamedTuple):
     columns: slice
     step: int
     alpha: np.ndarray
-    own: foreground.Own
+    own: foreground.Own | foreground.Unmixed
+    difference: np.ndarray
     people: People
     growth: np.ndarray
     support: np.ndarray
@@ -108,7 +110,21 @@ def prepare(
     illuminant = find_light(rgb, whole, space, None if guide is None else guide.face)
     support = grid.near(cells > 0)
     return Hair(
-        rgb, space, rows, columns, step, alpha, own, people, growth, support, strands, greys, hair_mask, illuminant
+        rgb,
+        space,
+        rows,
+        columns,
+        step,
+        alpha,
+        own,
+        difference,
+        people,
+        growth,
+        support,
+        strands,
+        greys,
+        hair_mask,
+        illuminant,
     )
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ombre.hair import grid
+
 
 class Beside(NamedTuple):
     """On the grid, float32, in grey levels: `hair` and `behind`, the colours of surely hair and of surely none near by,
@@ -72,6 +74,20 @@ class Own:
             if first < last:
                 own[:, first - columns[0] : last - columns[0]] = colours[:, first - left : last - left]
         return own
+
+
+class Unmixed(NamedTuple):
+    """The same for tiles of any picture of that size, worked out when it is asked for: `difference` (rows, columns, 3)
+    float32 on the grid, as in `unmix`, `share` (h, w) uint8."""
+
+    difference: np.ndarray
+    share: np.ndarray
+    step: int
+
+    def of(self, tile: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+        """As Own.of."""
+        here = self.share[slice(*rows), slice(*columns)]
+        return unmix(tile, here, grid.grow(self.difference, self.step, rows, columns))
 
 
 def unmix(rgb: np.ndarray, share: np.ndarray, difference: np.ndarray) -> np.ndarray:

@@ -14,13 +14,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from common.image import webp
 from common.image.metadata import EXIF_PREFIX, PNG_XMP, png_profile, without_thumbnail
 from common.image.pixels import by_opencv, png_chunk
 
 COLORS = 255  # of a GIF's frame, besides the one that is clear
 CLEAR = 128  # alpha below which a GIF's pixel is clear
 LONGEST = 0xFFFF  # units of time that a GIF or PNG can name
-HEAD = {".gif": b"", ".webp": b"RIFF\0\0\0\0WEBP", ".png": b"\x89PNG\r\n\x1a\n"}
+HEAD = {".gif": b"", ".webp": webp.HEAD, ".png": b"\x89PNG\r\n\x1a\n"}
 
 Place = tuple[int, int, int, int]  # left, top, width, height
 
@@ -210,11 +211,11 @@ class _WebP:
         self.file, self.kept, self.clear, self.quality = file, kept, clear, quality
         self.before: np.ndarray | None = None
         flags = 0x20 * bool(kept.icc) | 0x10 * clear | 0x08 * bool(kept.exif) | 0x04 * bool(kept.xmp) | 0x02
-        sizes = _triple(size[0] - 1) + _triple(size[1] - 1)
-        file.write(HEAD[".webp"] + _riff(b"VP8X", struct.pack("<I", flags) + sizes))
+        sizes = webp.triple(size[0] - 1) + webp.triple(size[1] - 1)
+        file.write(HEAD[".webp"] + webp.chunk(b"VP8X", struct.pack("<I", flags) + sizes))
         if kept.icc:
-            file.write(_riff(b"ICCP", kept.icc))
-        file.write(_riff(b"ANIM", struct.pack("<IH", 0, kept.loop or 0)))
+            file.write(webp.chunk(b"ICCP", kept.icc))
+        file.write(webp.chunk(b"ANIM", struct.pack("<IH", 0, kept.loop or 0)))
 
     def add(self, rgba: np.ndarray, delay: float) -> None:
         left, top, width, height = _changed(self.before, rgba)
@@ -223,39 +224,19 @@ class _WebP:
         one = BytesIO()
         image = Image.fromarray(part if self.clear else cv2.cvtColor(part, cv2.COLOR_RGBA2RGB))
         image.save(one, "WEBP", quality=self.quality, method=4)
-        where = b"".join(map(_triple, (left // 2, top // 2, width - 1, height - 1, round(delay))))
+        where = b"".join(map(webp.triple, (left // 2, top // 2, width - 1, height - 1, round(delay))))
         plain_paint = b"\x02"  # over what was there, not blended with it
-        self.file.write(_riff(b"ANMF", where + plain_paint + _webp_data(one.getvalue())))
+        self.file.write(webp.chunk(b"ANMF", where + plain_paint + webp.pixel_chunks(one.getvalue())))
         self.before = rgba
 
     def close(self) -> None:
         if self.kept.exif:
-            self.file.write(_riff(b"EXIF", _bare(self.kept.exif)))
+            self.file.write(webp.chunk(b"EXIF", _bare(self.kept.exif)))
         if self.kept.xmp:
-            self.file.write(_riff(b"XMP ", self.kept.xmp))
+            self.file.write(webp.chunk(b"XMP ", self.kept.xmp))
         size = self.file.tell() - 8
         self.file.seek(4)
         self.file.write(struct.pack("<I", size))
-
-
-def _webp_data(webp: bytes) -> bytes:
-    """The chunks of a still WebP that hold its pixels."""
-    place, chunks = 12, []
-    while place < len(webp):
-        name, length = struct.unpack_from("<4sI", webp, place)
-        end = place + 8 + length + length % 2
-        if name in (b"ALPH", b"VP8 ", b"VP8L"):
-            chunks.append(webp[place:end])
-        place = end
-    return b"".join(chunks)
-
-
-def _riff(name: bytes, data: bytes) -> bytes:
-    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
-
-
-def _triple(number: int) -> bytes:
-    return struct.pack("<I", min(number, 0xFFFFFF))[:3]
 
 
 def _bare(exif: bytes) -> bytes:

@@ -19,11 +19,12 @@ from common.image.hdr import hdr_space
 from common.image.icc import SRGB, Space
 from common.image.picture import PictureError
 from ombre.media.video_frame import ClipFrame, like, turn_of
-from ombre.media.video_writer import ClipWriter
+from ombre.media.video_writer import ALPHA_MODE, ClipWriter
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 FORMATS |= {".3gp": "3gp", ".3g2": "3g2", ".mts": "mpegts", ".m2ts": "mpegts", ".mpg": "mpeg", ".mpeg": "mpeg"}
 FORMATS |= {".wmv": "asf", ".flv": "flv"}
+WITH_ALPHA = {"vp9": "libvpx-vp9", "vp8": "libvpx"}  # decoders of what may be seen through
 MOST_A_SECOND = 1000  # frames
 LONGEST_SIDE = 16384  # pixels, of what the encoders take
 
@@ -102,7 +103,7 @@ class Clip:
         stream = video_of(container, self.path)
         stream.thread_type = "AUTO"
         stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
-        last, step = None, 1
+        decoder, last, step = decoder_of(stream), None, 1
         for packet in self._packets(container):
             if packet.stream is not stream:
                 index = packet.stream.index  # each writer makes the packet one of its own
@@ -112,7 +113,7 @@ class Clip:
             if packet.has_sidedata("encryption_info"):
                 raise PictureError(f"{self.path}: is encrypted; only its seller's player can show it")
             try:
-                frames = packet.decode()
+                frames = packet.decode() if decoder is None else decoder.decode(packet)
             except av.FFmpegError:
                 self.damaged += 1
                 continue
@@ -166,6 +167,18 @@ def video_of(container: av.container.InputContainer, path: Path) -> av.VideoStre
                 raise PictureError(f"{path}: nothing here decodes its codec, or it is broken; convert it")
             return stream
     raise PictureError(f"{path}: has no video stream; leave it out")
+
+
+def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """What decodes a WebM with transparency, which FFmpeg's own decoders leave; None of another stream."""
+    name = WITH_ALPHA.get(stream.codec.canonical_name)
+    clear = any(tag.lower() == ALPHA_MODE and value == "1" for tag, value in stream.metadata.items())
+    if name is None or not clear:
+        return None
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, av.VideoCodecContext), "as both are for video"
+    decoder.extradata = stream.codec_context.extradata
+    return decoder
 
 
 def rate_of(stream: av.VideoStream) -> Fraction:

@@ -38,6 +38,7 @@ ODD = ("mpeg4",)  # before them where a frame's sides are odd
 SEEN_THROUGH = {"mov": ("prores",), "matroska": ("ffv1",), "avi": ("ffv1",)}
 NARROW = ("prores",)  # codecs that cannot say that their range is full
 PLANAR = ("yuv", "gbrp", "gbrap", "gray")  # pixel formats that `changed` can change
+ALPHA_MODE = "alpha_mode"  # a WebM's word for what may be seen through
 OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # which the new one has of its own
 
 
@@ -99,6 +100,8 @@ class ClipWriter:
         name, options, scale = settings(codec, quality)
         if name == "libx265" and (light := mastering(first)):
             options = options | {"x265-params": f"{options['x265-params']}:{light}"}
+        if name == "libvpx" and has_alpha(av.VideoFormat(self.pix_fmt)):
+            options = options | {"auto-alt-ref": "0"}  # which it does not take beside transparency
         self.bits = av.VideoFormat(self.pix_fmt).components[0].bits
         stream = self.container.add_stream(name, rate=rate, options=options)
         assert isinstance(stream, av.VideoStream), "as all of ENCODERS are for video"
@@ -122,8 +125,8 @@ class ClipWriter:
             stream.set_display_matrix(np.frombuffer(matrix, np.int32).tolist())
         stream.metadata.update(source.metadata)
         stream.disposition = source.disposition
-        if stream.metadata.pop("alpha_mode", None) == "1":  # beside the frames, where decoders leave it
-            self.notes.append("without its transparency")
+        for tag in [name for name in stream.metadata if name.lower() == ALPHA_MODE]:
+            del stream.metadata[tag]  # written by itself where it is true
         return stream
 
     def write(self, frame: ClipFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:

@@ -35,20 +35,31 @@ def ombre(
 
 def dye_hair(hair: Hair, style: Style) -> np.ndarray:
     """The picture with its hair dyed: a new array like `hair.rgb`."""
-    mixed = dye_table.mix(style.color, hair.rgb.dtype, style.reverse, hair.space)
     result = hair.rgb.copy()
-    if style.ombre_height == 0:
-        return result
+    if style.ombre_height > 0:
+        dye_part(hair, layer_of(hair, style), result[hair.rows, hair.columns])
+    return result
+
+
+def layer_of(hair: Hair, style: Style) -> "Layer":
+    """What a style lays into a picture's hair."""
+    mixed = dye_table.mix(style.color, hair.rgb.dtype, style.reverse, hair.space)
     fades = fade.fades_of(hair, style, len(mixed.tones))
     curve = tone_curve(hair, mixed.tones, fades, style.lightness)
     shaded = all(tone.lit for tone in mixed.tones)  # a place on the hue circle has its hue in any light
     table = dye_table.relit(mixed.table, hair.illuminant, hair.space) if shaded else mixed.table
-    dye = Layer(fades, curve, table, style.strength)
-    part = result[hair.rows, hair.columns]
     wanted = hair.support & fade.dyed_cells(fades[0], hair.step, hair.support.shape)
-    for rows, columns in grid.tiles(wanted, hair.step, *hair.alpha.shape):
-        _dye_tile(hair, part, rows, columns, dye)
-    return result
+    return Layer(fades, curve, table, style.strength, wanted)
+
+
+def dye_part(hair: Hair, dye: "Layer", pixels: np.ndarray, top: int = 0, left: int = 0) -> None:
+    """Dye pixels (h, w, 3) in place, which lie from this row and column on of the part with hair."""
+    below, right = top + pixels.shape[0], left + pixels.shape[1]
+    for rows, columns in grid.tiles(dye.wanted, hair.step, *hair.alpha.shape):
+        rows, columns = (max(rows[0], top), min(rows[1], below)), (max(columns[0], left), min(columns[1], right))
+        if rows[0] < rows[1] and columns[0] < columns[1]:
+            tile = pixels[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
+            _dye_tile(hair, tile, rows, columns, dye)
 
 
 class Layer(NamedTuple):
@@ -59,19 +70,21 @@ class Layer(NamedTuple):
         curve: which place of the table a strand takes.
         table: of the dye's colours, as `dye_table.Dye`.
         strength: share of the dye that takes, 0..1.
+        wanted: on the grid, bool: where there may be dye at all.
     """
 
     fades: list[fade.Fade | fade.Along]
     curve: Curve
     table: np.ndarray
     strength: float
+    wanted: np.ndarray
 
 
-def _dye_tile(hair: Hair, part: np.ndarray, rows: tuple[int, int], columns: tuple[int, int], dye: Layer) -> None:
-    """Dye these rows and columns (from, to) of `part`, the picture's part with hair, in place: what is hair's own in a
+def _dye_tile(hair: Hair, tile: np.ndarray, rows: tuple[int, int], columns: tuple[int, int], dye: Layer) -> None:
+    """Dye a tile, which is these rows and columns (from, to) of the part with hair, in place: what is hair's own in a
     pixel is taken out, dyed, and laid back."""
     most = np.iinfo(dye.table.dtype).max
-    tile, alpha = (plane[slice(*rows), slice(*columns)] for plane in (part, hair.alpha))
+    alpha = hair.alpha[slice(*rows), slice(*columns)]
     own = hair.own.of(tile, rows, columns)
     share = fade.dye_share(dye.fades[0], hair.step, rows, columns)
     depth, scale = cv2.CV_8U if most == 255 else cv2.CV_16U, dye.strength * most / 255

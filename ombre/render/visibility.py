@@ -39,8 +39,11 @@ def shows_little(hair: Hair, found: Likely, dyed: np.ndarray, style: Style) -> b
         hair: what `prepare` gave.
         dyed: (H, W, 3), what `dye_hair` gave in this style.
     """
-    least = SEEN * style.strength * np.iinfo(dyed.dtype).max // 255
-    seen = sum(_changed(dyed[some], hair.rgb[some], least) for some in _strips(hair))
+    return is_little(hair, found, style, sum(seen_of(dyed[some], hair.rgb[some], style) for some in _strips(hair)))
+
+
+def is_little(hair: Hair, found: Likely, style: Style, seen: int) -> bool:
+    """The same where so many pixels, of the rows that are counted, are seen to be dyed (`seen_of`)."""
     (plan,) = fade.fades_of(hair, style)
     share = fade.dye_share_of_cells(plan, hair.step, found.cells.shape[:2])
     # elsewhere as in the part with hair
@@ -54,7 +57,8 @@ def _strips(hair: Hair) -> Iterator[tuple[slice, slice]]:
         yield slice(first, min(first + EVERY * STRIP, hair.rows.stop), EVERY), hair.columns
 
 
-def _changed(dyed: np.ndarray, before: np.ndarray, least: float) -> int:
-    """Of how many pixels some channel has changed by more."""
+def seen_of(dyed: np.ndarray, before: np.ndarray, style: Style) -> int:
+    """How many pixels (h, w, 3) are seen to be dyed."""
+    least = SEEN * style.strength * np.iinfo(dyed.dtype).max // 255
     unseen = cv2.inRange(cv2.absdiff(dyed, before), (0, 0, 0), (least, least, least))
     return unseen.size - cv2.countNonZero(unseen)
