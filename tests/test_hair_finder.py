@@ -10,7 +10,7 @@ from common.image.picture import read_picture
 from segmentation.dataset.textures import nothing
 from segmentation.finding.blend import fading
 from segmentation.finding.box import Part
-from segmentation.finding.crops import LONGER, MOST, crops_of, is_far_away, pieces, tiles
+from segmentation.finding.crops import LONGER, MOST, crops_of, is_far_away, is_of_crowd, pieces, tiles
 from segmentation.finding.engines import Answers
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.finding.head_search import FINE, HeadSearch, Reason
@@ -108,6 +108,21 @@ def test_heads_that_touch_in_a_row_get_a_look_each_and_never_more_than_allowed()
 def test_a_small_head_beside_a_large_one_gets_its_own_look():
     large, small = crops_of(probability_of((40, 40, 60, 60), (108, 60, 14, 14)), 900, 900)
     assert large.right > 122 * 900 / 224 and small.size < large.size / 2
+
+
+def test_hair_drawn_out_as_a_crowds_gets_many_crops_and_one_heads_hair_does_not():
+    rows = np.zeros((224, 224), np.float32)
+    for y, x in np.ndindex(4, 12):  # arcs of hair that touch, in four rows
+        cv2.ellipse(rows, (20 + 16 * x, 60 + 18 * y), (8, 10), 0, 180, 360, 1, 4)
+    assert is_of_crowd(rows, 448, 448, 0.4) and min(crop.size for crop in crops_of(rows, 448, 448, below=1)) > 300
+    crops = crops_of(rows, 448, 448, below=1, crowded=True)
+    seen = np.zeros((448, 448), bool)
+    for crop in crops:
+        seen[crop.slices] = True
+    assert seen[cv2.resize(rows, (448, 448)) > 0.5].all() and max(crop.size for crop in crops) < 130
+    bob = np.zeros((224, 224), np.float32)
+    cv2.ellipse(bob, (112, 112), (50, 70), 0, 150, 390, 1, 20)
+    assert crops_of(bob, 448, 448, crowded=True) == crops_of(bob, 448, 448) and not is_of_crowd(bob, 448, 448, 0.4)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,11 @@ from segmentation.finding.box import Part, around, gap, square_around
 LONGEST = 2.0  # long side / short side from which a picture is seen in pieces: squashed heads are strange
 PIECE = 1.4  # long side / short side of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
+SLENDER = (
+    20.0  # size of hair / half its thickness, from which it is a crowd's: one head's is 5 to 12, a crowd's over 38
+)
+PERHAPS = 14.0  # the same, from which a picture may show a crowd when it is seen from afar
+CROWD_TILE = 8.0  # half thicknesses of a crowd's hair, side of a crop of it: some three heads
 CANDIDATE = 0.4  # probability from which a place is worth a crop of its own; a doubtful one is decided by that crop
 SPECK, LEAST = 0.005, 0.0002  # of the largest head's area, of the picture's: what is smaller is no head
 GAP = 0.05  # of the smaller one's size: pieces of hair that are nearer belong to one head
@@ -66,7 +71,12 @@ def extent_of(length: int, count: int) -> float:
 
 
 def crops_of(
-    probability: np.ndarray, height: int, width: int, below: float = CLOSER_BELOW, least: float = CANDIDATE
+    probability: np.ndarray,
+    height: int,
+    width: int,
+    below: float = CLOSER_BELOW,
+    least: float = CANDIDATE,
+    crowded: bool = False,
 ) -> list[Part]:
     """The parts of a picture (height, width) that show its heads from near, the largest first.
 
@@ -74,9 +84,12 @@ def crops_of(
         probability: of hair, (h, w) float32 in 0..1 over the whole picture, at any resolution.
         below: share of the picture's area up to which a crop shows more than the whole.
         least: probability from which it is hair.
+        crowded: whether there may be many heads whose hair is seen as one piece.
     """
     scale = height / probability.shape[0], width / probability.shape[1]
     heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability, least)])
+    if crowded:
+        heads = [piece for head in heads for piece in of_crowd(head, probability, scale, least)]
     crops: list[Part] = []
     for head in sorted((piece for head in heads for piece in side_by_side(head)), key=lambda head: -head.size):
         crop = square_around(head, height, width, ROOM)
@@ -97,6 +110,38 @@ def nearer_crops(part: Part, probability: np.ndarray) -> list[Part]:
 def side_by_side(head: Part) -> list[Part]:
     """Hair so wide that it is taken for several heads, in as many parts."""
     return pieces(head, TOUCHING) if head.width > head.height else [head]
+
+
+def is_of_crowd(probability: np.ndarray, height: int, width: int, least: float) -> bool:
+    """Whether hair in a picture (height, width), of which a search says its probability (h, w) float32, is drawn out
+    as that of many heads is."""
+    scale = height / probability.shape[0], width / probability.shape[1]
+    heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability, least)])
+    return any(head.size > PERHAPS * half_thickness(head, probability, scale, least) for head in heads)
+
+
+def of_crowd(head: Part, probability: np.ndarray, scale: tuple[float, float], least: float) -> list[Part]:
+    """The head itself or, where its hair is so slender that it is of many, parts of a few of them."""
+    thickness = half_thickness(head, probability, scale, least)
+    if head.size <= SLENDER * thickness:
+        return [head]
+    sides = min(head.height, head.width) / max(CROWD_TILE * thickness, 1)
+    count = max(1, int(np.ceil((sides - OVERLAP) / (1 - OVERLAP))))
+    return [part.moved(head.top, head.left) for part in tiles(head.height, head.width, count)]
+
+
+def half_thickness(head: Part, probability: np.ndarray, scale: tuple[float, float], least: float) -> float:
+    """Of a head's hair, pixels: how far the innermost tenth of it is from its edge at least."""
+    down, across = scale
+    cell = max(scale)
+    seen = probability[head.scaled(1 / down, 1 / across).slices]
+    if not seen.size:
+        return float(head.size)
+    across, down = (max(1, round(side / cell)) for side in (head.width, head.height))
+    square = cv2.resize(seen, (across, down), interpolation=cv2.INTER_AREA)
+    hair = np.pad(square > least, 1).astype(np.uint8)
+    inner = cv2.distanceTransform(hair, cv2.DIST_L2, 3)[hair > 0]
+    return float(np.percentile(inner, 90)) * cell if inner.size else float(head.size)
 
 
 def serves(other: Part, head: Part, crop: Part) -> bool:

@@ -12,7 +12,17 @@ import cv2
 import numpy as np
 
 from segmentation.finding.box import Part, is_in
-from segmentation.finding.crops import CANDIDATE, MOST, crops_of, extent_of, is_far_away, nearer_crops, pieces, tiles
+from segmentation.finding.crops import (
+    CANDIDATE,
+    MOST,
+    crops_of,
+    extent_of,
+    is_far_away,
+    is_of_crowd,
+    nearer_crops,
+    pieces,
+    tiles,
+)
 from segmentation.finding.predictor import Prediction, Predictor
 
 FINE = 896  # cells on a side of what a search finds
@@ -76,7 +86,7 @@ class HeadSearch:
         heads = self.heads(rgb, crops_of(seen, height, width, below=1), Reason.CLOSER)
         found = self.search(rgb)
         for least, reason in ((CANDIDATE, Reason.SCOUT), (FAINT, Reason.FAINT)):
-            places = crops_of(found, height, width, below=1, least=least)
+            places = crops_of(found, height, width, below=1, least=least, crowded=True)
             new = [part for part in places if not any(is_same(part, head.part) for head in heads)]
             heads += self.heads(rgb, new[: MOST - len(heads)], reason)
         return sorted(heads, key=lambda head: -head.part.area)
@@ -89,7 +99,8 @@ class HeadSearch:
         found = self.tiled(rgb, searcher, 1 if self.scout else 2)
         heads = crops_of(found, height, width, below=1, least=FAINT)
         small = [head for head in heads if head.size < CROWD * min(height, width)]
-        if len(small) >= FEW and extent_of(min(height, width), TILES) >= LEAST_TILE:
+        crowd = len(small) >= FEW or is_of_crowd(found, height, width, FAINT)
+        if crowd and extent_of(min(height, width), TILES) >= LEAST_TILE:
             found = cv2.max(found, self.tiled(rgb, searcher, TILES))
         return found
 
