@@ -12,7 +12,8 @@ from ombre.media import live
 from ombre.media.live import CameraError, LiveFrame, LiveFrames, camera
 from ombre.render.recolour import dye_hair
 from ombre.style import Style
-from ombre.tracking.mirror import APART, mirrored
+from ombre.tracking.mirror import APART, Watcher, mirrored
+from ombre.tracking.steady import moving
 from segmentation.finding.box import Part
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
 
@@ -20,13 +21,16 @@ SIZE = 120, 160
 
 
 class Finder:
-    """Finds hair in the left half, and counts its looks."""
+    """Finds hair in the left half, and counts its looks; searches wait for `go_on`."""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.looks, self.searches = 0, 0
+        self.go_on = threading.Event()
+        self.go_on.set()
 
     def find(self, rgb: np.ndarray) -> SimpleNamespace:
-        self.looks += 1
+        self.searches += 1
+        self.go_on.wait(60)
         mask = np.zeros(rgb.shape[:2], np.uint8)
         mask[:, : rgb.shape[1] // 2] = 255
         return SimpleNamespace(mask=lambda: mask, crops=[SimpleNamespace(part=Part(0, 0, *rgb.shape[:2]))])
@@ -50,11 +54,34 @@ def test_frames_come_dyed_in_order_and_few_are_looked_at():
     finder = Finder()
     seen = list(mirrored(frames(12), finder))
     assert [frame.seconds for frame, _ in seen] == [number / 20 for number in range(12)]
-    assert finder.looks == 12 / APART
+    assert 1 < finder.looks <= 12 / APART and finder.searches == 1
     for frame, hair in seen:
         dyed = dye_hair(hair, Style("blue"))
         changed = (dyed != frame.rgb).any(axis=2)
         assert changed[-20:, :60].mean() > 0.9 and not changed[:, 100:].any()
+
+
+def test_no_frame_waits_for_a_search_and_its_heads_are_followed():
+    finder = Finder()
+    finder.go_on.clear()
+    coming = mirrored(frames(30), finder)
+    for _ in range(10):
+        assert next(coming)[1] is not None  # by a look at the whole
+    assert (finder.looks, finder.searches) == (1, 1)
+    finder.go_on.set()
+    while finder.looks == 1:
+        next(coming)  # StopIteration, were the heads not looked at
+
+
+def test_another_scene_is_looked_at_at_once():
+    finder, other = Finder(), 255 - picture()[::-1]
+    cut = [LiveFrame(number / 20, lambda number=number: picture() if number < 3 else other) for number in range(6)]
+    watcher, looks = Watcher(finder), []
+    for step in moving(cut):
+        watcher.look(step)
+        looks.append(finder.looks)
+    watcher.search.close()
+    assert looks[0] == 1 and looks[3] == looks[2] + 1
 
 
 def test_who_is_slow_gets_the_newest_frame_and_each_but_once():

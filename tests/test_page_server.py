@@ -423,14 +423,14 @@ def test_the_mirror_dyes_frames_in_order_in_the_colour_of_the_moment(opened, pag
 
 def test_frames_that_wait_are_left_out_for_the_newest(opened, visitors):
     looking, go_on = threading.Event(), threading.Event()
-    find = visitors.finder.find
+    look = visitors.finder.predict_into
 
-    def slow(rgb: np.ndarray) -> SimpleNamespace:
+    def slow(*how) -> Part:
         looking.set()
         go_on.wait(60)
-        return find(rgb)
+        return look(*how)
 
-    visitors.finder.find = slow
+    visitors.finder.predict_into = slow
     opened.send(0)
     assert looking.wait(60)
     for stamp in (50, 100, 150):

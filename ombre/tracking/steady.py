@@ -187,17 +187,14 @@ def moving(frames: Iterable[F]) -> Generator[Step[F], None, None]:
 
 
 def looked_at(
-    steps: Iterable[Step[F]],
-    finder: HairFinder,
-    drawn: Callable[[F], np.ndarray | None] = lambda frame: None,
-    apart: int = 1,
+    steps: Iterable[Step[F]], finder: HairFinder, drawn: Callable[[F], np.ndarray | None]
 ) -> Generator[Step[F], None, None]:
-    """Each frame with what is seen in it and known from before; looks are so many frames `apart` at least."""
+    """Each frame with what is seen in it and known from before."""
     before: Step[F] | None = None
     known: Evidence | None = None
     size, next_look, next_whole = (0, 0), -np.inf, -np.inf
     found: deque[list[Part]] = deque(maxlen=2)  # the heads of the last looks at the whole, moved on
-    turn, since = 0, apart
+    turn = 0
     for step in steps:
         frame = step.frame
         if before is not None and before.to_next is not None and known is not None:
@@ -205,12 +202,12 @@ def looked_at(
                 found = deque(([*moved(heads, before.to_next, known, size)] for heads in found), found.maxlen)
             else:  # another scene
                 found.clear()
-                next_whole, since = frame.seconds, apart
+                next_whole = frame.seconds
             known = known.carried(step.to_before, frame.seconds - before.frame.seconds)
         if (mask := drawn(frame)) is not None:
             step.looked = seen(mask, DRAWN)
-        elif since >= apart and frame.seconds >= min(next_look, next_whole):
-            rgb, next_look, since = frame.rgb8(), frame.seconds + LOOK - 0.01, 0
+        elif frame.seconds >= min(next_look, next_whole):
+            rgb, next_look = frame.rgb8(), frame.seconds + LOOK - 0.01
             if frame.seconds >= next_whole or known is None or not any(found):
                 looked = finder.find(rgb)
                 mask, heads = looked.mask(), [crop.part for crop in looked.crops]
@@ -222,7 +219,6 @@ def looked_at(
                 mirrored = turn % 4 > 1
                 step.looked = seen_of(heads, finder, rgb, known.mask(), mirrored)
         step.forwards = known = step.looked if known is None else known.joined(step.looked)
-        since += 1
         yield step
         before = step
 
