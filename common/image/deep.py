@@ -17,9 +17,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from common.image import tiff
 from common.image.pixels import UnsupportedError, is_deep, png_chunk
-from common.image.rows import Rows
+from common.image.rows import ROWS, Rows
 
-ROWS = 256  # decoded together, at most
+MOST_DOWN = 1024  # rows of a compressed strip or tile, which is decoded as a whole
 PIECE = 1 << 20  # bytes of a file read at a time
 NOT_COMPRESSED, PLAIN_LAYOUT, SHORT, LONG = 1, 1, 3, 4
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # of a PNG's kinds of colour
@@ -180,7 +180,7 @@ class TiffRows(Rows):
         """Whether they can be decoded some at a time."""
         plain = self.layout == PLAIN_LAYOUT and self.photometric in (tiff.WHITE_IS_0, tiff.BLACK_IS_0, tiff.RGB)
         multiplied = self.kept.get(tiff.EXTRA_SAMPLES) == (tiff.PREMULTIPLIED,)
-        if not plain or multiplied or not 0 < self.down <= 4 * ROWS:
+        if not plain or multiplied or not 0 < self.down <= MOST_DOWN:
             return False
         return len(self.starts) == len(self.sizes) == -(-self.shape[0] // self.down) * self.across
 

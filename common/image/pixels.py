@@ -18,7 +18,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from PIL.TiffImagePlugin import TiffImageFile
 
 from common.image import jpeg, tiff, webp
-from common.image.rows import Rows, strips_of
+from common.image.rows import ROWS, Rows, strips_of
 
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))  # Pillow's, 8 bits
 STRIP = 256  # rows
@@ -240,7 +240,7 @@ def write_png(file: BinaryIO, pixels: np.ndarray | Rows, chunks: bytes) -> None:
     head = struct.pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
     file.write(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + chunks)
     deflate, step = zlib.compressobj(1), channels * pixels.dtype.itemsize
-    for part in strips_of(pixels, STRIP):
+    for part in strips_of(pixels, ROWS if isinstance(pixels, Rows) else STRIP):
         strip = np.ascontiguousarray(part, dtype=pixels.dtype.newbyteorder(">"))
         rows = strip.view(np.uint8).reshape(len(strip), width * step)
         lines = np.ones((len(strip), 1 + width * step), np.uint8)  # each begins with the number of its filter: Sub

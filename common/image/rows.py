@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+ROWS = 64  # decoded and written together: a copy of so many takes little memory, and there are several
+
 
 class Rows(ABC):
     """Pixels uint16, as they lie in a file or would: (H, W) greys, (H, W, 3) RGB or (H, W, 4) RGBA."""
