@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.markdown import markdown
 from common.image.picture import read_mask, read_picture
-from ombre.hair.people import HAIR
 from ombre.render import fade
 from ombre.render.recolour import prepare
 from ombre.style import Style
 from segmentation.finding.guide import Guide
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
+from segmentation.networks.resize import HAIR
 
 WIDTH, HEIGHT = 1280, 960
 MOST_HIDDEN = 2 / 3, 1 / 3  # of a person's hair, of the face

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.markdown import markdown
 from common.image.picture import read_mask, read_picture
-from ombre.hair.people import HAIR
 from ombre.render import fade
 from ombre.render.recolour import prepare
 from segmentation.finding.guide import Guide
 from segmentation.finding.hair_finder import HairFinder
+from segmentation.networks.resize import HAIR
 
 HEIGHT, GRAD_HEIGHT = 0.5, 0.5
 DISC = 0.022  # radius around a point, of the picture's longer side

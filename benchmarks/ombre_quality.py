@@ -27,11 +27,12 @@ from benchmarks.markdown import markdown
 from benchmarks.reach import reach_table
 from common.image.picture import read_mask, read_picture
 from ombre.colour import ramps
-from ombre.hair.people import HAIR, find_people
+from ombre.hair.people import find_people
 from ombre.render import fade
 from ombre.render.recolour import ombre
 from ombre.style import Style
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
+from segmentation.networks.resize import HAIR
 
 RIM = 6  # pixels
 CONTRAST_AIM = 1.0

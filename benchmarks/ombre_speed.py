@@ -34,12 +34,12 @@ from benchmarks.whole_script import batches, command, run_script, the_same_again
 from common.device import own_cores
 from common.image.picture import Picture, read_picture, write_picture
 from common.workarounds import keep_freed_memory
-from ombre.hair.people import HAIR
 from ombre.render.recolour import dye_hair, ombre, prepare
 from ombre.render.visibility import likely, shows_little
 from ombre.style import Style
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.cost import statistics_of, time_in_turn
+from segmentation.networks.resize import HAIR
 
 SIDE = 1024  # pixels
 COLOR, HEIGHT, GRAD_HEIGHT = 0.9, 0.6, 0.6  # the script's own defaults

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from common.image.picture import read_mask, read_picture
-from ombre.hair.people import HAIR
 from ombre.render.recolour import ombre
 from ombre.style import Style
 from segmentation.finding.hair_finder import HairFinder
+from segmentation.networks.resize import HAIR
 
 HEIGHT, GRAD_HEIGHT = 0.7, 0.5
 SEEN = 12  # grey levels, of the channel that changes the most

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.image.icc import SRGB, Space
+from common.image.pixels import to8
 from ombre.hair.analysis import Hair, prepare
 from ombre.hair.matte import refine
 from ombre.render.recolour import dye_hair
@@ -80,7 +81,7 @@ class Ombre:
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"the picture is {rgb.shape} {rgb.dtype}, but must be (H, W, 3) uint8 or uint16")
         if seen is None:
-            seen = rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
+            seen = to8(rgb)
         return detect(self.finder, rgb, seen)
 
 

@@ -1,10 +1,14 @@
 """Tests import the project from the repository's root, wherever pytest is started."""
 
 import json
+import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -15,14 +19,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory) -> Path:
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Gives the folder of a name, filled once for all processes of a test run, which may only read it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def folder_of(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, filled = shared / name, shared / f"{name}.filled"
+        with FileLock(shared / f"{name}.lock"):
+            if not filled.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                filled.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def published(made_once) -> Path:
     """The published student checkpoint's names and shapes, filled as the golden values were."""
+    name = "segmentation_model_ohlora_v4.pth"
+    return made_once("published", lambda folder: write_published(folder / name)) / name
+
+
+@pytest.fixture(scope="session")
+def official(made_once) -> Path:
+    """The official FaceXFormer checkpoint, filled as the golden values were."""
+    from tests.tools.official_checkpoint import official_checkpoint
+
+    return made_once("official", official_checkpoint) / "official.pt"
+
+
+def write_published(path: Path) -> None:
     import torch
 
     from tests.golden.fill import fill
 
     spec = json.loads((ROOT / "tests" / "golden" / "ohlora_v4_student_state_dict.json").read_text())
     state = {name: torch.zeros(shape, dtype=getattr(torch, dtype)) for name, (shape, dtype) in spec.items()}
-    path = tmp_path_factory.mktemp("published") / "segmentation_model_ohlora_v4.pth"
     torch.save(fill(state, "shared-1"), path)
-    return path

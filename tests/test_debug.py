@@ -1,21 +1,20 @@
 """Pictures of what was found on the way."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from common.image.picture import read_picture
+from ombre.generate_ombre_images import main
+from tests.tools.scripts import run_script
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data" / "samples" / "two_women.jpg"
 
 
 def test_debug_writes_what_a_person_asks_for(tmp_path):
-    command = [sys.executable, ROOT / "ombre" / "generate_ombre_images.py", SAMPLE]
-    run = subprocess.run([*command, "--output", tmp_path / "out", "--debug", tmp_path / "why"], check=False)
-    assert run.returncode == 0
+    done = run_script(main, SAMPLE, "--output", tmp_path / "out", "--debug", tmp_path / "why")
+    assert done.returncode == 0, done.stderr
     shown = {path.stem: read_picture(path).rgb8 for path in (tmp_path / "why" / SAMPLE.name).iterdir()}
     assert {"crops", "probability", "matte", "people", "fade"} <= set(shown)
     assert len({picture.shape for picture in shown.values()}) == 1

@@ -5,7 +5,6 @@ import struct
 import subprocess
 import sys
 import time
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +18,7 @@ from PIL import Image
 from common.batch.local import run_here
 from common.image.moving import is_clip, is_moving_picture
 from common.image.picture import PictureError
+from ombre.generate_ombre_images import main
 from ombre.media import animation, animation_writer
 from ombre.media.animation import MovingPicture
 from ombre.media.animation_writer import Kept, MovingFrame, MovingWriter
@@ -26,18 +26,13 @@ from ombre.media.video import Clip
 from ombre.stage import Dye
 from ombre.style import Style
 from segmentation.finding.box import Part
-from tests.tools.clips import make_clip, scene
+from tests.tools.clips import SAMPLE, make_clip, scene, short_sample
 from tests.tools.heads import head_of
 from tests.tools.icc import rgb_profile
+from tests.tools.scripts import run_script
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE = ROOT / "data" / "samples" / "learn.mkv"
 WIDE = rgb_profile("Display P3")
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "ombre" / "generate_ombre_images.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -47,13 +42,7 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory) -> Path:
-    """The first frames of the sample."""
-    path = tmp_path_factory.mktemp("clips") / "short.mkv"
-    clip = Clip(SAMPLE, 10**7)
-    with clip.writer(path, 95) as writer:
-        for frame in islice(clip.frames(), 8):
-            writer.encode(frame.raw)
-    return path
+    return short_sample(tmp_path_factory.mktemp("clips") / "short.mkv")
 
 
 def test_a_folder_of_pictures_and_clips(short, tmp_path):
@@ -63,7 +52,9 @@ def test_a_folder_of_pictures_and_clips(short, tmp_path):
     make_clip(folder / "nobody.mp4", frames=8)
     Image.fromarray(scene(0)).save(folder / "wall.png")
     (folder / "broken.mp4").write_bytes(b"nothing")
-    result = run(folder, "--output", output, "--color", "lilac", "--format", "png", "--save-masks", tmp_path / "masks")
+    result = run_script(
+        main, folder, "--output", output, "--color", "lilac", "--format", "png", "--save-masks", tmp_path / "masks"
+    )
     assert result.returncode == 1 and "broken.mp4" in result.stderr
     rows = pd.read_csv(output / "ombre.csv", keep_default_na=False).set_index("output")
     assert sorted(rows.index) == ["broken_lilac.mp4", "nobody_lilac.mp4", "short_lilac.mkv", "wall_lilac.png"]
@@ -75,19 +66,20 @@ def test_a_folder_of_pictures_and_clips(short, tmp_path):
     assert 0.002 < changed.mean() < 0.1, "a head's hair, and little else"
     masks = sorted((tmp_path / "masks").rglob("0*.png"))
     assert f"{len(before):06}.png" in {path.name for path in masks}
-    assert "0 pictures dyed" in run(folder, "--output", output, "--color", "lilac", "--format", "png").stdout
+    again = run_script(main, folder, "--output", output, "--color", "lilac", "--format", "png")
+    assert "0 pictures dyed" in again.stdout
 
 
 def test_a_drawn_mask_is_dyed_by(short, tmp_path):
     drawn = np.zeros(frames_of(short)[0].shape[:2], np.uint8)
     drawn[300:420, 450:600] = 255  # no hair there
-    first = run(short, "--output", tmp_path / "a", "--save-masks", tmp_path / "masks")
+    first = run_script(main, short, "--output", tmp_path / "a", "--save-masks", tmp_path / "masks")
     assert first.returncode == 0, first.stderr
     folder = next((tmp_path / "masks").rglob("000001.png")).parent
     for path in folder.iterdir():
         path.unlink()
     Image.fromarray(drawn).save(folder / "000004.png")
-    assert run(short, "--output", tmp_path / "b", "--masks", tmp_path / "masks").returncode == 0
+    assert run_script(main, short, "--output", tmp_path / "b", "--masks", tmp_path / "masks").returncode == 0
     before, after = frames_of(short), frames_of(next((tmp_path / "b").glob("*.mkv")))
     for number in (3, 5):  # the drawn frame, and one that follows
         assert (np.abs(after[number] - before[number])[380:415, 460:590].max(axis=2) > 20).mean() > 0.8
@@ -310,16 +302,16 @@ def test_a_mended_clip_stays_and_another_quality_is_another_clip(tmp_path):
 def test_whoever_will_not_wait_for_a_clip_leaves_nothing_half_done(tmp_path):
     command = [sys.executable, str(ROOT / "ombre" / "generate_ombre_images.py"), str(SAMPLE), "--output", str(tmp_path)]
     command += ["--color", *(f"{number / 40}" for number in range(40))]  # so that it takes a while
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
-    while process.poll() is None and not list(tmp_path.glob(".*.part*.mkv")):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert "Ctrl-C again" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    assert "the same command goes on from here" in process.stderr.read() and process.wait() == 130
+    ) as process:  # fmt: skip
+        while process.poll() is None and not list(tmp_path.glob(".*.part*.mkv")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert "Ctrl-C again" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert "the same command goes on from here" in process.stderr.read() and process.wait() == 130
     assert not [path for path in tmp_path.iterdir() if "part" in path.name]
 
 

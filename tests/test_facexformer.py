@@ -10,7 +10,7 @@ from common.weights import WeightsError
 from segmentation.labelling import teachers
 from segmentation.networks.facexformer import cpu
 from segmentation.networks.facexformer.model import HAIR_CLASS, MEAN, OTHER_HEADS, STD, FaceXFormer
-from tests.tools.official_checkpoint import GOLDEN, names, official_checkpoint, official_state
+from tests.tools.official_checkpoint import GOLDEN, names, official_state
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,8 @@ def golden():
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    return teachers.load_facexformer(official_checkpoint(tmp_path_factory.getbasetemp()))
+def network(official):
+    return teachers.load_facexformer(official)
 
 
 @pytest.fixture(scope="module")

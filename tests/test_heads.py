@@ -7,9 +7,10 @@ import pytest
 from ombre.hair import grid
 from ombre.hair.analysis import strand_signal
 from ombre.hair.faces import Place, find_faces
-from ombre.hair.people import HAIR, Head, find_people
+from ombre.hair.people import Head, find_people
 from ombre.render import fade
 from segmentation.finding.guide import Guide
+from segmentation.networks.resize import HAIR
 
 
 def people_in(mask):

@@ -1,6 +1,5 @@
 """Labelling: pictures in, labels and labels.csv out, whatever is broken, stopped or doubled."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -29,12 +28,12 @@ from segmentation.labelling.stage import Batches, Label
 from segmentation.labelling.teachers import Teacher, resize_as_published
 from segmentation.networks.registry import NETWORKS, save_weights
 from tests.tools.heads import head_of
-from tests.tools.official_checkpoint import GOLDEN, official_checkpoint
+from tests.tools.official_checkpoint import GOLDEN
+from tests.tools.scripts import run_script
 
 SCRIPT = Path(__file__).resolve().parents[1] / "segmentation" / "run_segmentation.py"
 WEIGHTS = Path("weights.safetensors")  # of a made teacher, which has none
 # one thread a process leaves the others some of the machine
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
@@ -514,23 +513,11 @@ def test_the_published_layout_is_what_the_published_programs_read(tmp_path, teac
 # ---- the script ----
 
 
-def script(*arguments, cwd, launch=(sys.executable,)):
-    return subprocess.run(
-        [*launch, str(SCRIPT), *map(str, arguments)],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-
-
-def test_the_golden_label_from_another_directory(tmp_path, tmp_path_factory):
+def test_the_golden_label_from_another_directory(tmp_path, official):
     golden = np.load(GOLDEN / "golden-shared-1.npz")
     (tmp_path / "in").mkdir()
     Image.fromarray(golden["rgb"]).save(tmp_path / "in/golden.png")
-    checkpoint = official_checkpoint(tmp_path_factory.getbasetemp())
-    run = script("in", "--output", "out", "--weights", checkpoint, cwd=tmp_path)
+    run = run_script(run_segmentation.main, "in", "--output", "out", "--weights", official, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     label = np.asarray(Image.open(tmp_path / "out/golden.png")).astype(int)
     assert np.abs(label - np.rint(golden["facexformer_hair"] * 255)).max() <= 1

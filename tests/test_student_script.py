@@ -1,7 +1,6 @@
 """The student's script: soft masks, figures, layers and times."""
 
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,15 +10,16 @@ import pytest
 
 from segmentation import run_seg_model_ohlora_v4 as script
 from segmentation.finding.hair_finder import HairFinder
+from segmentation.networks.cost import time_in_turn
+from tests.tools.scripts import Done, run_script
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(__file__).parent / "golden"
 SAMPLES = ROOT / "data" / "samples"
 
 
-def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "segmentation" / "run_seg_model_ohlora_v4.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=cwd)
+def run(*arguments: object, cwd: Path) -> Done:
+    return run_script(script.main, *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,8 @@ def test_evaluate_gives_full_marks_to_its_own_masks(tmp_path):
     assert len(list((tmp_path / "figures" / "overlays").iterdir())) == 1
 
 
-def test_summary_counts_and_times_both_networks(tmp_path):
+def test_summary_counts_and_times_both_networks(tmp_path, monkeypatch):
+    monkeypatch.setattr("segmentation.finding.summary.time_in_turn", partial(time_in_turn, warm_up=0))
     said = run("summary", "--runs", "1", cwd=tmp_path).stdout
     assert "conv6" in said and "student: 3," in said and "teacher: 9" in said
     assert all(word in said for word in ("median", "deviation", "ratio"))

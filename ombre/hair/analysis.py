@@ -14,8 +14,9 @@ from ombre.hair import foreground, grid, matte
 from ombre.hair.faces import Place, find_faces, which_way_up
 from ombre.hair.growth import along_hair
 from ombre.hair.illuminant import find_light
-from ombre.hair.people import HAIR, People, find_people
+from ombre.hair.people import People, find_people
 from segmentation.finding.guide import Guide
+from segmentation.networks.resize import HAIR
 
 FAINT = 4  # mask values below this are not hair at all
 BESIDE = 5  # cells across, in which the colours of hair and of what is behind it are looked for

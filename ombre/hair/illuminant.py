@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from common.image.icc import SRGB, Space
+from common.image.pixels import to8
 
 SAMPLES = 80  # places looked at along the picture's longer side
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB
@@ -51,8 +52,7 @@ def find_light(rgb: np.ndarray, mask: np.ndarray, space: Space = SRGB, face: np.
     """
     every = -(-max(mask.shape) // SAMPLES)
     some = np.s_[every // 2 % mask.shape[0] :: every, every // 2 % mask.shape[1] :: every]
-    colours = rgb[some] if rgb.dtype == np.uint8 else (rgb[some] >> 8).astype(np.uint8)
-    light, share = LINEAR[space.to_srgb8(np.ascontiguousarray(colours))], mask[some]
+    light, share = LINEAR[space.to_srgb8(np.ascontiguousarray(to8(rgb[some])))], mask[some]
     skin = None if face is None else cv2.resize(face.astype(np.float32), share.shape[::-1]) > 0.5
     signs = _signs(light, share, skin)
     red, blue, level = _weighed(signs)

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from ombre.hair.faces import Face
+from segmentation.networks.resize import HAIR
 
-HAIR = 128  # a mask value from which a pixel counts as hair
 SPECK = 0.0006  # a piece below this share of the grid's area is no head of its own
 MOST_PIECES = 40  # the largest ones; every other piece goes with the nearest of them
 PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther than this (in head's sizes)

@@ -6,9 +6,10 @@ import numpy as np
 
 from ombre.hair.faces import Place
 from ombre.hair.grid import sample
-from ombre.hair.people import HAIR, Head
+from ombre.hair.people import Head
 from ombre.render.recolour import Hair
 from ombre.tracking.steady import Motion
+from segmentation.networks.resize import HAIR
 
 SETTLING = 0.5  # seconds in which the ends of hair come two thirds nearer to where they are seen
 FASTEST = 0.008  # of the hair's length: what they, and places along the hair, move at most against the head in a frame

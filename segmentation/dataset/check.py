@@ -12,9 +12,10 @@ import numpy as np
 from common.device import own_cores
 from common.image.picture import PictureError, read_picture
 from common.progress import progress, say
-from segmentation.dataset.coding import HAIR, demand_hair
+from segmentation.dataset.coding import demand_hair
 from segmentation.dataset.pairs import Pair, looked_through
 from segmentation.dataset.scan import Facts
+from segmentation.networks.resize import HAIR
 
 SIDE = 16  # cells of a picture's likeness
 ALIKE = 2.5  # grey levels between the cells of two likenesses, mean; copies in another size or quality stay below

@@ -13,8 +13,8 @@ from common.image.pixels import turned
 from common.progress import say
 from segmentation.dataset.pair import Pair
 from segmentation.dataset.scan import Facts
+from segmentation.networks.resize import HAIR
 
-HAIR = 128  # a label's value from which a pixel counts as hair
 FEW_LEVELS = 24  # a label of greys has more values; with fewer, and not 255, they are codes
 BORDER, MIDDLE = 8, 4  # the outer part of a label's sides that is its border, and that its middle leaves out: one of n
 # Share of hair, by which there is more of it at the border than in the middle of inverted masks: of MANY and of fewer,

@@ -1,10 +1,11 @@
-"""The square frames in which the networks see a picture."""
+"""The square frames in which the networks see a picture, and the masks made of what they see."""
 
 import cv2
 import numpy as np
 
 INPUT_SIZE = 224  # pixels, the side of the square
 SCOUT_SIZE = 448  # of the one that the scout sees
+HAIR = 128  # a soft mask's value from which a pixel counts as hair
 
 
 def squash(image: np.ndarray, side: int = INPUT_SIZE) -> np.ndarray:

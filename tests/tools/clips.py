@@ -1,12 +1,16 @@
 """Small clips made for tests."""
 
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 
+from ombre.media.video import Clip
+
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "learn.mkv"
 SIZE = 128, 96
 TICKS = 3000  # a second
 CHAPTERS = [
@@ -19,6 +23,15 @@ def scene(number: int, seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarra
     """(h, w, 3) uint8: soft spots that move to the right by 2 pixels a frame."""
     spots = np.random.default_rng(seed).integers(40, 215, (7, 9, 3), dtype=np.uint8)
     return np.roll(cv2.resize(spots, size, interpolation=cv2.INTER_CUBIC), 2 * number, axis=1)
+
+
+def short_sample(path: Path) -> Path:
+    """The first frames of the sample clip: somebody who turns to the camera."""
+    clip = Clip(SAMPLE, 10**7)
+    with clip.writer(path, 95) as writer:
+        for frame in islice(clip.frames(), 8):
+            writer.encode(frame.raw)
+    return path
 
 
 def make_clip(

@@ -28,7 +28,6 @@ def official_state() -> dict[str, torch.Tensor]:
     return fill(state, "shared-1")
 
 
-@cache
 def official_checkpoint(folder: Path) -> Path:
     """A file in the official form below `folder`."""
     path = folder / "official.pt"
