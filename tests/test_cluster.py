@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 
 from ombre.generate_ombre_images import main
+from segmentation import run_segmentation
 from tests.tools.clips import make_clip, scene
 from tests.tools.nodes import SETTINGS, cluster, object_store
 from tests.tools.processes import kill
 from tests.tools.same_results import files_of, rows_of
+from tests.tools.scripts import run_script
 
 pytest.importorskip("ray", reason="--cluster needs requirements-cluster.txt")
 
@@ -24,11 +26,12 @@ ROOT = Path(__file__).resolve().parents[1]
 DYE = ROOT / "ombre" / "generate_ombre_images.py"
 LABEL = ROOT / "segmentation" / "run_segmentation.py"
 SAMPLES = ROOT / "data" / "samples"
+MAIN = {DYE: main, LABEL: run_segmentation.main}
 
 
-def run(script, *arguments, **more):
+def run(script, *arguments):
     command = [sys.executable, str(script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **more)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture
@@ -74,7 +77,7 @@ def test_a_cluster_does_what_a_plain_run_does_and_goes_on(folder, tmp_path, addr
     if script == DYE:  # labels are made of pictures alone
         frames[0].save(folder / "deep" / "moving.webp", save_all=True, append_images=frames[1:])
     plain, there = tmp_path / "plain", tmp_path / "there"
-    assert run(script, folder, "--output", plain, *more).returncode == 1
+    assert run_script(MAIN[script], folder, "--output", plain, *more).returncode == 1
     result = run(script, folder, "--output", there, *more, "--cluster", address)
     assert result.returncode == 1, result.stderr
     assert (
@@ -92,7 +95,7 @@ def test_a_cluster_does_what_a_plain_run_does_and_goes_on(folder, tmp_path, addr
     assert ("1 other files (.mp4: 1)" in again.stdout) == (script == LABEL)
     assert again.returncode == 0 and missing.is_file(), again.stderr
     assert f"{9 if script == DYE else 2} were done before, 0 failed" in again.stdout
-    elsewhere = run(script, folder / "deep", "--output", there, *more, "--cluster", address)
+    elsewhere = run_script(MAIN[script], folder / "deep", "--output", there, *more, "--cluster", address)
     assert elsewhere.returncode == 2 and f"holds the results of {folder}; choose another" in elsewhere.stderr
 
 
@@ -108,7 +111,7 @@ def test_pictures_and_results_in_an_object_store(folder, tmp_path, address):
     result = run(DYE, *more)
     assert result.returncode == 1 and "s3://bucket/in/broken.jpg: is not a JPEG" in result.stderr, result.stderr
     fs.copy_files("bucket/out", str(tmp_path / "copied"), source_filesystem=files)
-    run(DYE, folder, "--output", tmp_path / "plain")
+    run_script(main, folder, "--output", tmp_path / "plain")
     assert files_of(tmp_path / "copied") == files_of(tmp_path / "plain")
     rows = pd.read_parquet(tmp_path / "copied" / "ombre.parquet")
     assert sorted(rows.status) == ["failed", "no hair", "no hair", "ok", "ok", "ok"] and rows.image.is_unique
@@ -134,7 +137,7 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
     assert again.returncode == 1, again.stderr
     before = int(re.search(r"(\d+) were done before", again.stdout)[1])
     assert noted - 1 <= before < 50  # the broken picture's row may be among those that were noted
-    run(DYE, folder, "--output", plain)
+    run_script(main, folder, "--output", plain)
     assert files_of(there) == files_of(plain)
     assert rows_of(there / "ombre.parquet") == rows_of(plain / "ombre.csv")
     rows = pd.read_parquet(there / "ombre.parquet")
@@ -151,8 +154,8 @@ def test_what_a_cluster_cannot_do_is_told(folder, monkeypatch, capsys, arguments
     assert said in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_what_a_cluster_does_not_find_is_told(folder, tmp_path, address):
-    nowhere = run(DYE, tmp_path / "nowhere", "--output", tmp_path / "out", "--cluster", address)
+def test_what_a_cluster_does_not_find_is_told(folder, tmp_path):
+    nowhere = run_script(main, tmp_path / "nowhere", "--output", tmp_path / "out", "--cluster", "127.0.0.1:1")
     assert nowhere.returncode == 2 and "no such folder" in nowhere.stderr.splitlines()[-1]
-    nobody = run(DYE, folder, "--output", tmp_path / "out", "--cluster", "127.0.0.1:1")
+    nobody = run_script(main, folder, "--output", tmp_path / "out", "--cluster", "127.0.0.1:1")
     assert nobody.returncode == 2 and "no Ray cluster at '127.0.0.1:1'" in nobody.stderr.splitlines()[-1]

@@ -19,10 +19,11 @@ from segmentation.finding.formats import ExportError, Form, demand_alike, probes
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
 from segmentation.finding.published import OTHERWISE, published_state, write_published
 from segmentation.networks.effisegnet import EffiSegNet
-from segmentation.networks.registry import load_student, save_weights
+from segmentation.networks.registry import NETWORKS, load_student, save_weights
 from segmentation.networks.resize import squash, to_mask
 from segmentation.training.card import write_card
 from segmentation.training.manifest import write_manifest
+from tests.tools.dot import Dot
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -33,14 +34,17 @@ def golden() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def exported(published, tmp_path_factory) -> Path:
+def exported(published, made_once) -> Path:
     """The published student in all forms."""
     pytest.importorskip("onnx")
-    folder = tmp_path_factory.mktemp("exported")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(formats, "find_spec", lambda package: None if "lite" in package or "core" in package else True)
-        assert script.main(["export", "--weights", str(published), "--output", str(folder)]) == 0
-    return folder
+
+    def export(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            here = lambda package: None if "lite" in package or "core" in package else True  # noqa: E731
+            patch.setattr(formats, "find_spec", here)
+            assert script.main(["export", "--weights", str(published), "--output", str(folder)]) == 0
+
+    return made_once("exported", export)
 
 
 def answer(form: Path, rgb: np.ndarray) -> np.ndarray:
@@ -122,11 +126,13 @@ def test_a_bilinear_decoder_is_told_of(tmp_path):
     assert write_published(EffiSegNet(upsampling="bilinear"), tmp_path / "student.pth") == OTHERWISE
 
 
-def test_a_form_that_answers_otherwise_is_refused(published, tmp_path, monkeypatch):
+def test_a_form_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
     pytest.importorskip("onnx")
-    monkeypatch.setattr(formats, "TOLERANCE", 1e-12)
+    monkeypatch.setitem(NETWORKS, "dot", Dot)
+    save_weights(Dot(), tmp_path / "dot.safetensors")
+    monkeypatch.setattr(formats, "TOLERANCE", -1)
     with pytest.raises(ExportError, match="answers otherwise"):
-        write_forms(published, tmp_path)
+        write_forms(tmp_path / "dot.safetensors", tmp_path)
     assert not list(tmp_path.glob("*.onnx"))
 
 
