@@ -302,6 +302,46 @@ def test_a_guide_is_put_together_from_crops_and_turns_in_the_mirror():
     assert finder_that(from_nearby).find(rgb).guide() is None
 
 
+def seen_best_upright(pictures: np.ndarray) -> Answers:
+    """A student that sees red as hair, blue as a face, is sure where the face is below the hair, and says where up
+    is."""
+    hair, guides = [], []
+    for picture in pictures:
+        own, face = np.float32(red(picture)), np.float32(picture[..., 2] > 127)
+        up = np.subtract(*(np.argwhere(place).mean(axis=0) for place in (own, face))) / 100
+        hair.append(own * (0.95 if up[0] < -0.5 else 0.85))
+        planes = [face, np.full_like(face, up[1]), np.full_like(face, up[0])]
+        guides.append([cv2.resize(plane, (28, 28), interpolation=cv2.INTER_AREA) for plane in planes])
+    return Answers(np.stack(hair), np.float32(guides))
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_head_that_lies_is_looked_at_upright(quarters):
+    asked: list[int] = []
+    rgb = np.zeros((224, 224, 3), np.uint8)
+    rgb[20:100, 60:160, 0], rgb[110:200, 70:150, 2] = 255, 255
+    rgb = np.rot90(rgb, quarters)
+    predictor = Predictor(lambda pictures: (asked.append(len(pictures)), seen_best_upright(pictures))[1])
+    (seen,) = predictor.upright([rgb])
+    assert np.array_equal(seen.hair > 0.9, red(rgb)) and len(asked) == (1 if quarters == 0 else 2)
+    x, y = seen.guide[1:, 14, 14]
+    assert (round(float(x)), round(float(y))) == [(0, -1), (-1, 0), (0, 1), (1, 0)][quarters]
+    assert np.array_equal(seen.guide[0] > 0.5, cv2.resize(rgb[..., 2], (28, 28), interpolation=cv2.INTER_AREA) > 127)
+
+
+def test_what_lies_whichever_way_it_is_turned_stays_as_it_was_seen():
+    asked: list[int] = []
+
+    def lying(pictures: np.ndarray) -> Answers:
+        asked.append(len(pictures))
+        guide = np.zeros((len(pictures), 3, 28, 28), np.float32)
+        guide[:, 1] = 1
+        return Answers(np.full((len(pictures), 224, 224), 0.9, np.float32), guide)
+
+    found = Predictor(lying).upright([np.zeros((90, 60, 3), np.uint8)] * 2)
+    assert asked == [2, 6] and all((seen.guide[1] == 1).all() for seen in found)
+
+
 def test_what_is_seen_with_doubt_is_no_head_where_the_weights_say_how_sure_they_are():
     rgb = np.zeros((448, 448, 3), np.uint8)
     rgb[100:400, 60:380, 0] = 255

@@ -106,7 +106,7 @@ class HairFinder:
             The part that this is of the mask.
         """
         crop = rgb[part.slices]
-        seen = self.student.mirrored(crop) if mirrored else self.student(crop)
+        seen = self.student.mirrored(crop) if mirrored else self.student.upright([crop])[0]
         place = part.scaled(mask.shape[0] / rgb.shape[0], mask.shape[1] / rgb.shape[1])
         blend(to_mask(seen.hair, *mask[place.slices].shape), place, mask)
         return place

@@ -124,13 +124,12 @@ class HeadSearch:
 
     def shows_head(self, seen: Prediction) -> bool:
         """Whether what a crop shows is the hair of a head."""
-        hair = seen.hair > 0.5
-        return bool(hair.any() and seen.hair[hair].mean() >= self.sure)
+        return seen.sure >= max(self.sure, 0.5)
 
     def seen(self, rgb: np.ndarray, parts: Iterable[Part], reason: Reason) -> list[Crop]:
         """What the student sees in parts of a picture, but for those that are too thin to show a head."""
         parts = [part for part in parts if min(part.height, part.width) >= THINNEST]
-        seen = self.student.batch([rgb[part.slices] for part in parts])
+        seen = self.student.upright([rgb[part.slices] for part in parts])
         return [Crop(part, reason, each) for part, each in zip(parts, seen)]
 
 
