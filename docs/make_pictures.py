@@ -22,10 +22,10 @@ from common.image.icc import in_srgb8
 from common.image.picture import Picture, read_picture, write_picture
 from ombre.api import Ombre, hair_of
 from ombre.colour.shades import SHADES
-from ombre.contact_sheet import changed_part, tile
 from ombre.debug import write_debug
 from ombre.hair.analysis import Hair
 from ombre.render.recolour import dye_hair
+from ombre.show.contact_sheet import changed_part, tile
 from ombre.style import Style
 
 DOCS, SAMPLES = ROOT / "docs", ROOT / "data" / "samples"

@@ -33,11 +33,11 @@ from common.image.opening import SUFFIXES
 from common.progress import say
 from common.weights import short_hash
 from ombre.colour.shades import list_of_shades, parse_color
-from ombre.contact_sheet import write_contact_sheets
 from ombre.media.mask_files import Masks
+from ombre.show.contact_sheet import write_contact_sheets
+from ombre.show.window import show
 from ombre.stage import Dye
 from ombre.style import ALONG, DYED, LITTLE, NO_HAIR, Style, read_styles
-from ombre.window import show
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 SAMPLES = ROOT / "data" / "samples"

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from ombre import generate_ombre_images, window
+from ombre import generate_ombre_images
 from ombre.media import live
 from ombre.media.live import CameraError, LiveFrame, LiveFrames, camera
 from ombre.render.recolour import dye_hair
+from ombre.show import window
 from ombre.style import Style
 from ombre.tracking.mirror import APART, Watcher, mirrored
 from ombre.tracking.steady import moving
