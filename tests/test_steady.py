@@ -1,5 +1,6 @@
 """Masks that do not flicker, on made frames with a finder that errs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from types import SimpleNamespace
 
@@ -10,7 +11,18 @@ import pytest
 from ombre.hair.people import Head, People
 from ombre.render.recolour import prepare
 from ombre.tracking.heads import SteadyHeads
-from ombre.tracking.steady import Evidence, Motion, motions, moved, moving, places, seen, small_grey, steady_masks
+from ombre.tracking.steady import (
+    Evidence,
+    Motion,
+    dense_inverse_search,
+    motions,
+    moved,
+    moving,
+    places,
+    seen,
+    small_grey,
+    steady_masks,
+)
 from segmentation.finding.box import Part
 from tests.tools.clips import scene
 from tests.tools.made_frame import Made
@@ -226,3 +238,10 @@ def test_places_along_the_hair_go_with_the_head_and_do_not_jump():
     np.testing.assert_array_equal(
         heads.steadied(other_scene, Motion(still, 0 * known), 1 / 30).growth, other_scene.growth
     )
+
+
+def test_each_thread_searches_motion_by_itself():
+    """One search for two clips at once ends the process."""
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(dense_inverse_search).result()
+    assert dense_inverse_search() is dense_inverse_search() is not other

@@ -9,6 +9,7 @@ their mean errs less than each.
 All of this happens on a grid of cells, half as fine for the motion as for the masks.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.resize import reduced
 
 SIDE = 480  # cells of a mask on the frame's longer side
+OWN = threading.local()  # `search`, each thread's
 DISAGREE = 1.5, 3.0  # cells of the motion's grid by which forwards and backwards may differ and be fully, not believed
 FEWEST = 16  # cells on a side of that grid, which the search for motion needs
 CHANGED = 40  # grey levels by which a carried place may differ
@@ -310,10 +312,16 @@ def places(height: int, width: int) -> np.ndarray:
     return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
 
 
-@lru_cache(maxsize=1)
 def dense_inverse_search() -> cv2.DISOpticalFlow:
-    """The search at the grid's own fineness; the presets stop at half or a quarter of it, where edges flicker, and
-    spend that time on smoothing."""
+    """The search at the grid's own fineness, a thread's own, since it keeps what it works with; the presets stop at
+    half or a quarter of it, where edges flicker, and spend that time on smoothing."""
+    if not hasattr(OWN, "search"):
+        OWN.search = new_search()
+    return OWN.search
+
+
+def new_search() -> cv2.DISOpticalFlow:
+    """One that nobody else uses."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(0)
     search.setGradientDescentIterations(4)
