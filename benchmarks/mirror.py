@@ -40,15 +40,21 @@ WARM_UP = 2.0  # seconds that are not counted
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=CLIP, help="what the camera sees (%(default)s)")
-    parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("W", "H"), help="(640 480)")
-    parser.add_argument("--seconds", type=float, default=20, help="how long (%(default)s)")
-    parser.add_argument("--visitors", type=int, default=1, help="mirrors that are open at once (%(default)s)")
+    parser = parser_of(__doc__)
     parser.add_argument("--steady", action="store_true", help="how much flickers instead")
     options = parser.parse_args()
     frames, finder = film(options.clip, *options.size), HairFinder(streams=own_cores())
     print(markdown([steadiness(frames, finder)] if options.steady else pace(frames, finder, options)))
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What is asked of a mirror, in a browser too."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip", type=Path, default=CLIP, help="what the camera sees (%(default)s)")
+    parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("W", "H"), help="(640 480)")
+    parser.add_argument("--seconds", type=float, default=20, help="how long (%(default)s)")
+    parser.add_argument("--visitors", type=int, default=1, help="mirrors that are open at once (%(default)s)")
+    return parser
 
 
 def pace(frames: list[bytes], finder: HairFinder, options: argparse.Namespace) -> list[dict[str, str]]:

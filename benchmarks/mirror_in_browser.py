@@ -6,7 +6,6 @@ python benchmarks/mirror_in_browser.py
 A frame's way is counted from the browser's sending to its being drawn.
 """
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown
-from benchmarks.mirror import CLIP, film
+from benchmarks.mirror import film, parser_of
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 SETTLED = 5.0  # seconds that are not counted
@@ -39,12 +38,7 @@ WATCH = """() => {
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=CLIP, help="what the camera sees (%(default)s)")
-    parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("W", "H"), help="(640 480)")
-    parser.add_argument("--seconds", type=float, default=20, help="how long (%(default)s)")
-    parser.add_argument("--visitors", type=int, default=1, help="mirrors that are open at once (%(default)s)")
-    options = parser.parse_args()
+    options = parser_of(__doc__).parse_args()
     with TemporaryDirectory() as folder, sync_playwright() as play:
         camera = Path(folder, "camera.mjpeg")
         camera.write_bytes(b"".join(film(options.clip, *options.size)))

@@ -1,8 +1,11 @@
 """Colour spaces that a picture names by code points (ITU-T H.273) instead of a profile: AVIF, HEIC and PNG can."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from common.image.pixels import chunks_in_png
 
 HEAD = 1 << 16  # bytes, in which a HEIC's or AVIF's name stands
 SMALL = 64  # bytes of a PNG's chunk
@@ -38,16 +41,13 @@ def code_points(path: Path) -> CodePoints | None:
 def _before_pixels(file: BinaryIO) -> dict[bytes, bytes]:
     """A PNG's chunks of few bytes that lie before its pixels."""
     found: dict[bytes, bytes] = {}
-    place = 8
-    while True:
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
-            return found
-        length, name = struct.unpack(">I4s", head)
-        if length <= SMALL:
-            found[name] = file.read(length)
-        place += 12 + length
+    with suppress(ValueError):  # cut short: that is said where its pixels are read
+        for name, length in chunks_in_png(file):
+            if name in (b"IDAT", b"IEND"):
+                break
+            if length <= SMALL:
+                found[name] = file.read(length)
+    return found
 
 
 def named_space(path: Path) -> str:

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -16,14 +15,13 @@ from PIL import Image, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from common.image import tiff
-from common.image.pixels import UnsupportedError, is_deep, png_chunk
+from common.image.pixels import TOO_SHORT, UnsupportedError, chunks_in_png, is_deep, png_chunk
 from common.image.rows import ROWS, Rows
 
 MOST_DOWN = 1024  # rows of a compressed strip or tile, which is decoded as a whole
 PIECE = 1 << 20  # bytes of a file read at a time
 NOT_COMPRESSED, PLAIN_LAYOUT, SHORT, LONG = 1, 1, 3, 4
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # of a PNG's kinds of colour
-TOO_SHORT = "it ends before its pixels do"
 
 
 def rows_of(image: Image.Image, path: Path) -> Rows | None:
@@ -95,7 +93,7 @@ def _inflated(path: Path, line: int) -> Iterator[bytes]:
 
 def _pixel_data(path: Path) -> Iterator[bytes]:
     with open(path, "rb") as file:
-        for name, length in _chunks(file):
+        for name, length in chunks_in_png(file):
             if name != b"IDAT":
                 continue
             check = zlib.crc32(name)
@@ -109,27 +107,12 @@ def _pixel_data(path: Path) -> Iterator[bytes]:
                 raise ValueError("its pixels do not fit their checksum")
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Each chunk's name and length, the file standing at its data, wherever it is left."""
-    place = 8
-    while True:
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8:
-            raise ValueError(TOO_SHORT)
-        length, name = struct.unpack(">I4s", head)
-        yield name, length
-        if name == b"IEND":
-            return
-        place += 12 + length
-
-
 def without_pixels(path: Path) -> BytesIO:
     """A PNG of one pixel that says all that this one says besides its pixels: chunks may lie behind them."""
     small = BytesIO()
     with open(path, "rb") as file:
         small.write(file.read(8))
-        for name, length in _chunks(file):
+        for name, length in chunks_in_png(file):
             if name == b"IDAT":
                 continue
             data = file.read(length)

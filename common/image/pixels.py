@@ -6,6 +6,7 @@ Pillow decodes what has 8 bits a channel, libjpeg JPEGs; OpenCV what has 16, whi
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
@@ -22,6 +23,7 @@ from common.image.rows import ROWS, Rows, strips_of
 
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))  # Pillow's, 8 bits
 STRIP = 256  # rows
+TOO_SHORT = "it ends before its pixels do"
 FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # EXIF orientation -> cv2.flip's code; 5..8 are transposed as well
 
 HEIF_SETTINGS = {"enc_params": {"preset": "medium"}}  # of the encoder: half of its own time, 2 % more bytes
@@ -248,6 +250,21 @@ def write_png(file: BinaryIO, pixels: np.ndarray | Rows, chunks: bytes) -> None:
         lines[:, 1 + step :] -= rows[:, :-step]
         file.write(png_chunk(b"IDAT", deflate.compress(lines.data)))
     file.write(png_chunk(b"IDAT", deflate.flush()) + png_chunk(b"IEND", b""))
+
+
+def chunks_in_png(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Each chunk of a PNG: name and length, the file standing at its data. Raises ValueError: it is cut short."""
+    place = 8
+    while True:
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
+            raise ValueError(TOO_SHORT)
+        length, name = struct.unpack(">I4s", head)
+        yield name, length
+        if name == b"IEND":
+            return
+        place += 12 + length
 
 
 def png_chunk(name: bytes, data: bytes) -> bytes:

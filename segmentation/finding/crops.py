@@ -10,9 +10,7 @@ from segmentation.finding.box import Part, around, gap, square_around
 LONGEST = 2.0  # long side / short side from which a picture is seen in pieces: squashed heads are strange
 PIECE = 1.4  # long side / short side of a piece at most
 TOUCHING = 2.5  # width / height of hair from which it is taken for several heads side by side
-SLENDER = (
-    20.0  # size of hair / half its thickness, from which it is a crowd's: one head's is 5 to 12, a crowd's over 38
-)
+SLENDER = 20.0  # size of hair / half its thickness, from which it is a crowd's: of one head 5 to 12, of many over 38
 PERHAPS = 14.0  # the same, from which a picture may show a crowd when it is seen from afar
 CROWD_TILE = 8.0  # half thicknesses of a crowd's hair, side of a crop of it: some three heads
 CANDIDATE = 0.4  # probability from which a place is worth a crop of its own; a doubtful one is decided by that crop
@@ -87,7 +85,7 @@ def crops_of(
         crowded: whether there may be many heads whose hair is seen as one piece.
     """
     scale = height / probability.shape[0], width / probability.shape[1]
-    heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability, least)])
+    heads = heads_of(probability, scale, least)
     if crowded:
         heads = [piece for head in heads for piece in of_crowd(head, probability, scale, least)]
     crops: list[Part] = []
@@ -116,7 +114,7 @@ def is_of_crowd(probability: np.ndarray, height: int, width: int, least: float) 
     """Whether hair in a picture (height, width), of which a search says its probability (h, w) float32, is drawn out
     as that of many heads is."""
     scale = height / probability.shape[0], width / probability.shape[1]
-    heads = joined([in_pixels(box, scale) for box in boxes_of_hair(probability, least)])
+    heads = heads_of(probability, scale, least)
     return any(head.size > PERHAPS * half_thickness(head, probability, scale, least) for head in heads)
 
 
@@ -148,6 +146,11 @@ def serves(other: Part, head: Part, crop: Part) -> bool:
     """Whether another head's crop shows this head as well as its own crop would."""
     inside = other.top <= head.top and other.left <= head.left and other.bottom >= head.bottom
     return inside and other.right >= head.right and other.size <= NEAR_ENOUGH * crop.size
+
+
+def heads_of(probability: np.ndarray, scale: tuple[float, float], least: float) -> list[Part]:
+    """What hangs together as one head's hair, in pixels, of which a cell has `scale` down and across."""
+    return joined([in_pixels(box, scale) for box in boxes_of_hair(probability, least)])
 
 
 def boxes_of_hair(probability: np.ndarray, least: float = CANDIDATE) -> Iterator[np.ndarray]:

@@ -85,9 +85,9 @@ class Predictor:
         """As `batch`; a head that leans or lies is looked at in the three other turns too, since a student has hardly
         seen such heads: the surest one counts of those that show it upright."""
         found = self.batch(crops)
-        turns = [(place, turn) for place, seen in enumerate(found) if seen.lies() for turn in (1, 2, 3)]
+        least = {place: seen.sure - ROUGHLY for place, seen in enumerate(found) if seen.lies()}
+        turns = [(place, turn) for place in least for turn in (1, 2, 3)]
         again = self.batch([np.rot90(crops[place], turn) for place, turn in turns])
-        least = [seen.sure - ROUGHLY for seen in found]
         for (place, turn), seen in zip(turns, again):
             if seen.sure > least[place] and seen.stands():
                 found[place], least[place] = seen.turned(-turn), seen.sure
