@@ -435,9 +435,10 @@ def train_by_two(tmp_path: Path, *trainings: tuple[int, list[str]]) -> str:
     return result.stderr
 
 
-def test_two_processes_train_validate_and_resume_like_one(pairs_folder, tmp_path):
+def test_two_processes_train_validate_and_resume_like_one(tmp_path):
     """Batches of 7 over two processes: shares are uneven. One picture cannot be shared out."""
-    two, whole, alone = (tmp_path / name for name in ("two", "whole", "alone"))
+    pairs_folder, two, whole, alone = (tmp_path / name for name in ("pairs", "two", "whole", "alone"))
+    draw_pairs(pairs_folder, 16)
     more = ["--batch-size", "7", "--val", pairs_folder]
     said = train_by_two(
         tmp_path,
