@@ -119,6 +119,8 @@ def fetch(url: str, path: str | os.PathLike, sha256: str | None = None, otherwis
                 raise ValueError(f"its SHA-256 is {found}, not {sha256}")
     except (OSError, ValueError) as error:  # URLError, timeouts and refused connections are OSErrors
         reason = _one_line(error).removeprefix("<urlopen error ").removesuffix(">")
+        if hasattr(error, "close"):  # an HTTPError holds its connection open
+            error.close()
         raise WeightsError(
             f"{path.name} could not be fetched ({reason}). Download {url} and put it at {path}"
             + (f". {otherwise}" if otherwise else "")

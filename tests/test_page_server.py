@@ -340,14 +340,14 @@ def test_it_ends_soon_when_asked_to_whatever_it_is_at(tmp_path, monkeypatch):
     from websockets.sync.client import connect
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-c", SLOW], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    port = re.search(r":(\d+)/", process.stdout.readline())[1]
-    with connect(f"ws://127.0.0.1:{port}/en/live", max_size=None) as socket:
-        socket.recv()
-        socket.send(json.dumps({"do": "sample", "number": 0}))
-        assert process.stdout.readline() == "looking\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0  # and not after the minute
+    with subprocess.Popen([sys.executable, "-c", SLOW], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        port = re.search(r":(\d+)/", process.stdout.readline())[1]
+        with connect(f"ws://127.0.0.1:{port}/en/live", max_size=None) as socket:
+            socket.recv()
+            socket.send(json.dumps({"do": "sample", "number": 0}))
+            assert process.stdout.readline() == "looking\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0  # and not after the minute
     assert not list(tmp_path.glob("ombre-page-*"))
 
 

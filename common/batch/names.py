@@ -53,8 +53,8 @@ def _below(entry: str, source: Place) -> str | None:
 
 
 def _lines(path: str) -> Iterator[tuple[str, str]]:
-    with _opened(path) as file:
-        for line in io.TextIOWrapper(file, "utf-8", "surrogateescape"):
+    with io.TextIOWrapper(_opened(path), "utf-8", "surrogateescape") as lines:
+        for line in lines:
             if line := line.rstrip("\r\n"):
                 yield line, ""
 
