@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -94,17 +95,21 @@ def _inflated(path: Path, line: int) -> Iterator[bytes]:
 def _pixel_data(path: Path) -> Iterator[bytes]:
     with open(path, "rb") as file:
         for name, length in chunks_in_png(file):
-            if name != b"IDAT":
-                continue
-            check = zlib.crc32(name)
-            while length:
-                piece = file.read(min(length, PIECE))
-                if not piece:
-                    raise ValueError(TOO_SHORT)
-                check, length = zlib.crc32(piece, check), length - len(piece)
-                yield piece
-            if file.read(4) != struct.pack(">I", check):
-                raise ValueError("its pixels do not fit their checksum")
+            if name == b"IDAT":
+                yield from _checked(file, name, length)
+
+
+def _checked(file: BinaryIO, name: bytes, length: int) -> Iterator[bytes]:
+    """A chunk's data, so many bytes in pieces; then its checksum is read, and demanded to fit."""
+    check = zlib.crc32(name)
+    while length:
+        piece = file.read(min(length, PIECE))
+        if not piece:
+            raise ValueError(TOO_SHORT)
+        check, length = zlib.crc32(piece, check), length - len(piece)
+        yield piece
+    if file.read(4) != struct.pack(">I", check):
+        raise ValueError("its pixels do not fit their checksum")
 
 
 def without_pixels(path: Path) -> BytesIO:
