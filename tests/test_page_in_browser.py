@@ -79,6 +79,7 @@ class Server:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(120) == 0
+        self.process.stdout.close()
 
 
 @pytest.fixture(scope="module")
