@@ -12,9 +12,12 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from common.device import allowed_cores  # noqa: E402  (its place is known only now)
+
 # Several processes test at once: threads that wait shall sleep, and each process have its share of the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-share = len(os.sched_getaffinity(0)) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+share = allowed_cores() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
 
 
