@@ -229,6 +229,19 @@ def test_a_head_is_found_where_the_scout_sees_it_and_where_it_hardly_does(head, 
     assert crop.reason is reason and crop.part.top < 120 and crop.part.bottom > 180
 
 
+def test_a_head_that_is_not_told_from_near_is_looked_at_with_more_around_it():
+    def with_its_surroundings(picture: np.ndarray) -> np.ndarray:
+        return np.float32(0.95 * red(picture) * (red(picture).mean() < 0.1))
+
+    rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
+    rgb[240:300, 240:300, 0], seen[40:50, 40:50] = 255, 0.9
+    rgb[400:, 400:, 0] = 255  # so that the whole picture tells nothing
+    (crop,) = finder_that(with_its_surroundings, seen).find(rgb).crops
+    assert crop.reason is Reason.WIDER
+    above, below = 240 - crop.part.top, crop.part.bottom - 300
+    assert below > above > 0 and crop.part.width > 3 * 60
+
+
 def test_a_head_that_a_crop_shows_small_gets_a_nearer_one():
     def coarse_from_afar(picture: np.ndarray) -> np.ndarray:
         seen = np.uint8(red(picture))

@@ -27,8 +27,9 @@ from segmentation.finding.predictor import Prediction, Predictor
 
 FINE = 896  # cells on a side of what a search finds
 THINNEST = 8  # pixels: a picture's or a crop's shorter side that can show a head
-OWN = 0.5  # of the size of a crop that it lies in, from which a crop is of the same head
+OWN = 0.35  # of the size of a crop that it lies in, from which a crop is of the same head
 FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
+WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
@@ -40,6 +41,7 @@ class Reason(Enum):
     PIECE = "a piece of a long picture"
     CLOSER = "a head that the whole picture shows small"
     SCOUT = "a place where the scout sees a head"
+    WIDER = "more around a place where the scout sees a head"
     FAINT = "a place where the scout sees a head faintly"
     NEARER = "a head that another crop shows small"
 
@@ -87,8 +89,10 @@ class HeadSearch:
         found = self.search(rgb)
         for least, reason in ((CANDIDATE, Reason.SCOUT), (FAINT, Reason.FAINT)):
             places = crops_of(found, height, width, below=1, least=least, crowded=True)
-            new = [part for part in places if not any(is_same(part, head.part) for head in heads)]
-            heads += self.heads(rgb, new[: MOST - len(heads)], reason)
+            heads += self.heads(rgb, without(heads, places)[: MOST - len(heads)], reason)
+            if reason is Reason.SCOUT:  # small heads in a blur are told by the body below them
+                more = [wider(part, height, width) for part in without(heads, places)]
+                heads += self.heads(rgb, more[: MOST - len(heads)], Reason.WIDER)
         return sorted(heads, key=lambda head: -head.part.area)
 
     def search(self, rgb: np.ndarray) -> np.ndarray:
@@ -138,6 +142,19 @@ def is_same(part: Part, other: Part) -> bool:
     return (is_in(part, other) and part.size > OWN * other.size) or (
         is_in(other, part) and other.size > OWN * part.size
     )
+
+
+def without(heads: Iterable[Crop], places: Iterable[Part]) -> list[Part]:
+    """Those places of which no crop shows the head."""
+    return [part for part in places if not any(is_same(part, head.part) for head in heads)]
+
+
+def wider(part: Part, height: int, width: int) -> Part:
+    """A crop of more of a picture (height, width) than the part of a head shows: of the shoulders and the chest too."""
+    reach = (WIDER - 1) / 2 * part.size
+    low = round(LOWER * part.size)
+    grown = Part(*(round(side + grow) for side, grow in zip(part, (-reach, -reach, reach, reach)))).moved(low, 0)
+    return Part(max(0, grown.top), max(0, grown.left), min(height, grown.bottom), min(width, grown.right))
 
 
 def in_cells(crops: Iterable[Crop], height: int, width: int) -> np.ndarray:
