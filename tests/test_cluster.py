@@ -1,5 +1,6 @@
 """The same work on Ray: results and rows as those of a plain run, here and in an object store, after kills too."""
 
+import logging
 import re
 import shutil
 import subprocess
@@ -159,3 +160,4 @@ def test_what_a_cluster_does_not_find_is_told(folder, tmp_path):
     assert nowhere.returncode == 2 and "no such folder" in nowhere.stderr.splitlines()[-1]
     nobody = run_script(main, folder, "--output", tmp_path / "out", "--cluster", "127.0.0.1:1")
     assert nobody.returncode == 2 and "no Ray cluster at '127.0.0.1:1'" in nobody.stderr.splitlines()[-1]
+    assert not logging.root.manager.disable  # which a connection turns off

@@ -133,11 +133,12 @@ class Job:
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
     """The connection to a cluster; what it raises within becomes a BatchError."""
-    _connect(address)
     before = None
+    logging.disable(logging.CRITICAL)  # what a user can mend is said by us
     if threading.current_thread() is threading.main_thread():  # with SIGTERM machines are shut down
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _connect(address)
         yield
     except ray.exceptions.RayError as error:
         cause = _cause(error)
@@ -156,7 +157,6 @@ def _connect(address: str) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of Ray's own code, which writes to our stderr
     # `ray job submit` names the code it was given, which would clash with ours: these are the same
     os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
-    logging.disable(logging.CRITICAL)  # what a user can mend is said by us
     _hide_keys()
     _quiet_nodes()
     here = address == "local"
