@@ -33,7 +33,6 @@ class Hair(NamedTuple):
         step: pixels a cell of the coarse grid.
         alpha: (h, w) uint8, share of hair x 255.
         own: what is hair's own in each pixel.
-        difference: on the grid, (rows, columns, 3) float32: hair's colour less that of what is behind it, of 255.
         people: who is where.
         growth: on the grid, float32: how far along its hair a place is, from 0 at its roots to about 1 at its ends.
         support: on the grid, bool: where there may be hair at all.
@@ -49,8 +48,7 @@ class Hair(NamedTuple):
     columns: slice
     step: int
     alpha: np.ndarray
-    own: foreground.Own | foreground.Unmixed
-    difference: np.ndarray
+    own: foreground.Own
     people: People
     growth: np.ndarray
     support: np.ndarray
@@ -92,8 +90,7 @@ def prepare(
     cells = grid.shrink(alpha, step)
     shares = cells.astype(np.float32) / 255
     place = Place(rows.start, columns.start, step, *rgb.shape[:2])
-    part = rgb[rows, columns]
-    seen = grid.colours(part, step)
+    seen = grid.colours(rgb[rows, columns], step)
     colours = np.rint(seen).astype(np.uint8)
     people = find_people(alpha, cells, step, find_faces(guide, place), colours)
     if not people.heads:
@@ -104,10 +101,7 @@ def prepare(
     greys = space.grey(unmixed)
     strands = strand_signal(np.take(lightness_of_greys(greys.dtype, space), greys), shares + 1e-4)
     hair_mask = (cells >= min(HAIR, cells.max())).astype(np.float32)
-    own = foreground.Own()
-    for tile in grid.tiles(grid.near((cells > 0) & (cells < 255)), step, *alpha.shape):
-        pixels = slice(*tile[0]), slice(*tile[1])
-        own.add(*tile, foreground.unmix(part[pixels], alpha[pixels], grid.grow(difference, step, *tile)))
+    own = foreground.Own(difference, alpha, grid.near((cells > 0) & (cells < 255)), step)
     illuminant = find_light(rgb, whole, space, None if guide is None else guide.face)
     support = grid.near(cells > 0)
     return Hair(
@@ -118,7 +112,6 @@ def prepare(
         step,
         alpha,
         own,
-        difference,
         people,
         growth,
         support,

@@ -55,37 +55,28 @@ def squares(planes: Sequence[np.ndarray]) -> np.ndarray:
     return np.sum([plane * plane for plane in planes], axis=0)
 
 
-class Own:
-    """Hair's own colours in the tiles (grid.py) where pixels hold hair and something else; in others the picture has
-    them. So no copy of a large picture is needed."""
+class Own(NamedTuple):
+    """Hair's own colours in any part of a picture, worked out when they are asked for: no copy of a large picture is
+    needed, and nothing is done where nobody dyes.
 
-    def __init__(self) -> None:
-        self.strips: dict[tuple[int, int], list[tuple[int, np.ndarray]]] = {}  # rows -> first columns and colours
-
-    def add(self, rows: tuple[int, int], columns: tuple[int, int], colours: np.ndarray) -> None:
-        """The colours of a tile: these rows and columns (from, to)."""
-        self.strips.setdefault(rows, []).append((columns[0], colours))
-
-    def of(self, tile: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
-        """Hair's own colours in these columns of a strip of tiles, a copy of the picture's (h, w, 3) `tile` there."""
-        own = tile.copy()
-        for left, colours in self.strips.get(rows, ()):
-            first, last = max(left, columns[0]), min(left + colours.shape[1], columns[1])
-            if first < last:
-                own[:, first - columns[0] : last - columns[0]] = colours[:, first - left : last - left]
-        return own
-
-
-class Unmixed(NamedTuple):
-    """The same for tiles of any picture of that size, worked out when it is asked for: `difference` (rows, columns, 3)
-    float32 on the grid, as in `unmix`, `share` (h, w) uint8."""
+    Attributes:
+        difference: (rows, columns, 3) float32 on the grid, as in `unmix`.
+        share: (h, w) uint8, share of hair x 255.
+        mixed: (rows, columns) bool on the grid, where pixels may hold hair and something else.
+        step: pixels a cell.
+    """
 
     difference: np.ndarray
     share: np.ndarray
+    mixed: np.ndarray
     step: int
 
     def of(self, tile: np.ndarray, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
-        """As Own.of."""
+        """Hair's own colours in these rows and columns (from, to), of which the picture's are `tile` (h, w, 3): `tile`
+        itself where nothing is mixed."""
+        down, across = (slice(pixels[0] // self.step, -(-pixels[1] // self.step)) for pixels in (rows, columns))
+        if not self.mixed[down, across].any():
+            return tile
         here = self.share[slice(*rows), slice(*columns)]
         return unmix(tile, here, grid.grow(self.difference, self.step, rows, columns))
 
@@ -98,7 +89,7 @@ def unmix(rgb: np.ndarray, share: np.ndarray, difference: np.ndarray) -> np.ndar
         share: (h, w) uint8, share of hair x 255.
         difference: (h, w, 3) float32, hair's colour less that of what is behind it, in grey levels of 8 bits.
     """
-    most = np.iinfo(rgb.dtype).max
+    most = grid.MOST[rgb.dtype]
     rest = cv2.cvtColor(255 - share, cv2.COLOR_GRAY2RGB)
     shift = cv2.multiply(difference, rest, scale=most / 255**2, dtype=cv2.CV_32F)
     return cv2.add(rgb, shift, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U)

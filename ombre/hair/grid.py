@@ -11,6 +11,7 @@ import numpy as np
 MOST_CELLS = 256  # on the longer side of the hair
 TILE = (64, 512)  # pixels (down, across) worked on at a time, at most
 AT_ONCE = 1 << 24  # pixels of a large picture, of which copies are made
+MOST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}  # the greatest number of a picture of this dtype
 GAP = 32  # pixels that are worked on needlessly rather than in two tiles
 
 
@@ -48,18 +49,17 @@ def around(pixels: slice, step: int, length: int) -> slice:
 def grow(cells: np.ndarray, step: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
     """The pixels rows[0]..rows[1], columns[0]..columns[1] of the cells at full size, bilinear between the cells'
     centres."""
-    first = [max(pixels[0] // step - 1, 0) for pixels in (rows, columns)]
-    last = [-(-pixels[1] // step) + 1 for pixels in (rows, columns)]
-    cells = cells[first[0] : last[0], first[1] : last[1]]
+    above, before = max(rows[0] // step - 1, 0), max(columns[0] // step - 1, 0)
+    cells = cells[above : -(-rows[1] // step) + 1, before : -(-columns[1] // step) + 1]
     if step > 1:
         cells = cv2.resize(cells, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
-    top, left = rows[0] - first[0] * step, columns[0] - first[1] * step
+    top, left = rows[0] - above * step, columns[0] - before * step
     return cells[top : top + rows[1] - rows[0], left : left + columns[1] - columns[0]]
 
 
 def colours(rgb: np.ndarray, step: int) -> np.ndarray:
     """(h, w, 3) uint8 or uint16 -> the cells' mean colours (rows, columns, 3) float32 in 0..255."""
-    return shrink(rgb, step) * np.float32(255 / np.iinfo(rgb.dtype).max)
+    return shrink(rgb, step) * np.float32(255 / MOST[rgb.dtype])
 
 
 def sample(

@@ -71,7 +71,9 @@ def _signs(light: np.ndarray, share: np.ndarray, skin: np.ndarray | None) -> dic
         across, down = around[:, 1:] & around[:, :-1], around[1:] & around[:-1]
         steps = np.concatenate([np.abs(np.diff(light, axis=1))[across], np.abs(np.diff(light, axis=0))[down]])
         signs["steps"] = _logarithms(steps.mean(axis=0)) if len(steps) else np.full(3, -np.inf)
-        signs["bright"] = _logarithms((light[around].astype(np.float64) ** BRIGHT).mean(axis=0) ** (1 / BRIGHT))
+        signs["bright"] = _logarithms(
+            (light[around] ** np.float32(BRIGHT)).mean(axis=0, dtype=np.float64) ** (1 / BRIGHT)
+        )
     if np.count_nonzero(hair) >= FEWEST:
         strands = light[hair]
         lit = (strands @ LUMINANCE) ** 2 + DARKEST**2

@@ -18,6 +18,7 @@ COARSER, LEAST_STEP = 2, 4  # times the step of hair's own grid; pixels: a netwo
 WINDOW = 3  # cells across, from which the colours of hair and of what is behind it are taken
 ROOM = 3  # cells around the mask in which strands are looked for
 ALIKE, NOISE = 0.9, 40.0  # how much of the colours' spread, and which variance at least, makes the two look alike
+GREY = 0.299, 0.587, 0.114  # by which OpenCV adds up three channels: the fastest sum of three that there is
 FLOOR = 0.08  # place on the line up to which a pixel is what is behind
 TRUST = 0.95  # in the colours at most
 ROWS = 48  # of a picture, in which is seen how sharp it is
@@ -31,13 +32,14 @@ def _ramp(start: float, end: float) -> np.ndarray:
 
 
 SURE, RAMPED, LOWEST, HIGHEST = (_ramp(*limits) for limits in (FAR, RAMP, LEAST, MOST))
+FAINTEST = int(np.argmax(SURE > 0))  # mask value from which there may be hair
 
 
 def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Share of hair x 255, (H, W) uint8, from a network's mask (H, W) uint8, probability of hair x 255, and its picture
     (H, W, 3) uint8 or uint16."""
-    whole, doubtful = cv2.LUT(mask, RAMPED), cv2.LUT(mask, SURE)
-    left, top, width, height = cv2.boundingRect(doubtful)
+    whole = np.zeros_like(mask)
+    left, top, width, height = cv2.boundingRect(cv2.threshold(mask, FAINTEST - 1, 255, cv2.THRESH_BINARY)[1])
     if width == 0:
         return whole
     step = max(COARSER * grid.step_for(height, width), LEAST_STEP)
@@ -47,12 +49,14 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
         grid.around(slice(max(left - room, 0), left + width + room), step, mask.shape[1]),
     )
     rgb, mask, alpha = rgb[part], mask[part], whole[part]
-    lines, trust = _fit(grid.colours(rgb, step), grid.shrink(doubtful[part], step).astype(np.float32) / 255)
-    del doubtful
+    alpha[...] = cv2.LUT(mask, RAMPED)
+    doubtful = grid.shrink(cv2.LUT(mask, SURE), step).astype(np.float32) / 255
+    slopes, offset, trust = _fit(grid.colours(rgb, step), doubtful)
     for rows, columns in grid.tiles(grid.near(trust > 0), step, *alpha.shape):
         tile = np.s_[slice(*rows), slice(*columns)]
         trusted = grid.grow(trust, step, rows, columns)
-        seen = _along(grid.grow(lines, step, rows, columns), rgb[tile])
+        over, least = grid.grow(slopes, step, rows, columns), grid.grow(offset, step, rows, columns)
+        seen = _along(over, least, rgb[tile])
         known = cv2.multiply(alpha[tile], 255 - trusted, scale=1 / 255)
         shares = cv2.add(cv2.multiply(seen, trusted, scale=1 / 255), known)
         alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
@@ -84,9 +88,9 @@ def blur_of(rgb: np.ndarray, mask: np.ndarray) -> float:
     return float(np.sqrt(np.clip((APART**2 + 0.25 - lens * ratio**2) / (ratio**2 - 1), 0, MOST_BLUR**2)))
 
 
-def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Colours (rows, columns, 3) and share of hair (rows, columns), float32 -> a pixel's share of hair x 255 as a line
-    in its colour, (rows, columns, 4) float32: three slopes and, divided by 255, the offset; and how far to trust it
+    in its colour: slopes (rows, columns, 3) over GREY, and offset (rows, columns), float32; and how far to trust it
     x 255, (rows, columns) uint8."""
     beside = foreground.colours_beside(cells, share, WINDOW, spread=True)
     assert beside.spread is not None, "as it was asked for"
@@ -97,13 +101,11 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     offset = -255 * FLOOR / (1 - FLOOR) - sum(slope * plane for slope, plane in zip(slopes, beside.behind))
     near = np.clip(8 * np.minimum(share, 1 - share), 0, 1)
     trust = TRUST * near * apart / (apart + ALIKE * beside.spread + NOISE)
-    return cv2.merge([*slopes, offset / 255]), np.rint(255 * trust).astype(np.uint8)
+    over = cv2.merge([slope / share for slope, share in zip(slopes, GREY)])
+    return over, offset, np.rint(255 * trust).astype(np.uint8)
 
 
-def _along(lines: np.ndarray, rgb: np.ndarray) -> np.ndarray:
-    """Lines (h, w, 4) at the colours (h, w, 3): (h, w) uint8."""
-    most = np.iinfo(rgb.dtype).max
-    colours = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)  # whose fourth value, the most there is, takes the offset
-    shares = cv2.multiply(lines, colours, dtype=cv2.CV_32F) @ np.full(4, 255 / most, np.float32)
-    # Rounded, and kept within 0..255. The stubs know no numbers beside arrays.
-    return cv2.add(shares, 0, dtype=cv2.CV_8U)  # type: ignore[call-overload]
+def _along(slopes: np.ndarray, offset: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """Lines, slopes (h, w, 3) over GREY and offset (h, w), at the colours (h, w, 3): (h, w) uint8."""
+    terms = cv2.multiply(slopes, rgb, scale=255 / grid.MOST[rgb.dtype], dtype=cv2.CV_32F)
+    return cv2.add(cv2.cvtColor(terms, cv2.COLOR_RGB2GRAY), offset, dtype=cv2.CV_8U)  # rounded, and within 0..255

@@ -8,7 +8,6 @@ import numpy as np
 from common.image.pixels import turned, turned_view
 from common.image.rows import Rows
 from ombre.hair.analysis import Hair
-from ombre.hair.foreground import Unmixed
 from ombre.render.recolour import Layer, dye_part, layer_of
 from ombre.render.visibility import EVERY, seen_of
 from ombre.style import Style
@@ -31,7 +30,7 @@ class DyedRows(Rows):
         self.shape = (*rows.shape[:2], 4 if self.alpha else 3)
         # the hair of a picture of 16 bits, which takes no memory
         deep = np.broadcast_to(np.uint16(0), hair.rgb.shape)
-        self.hair = hair._replace(rgb=deep, own=Unmixed(hair.difference, hair.alpha, hair.step))
+        self.hair = hair._replace(rgb=deep)
 
     def strips(self) -> Iterator[np.ndarray]:
         """As Rows.strips."""

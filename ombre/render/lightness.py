@@ -46,8 +46,8 @@ def tone_curve(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade | fade
     for tone, gain, (mean, lit, _) in zip(tones, gains, found):
         centre = (1 - tone.pull) * _lightness(mean) + tone.pull * tone.level + LIGHTER * lightness
         place = tone.depth(centre) + (LIT if tone.lit else 0)
-        shift = place - gain * (lit if tone.lit else mean) + (gain - common) * cells
-        shifts.append(columns_of(np.broadcast_to(shift, cells.shape), hair.rgb.dtype))
+        shift = np.float32(place - gain * (lit if tone.lit else mean)) + np.float32(gain - common) * cells
+        shifts.append(columns_of(shift, hair.rgb.dtype))
     depths = depths_of_greys(hair, np.iinfo(hair.rgb.dtype).max + 1)
     return Curve(columns_of(common * depths - DEEPEST, hair.rgb.dtype), shifts)
 
@@ -68,19 +68,24 @@ def _lightness(depth: np.ndarray | float) -> np.ndarray | float:
 def _by_person(hair: Hair, depth: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each person's hair so weighted, where that person is: the mean depth, that of the lit half, above the mean,
     and the deviation: on the grid, or of one person alone three numbers."""
-    weight = weight + 1e-6 * hair.hair_mask + 1e-9
-    alone = len(hair.people.heads) == 1
-    labels = np.zeros(depth.size, np.intp) if alone else hair.people.labels.ravel()
-    weight, depth = weight.ravel(), depth.ravel()
-    total = np.bincount(labels, weight)
-    mean = np.bincount(labels, weight * depth) / total
-    away = depth - mean[labels]
-    spread = np.sqrt(np.bincount(labels, weight * away**2) / total)
-    lit = weight * (away >= 0)
-    capped = np.minimum(away, MOST_LIT * spread[labels])  # a rim against the sun is not what hair looks like
-    above = mean + np.bincount(labels, lit * capped) / np.maximum(np.bincount(labels, lit), 1e-12)
+    alone, labels = len(hair.people.heads) == 1, hair.people.labels.ravel()
+    weight, depth = (weight + 1e-6 * hair.hair_mask + 1e-9).ravel(), depth.ravel()
+
+    def mean_of(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        if alone:
+            return np.asarray(weight @ values / np.maximum(weight.sum(), np.float32(1e-12)))
+        return np.bincount(labels, weight * values) / np.maximum(np.bincount(labels, weight), 1e-12)
+
+    def where(of_each: np.ndarray) -> np.ndarray:
+        return of_each if alone else of_each[labels]
+
+    mean = mean_of(depth, weight)
+    away = depth - where(mean)
+    spread = np.sqrt(mean_of(away * away, weight))
+    capped = np.minimum(away, MOST_LIT * where(spread))  # a rim against the sun is not what hair looks like
+    above = mean + mean_of(capped, weight * (away >= 0))
     if alone:
-        return mean[0], above[0], spread[0]
+        return mean, above, spread
     values = (value.astype(np.float32)[hair.people.labels] for value in (mean, above, spread))
     mean, above, spread = (cv2.GaussianBlur(value, (0, 0), 1.5) for value in values)
     return mean, above, spread

@@ -83,7 +83,7 @@ class Layer(NamedTuple):
 def _dye_tile(hair: Hair, tile: np.ndarray, rows: tuple[int, int], columns: tuple[int, int], dye: Layer) -> None:
     """Dye a tile, which is these rows and columns (from, to) of the part with hair, in place: what is hair's own in a
     pixel is taken out, dyed, and laid back."""
-    most = np.iinfo(dye.table.dtype).max
+    most = grid.MOST[dye.table.dtype]
     alpha = hair.alpha[slice(*rows), slice(*columns)]
     own = hair.own.of(tile, rows, columns)
     share = fade.dye_share(dye.fades[0], hair.step, rows, columns)
@@ -109,7 +109,7 @@ def _dye_tile(hair: Hair, tile: np.ndarray, rows: tuple[int, int], columns: tupl
 def _blended(tile: np.ndarray, own: np.ndarray, dyed: np.ndarray, weight: np.ndarray, bend: float) -> np.ndarray:
     """A tile (h, w, 3) in which the share `weight` (the same shape and type, of its greatest value) of hair's own
     colours is exchanged for the dyed ones; `bend` as in icc.py."""
-    most = np.iinfo(tile.dtype).max
+    most = grid.MOST[tile.dtype]
     # One of the two is 0, so no sign is needed, which would take types that are four times as slow.
     lighter, darker = (cv2.multiply(cv2.subtract(*two), weight, scale=1 / most) for two in ((dyed, own), (own, dyed)))
     if bend:
