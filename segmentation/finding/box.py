@@ -46,6 +46,19 @@ class Part(NamedTuple):
         """So many pixels farther down and to the right."""
         return Part(self.top + down, self.left + across, self.bottom + down, self.right + across)
 
+    def grown(self, pixels: int) -> "Part":
+        """So many pixels larger on each side; it may reach beyond the picture."""
+        return Part(self.top - pixels, self.left - pixels, self.bottom + pixels, self.right + pixels)
+
+    def holds(self, other: "Part") -> bool:
+        """Whether all of another part lies in it."""
+        return (
+            self.top <= other.top
+            and self.left <= other.left
+            and other.bottom <= self.bottom
+            and other.right <= self.right
+        )
+
 
 def around(parts: list[Part]) -> Part:
     """The rectangle round parts, at least one."""

@@ -144,8 +144,7 @@ def half_thickness(head: Part, probability: np.ndarray, scale: tuple[float, floa
 
 def serves(other: Part, head: Part, crop: Part) -> bool:
     """Whether another head's crop shows this head as well as its own crop would."""
-    inside = other.top <= head.top and other.left <= head.left and other.bottom >= head.bottom
-    return inside and other.right >= head.right and other.size <= NEAR_ENOUGH * crop.size
+    return other.holds(head) and other.size <= NEAR_ENOUGH * crop.size
 
 
 def heads_of(probability: np.ndarray, scale: tuple[float, float], least: float) -> list[Part]:

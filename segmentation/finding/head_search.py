@@ -15,6 +15,7 @@ from segmentation.finding.box import Part, is_in
 from segmentation.finding.crops import (
     CANDIDATE,
     MOST,
+    ROOM,
     crops_of,
     extent_of,
     is_far_away,
@@ -27,7 +28,7 @@ from segmentation.finding.predictor import Prediction, Predictor
 
 FINE = 896  # cells on a side of what a search finds
 THINNEST = 8  # pixels: a picture's or a crop's shorter side that can show a head
-OWN = 0.35  # of the size of a crop that it lies in, from which a crop is of the same head
+OWN, SEEN = 0.5, 0.35  # of a crop's size, from which a place in it is of the same head; where the crop holds it whole
 FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
 WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
 SURER = 0.04  # by so much is a head to be seen more surely there: else one more covered head of 49 is dyed
@@ -138,11 +139,13 @@ class HeadSearch:
         return [Crop(part, reason, each) for part, each in zip(parts, seen)]
 
 
-def is_same(part: Part, other: Part) -> bool:
-    """Whether two crops are of the same head: one lies in the middle of the other, and is not much smaller."""
-    return (is_in(part, other) and part.size > OWN * other.size) or (
-        is_in(other, part) and other.size > OWN * part.size
-    )
+def is_same(place: Part, crop: Part) -> bool:
+    """Whether a head's crop shows what a place for a crop would: the middle of one lies in the other, which is not much
+    larger, or the crop holds all of the place's head, large enough to be seen."""
+    if (is_in(place, crop) and place.size > OWN * crop.size) or (is_in(crop, place) and crop.size > OWN * place.size):
+        return True
+    head = place.grown(-round(ROOM / (1 + 2 * ROOM) * place.size))
+    return crop.holds(head) and place.size > SEEN * crop.size
 
 
 def without(heads: Iterable[Crop], places: Iterable[Part]) -> list[Part]:
@@ -152,9 +155,7 @@ def without(heads: Iterable[Crop], places: Iterable[Part]) -> list[Part]:
 
 def wider(part: Part, height: int, width: int) -> Part:
     """A crop of more of a picture (height, width) than the part of a head shows: of the shoulders and the chest too."""
-    reach = (WIDER - 1) / 2 * part.size
-    low = round(LOWER * part.size)
-    grown = Part(*(round(side + grow) for side, grow in zip(part, (-reach, -reach, reach, reach)))).moved(low, 0)
+    grown = part.grown(round((WIDER - 1) / 2 * part.size)).moved(round(LOWER * part.size), 0)
     return Part(max(0, grown.top), max(0, grown.left), min(height, grown.bottom), min(width, grown.right))
 
 
