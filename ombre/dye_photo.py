@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ombre.hair.analysis import Hair
 from ombre.render.by_rows import DyedRows
 from ombre.render.recolour import dye_hair
 from ombre.render.visibility import Likely, is_little, likely, shows_little
-from ombre.style import DYED, LITTLE, NO_HAIR, Style
+from ombre.style import DYED, LITTLE, NO_HAIR, Own, Style
 
 NO_MEMORY = -4  # OpenCV's number of the error
 
@@ -39,17 +39,23 @@ turns = Turns(LARGE * own_cores())
 
 
 def dye_photo(
-    path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels: int, debug: Path | None = None
+    path: Path,
+    output: Path,
+    detect: Detect,
+    rows: list[Row],
+    max_pixels: int,
+    debug: Path | None = None,
+    own: Sequence[Own] = (),
 ) -> list[Row]:
     """Dye one picture in every style of its rows; the rows of the table, complete. Raises PictureError.
 
     Where no hair is found the picture is copied (status NO_HAIR); where much less of it is seen to be dyed than was
     found and asked for the status is LITTLE. Large pictures take turns. Into the folder `debug` pictures are written of
-    what was found on the way.
+    what was found on the way. Single people may have styles of their `own`, in every result: then little is not told.
     """
     with turns.of(pixels_of(path, max_pixels)):
         try:
-            return _dyed(path, output, detect, rows, max_pixels, debug)
+            return _dyed(path, output, detect, rows, max_pixels, debug, own)
         except (MemoryError, cv2.error) as error:
             if isinstance(error, cv2.error) and error.code != NO_MEMORY:
                 raise
@@ -64,7 +70,15 @@ def pixels_of(path: Path, max_pixels: int) -> int:
         return image.width * image.height
 
 
-def _dyed(path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels: int, debug: Path | None) -> list[Row]:
+def _dyed(
+    path: Path,
+    output: Path,
+    detect: Detect,
+    rows: list[Row],
+    max_pixels: int,
+    debug: Path | None,
+    own: Sequence[Own],
+) -> list[Row]:
     started = time.perf_counter()
     picture = read_picture(path, max_pixels, by_rows=True, hdr=True)
     ready, space, said = ready_for_dye(picture)
@@ -81,14 +95,14 @@ def _dyed(path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels:
     results = []
     for row in rows:
         target, status = output / str(row["output"]), DYED if hair else NO_HAIR
-        if hair is None or found is None or row["ombre_height"] == 0:
+        if hair is None or found is None or (row["ombre_height"] == 0 and not own):
             notes = copy(path, picture, target)
         elif picture.rows and target.suffix.lower() in IN_16_BITS:
-            rows_dyed = DyedRows(picture.rows, picture.orientation, hair, Style.of(row))
+            rows_dyed = DyedRows(picture.rows, picture.orientation, hair, Style.of(row), own)
             notes = write(target, replace(ready, rows=rows_dyed))
-            status = LITTLE if is_little(hair, found, Style.of(row), rows_dyed.seen) else DYED
+            status = LITTLE if not own and is_little(hair, found, Style.of(row), rows_dyed.seen) else DYED
         else:
-            dyed, little = dyed_picture(ready, hair, found, Style.of(row))
+            dyed, little = dyed_picture(ready, hair, found, Style.of(row), own)
             status = LITTLE if little else DYED
             if row is rows[-1]:
                 del hair, picture, ready  # what the encoder needs is room
@@ -98,14 +112,14 @@ def _dyed(path: Path, output: Path, detect: Detect, rows: list[Row], max_pixels:
     return [row | common | result for row, result in zip(rows, results)]
 
 
-def dyed_picture(ready: Picture, hair: Hair, found: Likely, style: Style) -> tuple[Picture, bool]:
+def dyed_picture(ready: Picture, hair: Hair, found: Likely, style: Style, own: Sequence[Own]) -> tuple[Picture, bool]:
     """A picture in a style, its gain map level where it was dyed, and whether little of the dye shows."""
-    rgb = dye_hair(hair, style)
+    rgb = dye_hair(hair, style, own)
     gain = ready.gain_map
     if gain:
         before, after = (turned_view(to8(each), ready.orientation) for each in (ready.rgb, rgb))
         gain = levelled(gain, np.ascontiguousarray(before), np.ascontiguousarray(after))
-    little = shows_little(hair, found, rgb, style)
+    little = not own and shows_little(hair, found, rgb, style)
     return replace(ready, rgb=rgb, gain_map=gain, rows=None), little
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.batch.discover import Source
 from common.batch.table import BatchError, Row, unescaped
@@ -61,6 +61,15 @@ class Style:
             if (value := getattr(self, field)) != getattr(Style, field):
                 parts.append(f"{short}{value:g}")
         return "_".join(parts + ["roots"] * self.reverse + ["rows"] * (self.along == "rows"))
+
+
+class Own(NamedTuple):
+    """The style of one person in a picture, whose hair is the one at `x`, `y`, or the nearest to it: shares of the
+    picture's width and height, so that it is the same person at any size."""
+
+    x: float
+    y: float
+    style: Style
 
 
 SETTINGS = [field.name for field in fields(Style)]

@@ -18,11 +18,12 @@ from ombre.page import results
 from ombre.page.choosing import START, changed, command
 from ombre.page.jobs import Stopped, Turns
 from ombre.page.picture import VIEW_PIXELS, dyed, prepared
+from ombre.page.steps import Look
 from ombre.page.strokes import Stroke, paint, stroke_from
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitor, Visitors
 from ombre.style import Style
-from tests.tools.page import half_hair, write_photo
+from tests.tools.page import half_hair, two_heads, write_photo
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "preview.py"
@@ -176,6 +177,69 @@ def test_paint_changes_the_picture_and_is_undone_where_it_was(visitors, visitor,
     assert visitor.shown == first and visitor.after() == before
 
 
+@pytest.fixture
+def pair(visitors, photo):
+    """A visitor with a picture of two people, and where their hair is."""
+    visitors.finder.find = two_heads
+    visitor = visitors.of("pair")
+    visitors.add(visitor, photo)
+    return visitor, [(person.x, person.y) for person in visitor.people()]
+
+
+def test_one_of_two_people_gets_an_own_style_which_is_undone_and_done_again(visitors, pair, photo):
+    visitor, (left, right) = pair
+    visitor.choose_person(0.74, 0.4)
+    assert visitor.step.person == right and visitor.step.chosen == START
+    visitor.change("upper", "blue")
+    visitor.change("ombre_height", 0.9)
+    assert visitor.step.chosen == Style("blue", 0.9) and visitor.step.style == START
+    visitor.choose_person(*left)
+    assert visitor.step.chosen == START
+    visitors.add(visitor, photo)
+    assert visitor.step.person is None
+    visitor.undo()
+    assert visitor.step.number == 1 and visitor.step.look(1).own[0].style == Style("blue")
+    visitor.choose_person(*right)
+    assert visitor.step.chosen == Style("blue")
+    visitor.redo()
+    assert visitor.step.look(1).own[0].style == Style("blue", 0.9)
+    visitor.choose_everybody()
+    visitor.change("upper", "mint")  # everybody is everybody, and each one's height stays
+    assert visitor.step.style == Style("mint") and visitor.step.look(1).own[0].style == Style("mint", 0.9)
+    visitor.remove()
+    visitor.remove()
+    assert visitor.step.person is None
+
+
+def test_a_person_s_own_colour_is_seen_and_taken_home(pair, tmp_path):
+    visitor, (left, right) = pair
+    visitor.choose_person(*right)
+    visitor.change("upper", "blue")
+    assert visitor.small(1) != visitor.small(1, "copper")
+    shown, look = visitor.shown, visitor.step.look(1)
+    seen = dyed(shown, prepared(shown, ()), look)
+    made = results.write_dyed(shown, look, tmp_path, None)
+    assert made.name == "anna_pink_and_blue.png"
+    assert np.abs(read_picture(made).rgb.astype(int) - seen).max() <= 1
+    by_person = [seen[100:140, x - 20 : x + 20].mean(axis=(0, 1)) for x in (75, 225)]
+    assert np.subtract(*by_person)[0] > 5 > -5 > np.subtract(*by_person)[2]  # redder, less blue
+    text = zipfile.ZipFile(BytesIO(b"".join(zipped(visitor)))).read("command.txt").decode()
+    assert text.startswith(f"# {TEXTS['en']['command_alike']}\npython")
+
+
+def test_a_person_is_the_same_after_more_hair_was_painted(pair):
+    """Then the place that is deepest in the hair is another one, and the style that was chosen is not lost."""
+    visitor, (left, right) = pair
+    visitor.choose_person(*right)
+    visitor.change("upper", "blue")
+    visitor.paint(Stroke(True, 0.15, ((right[0], right[1] + 0.2),)))
+    moved = visitor.people()[1]
+    assert (moved.x, moved.y) != right
+    visitor.choose_everybody()
+    visitor.choose_person(moved.x, moved.y)
+    assert visitor.step.person == right and visitor.step.chosen == Style("blue")
+
+
 def test_a_large_picture_is_looked_at_smaller_and_taken_home_whole(visitors, visitor, tmp_path):
     large = tmp_path / "large.png"
     rgb = np.full((1500, 2000, 3), (90, 60, 40), np.uint8)
@@ -183,14 +247,14 @@ def test_a_large_picture_is_looked_at_smaller_and_taken_home_whole(visitors, vis
     shown = visitors.add(visitor, large)
     view = shown.view()[0]
     assert 0.98 * VIEW_PIXELS < view.shape[0] * view.shape[1] <= 1.01 * VIEW_PIXELS
-    made = results.write_dyed(shown, visitor.step.style, (), tmp_path / "out", None)
+    made = results.write_dyed(shown, Look(), tmp_path / "out", None)
     assert read_picture(made).rgb.shape == rgb.shape
 
 
 def test_a_result_is_that_of_the_script_and_holds_what_was_painted(visitor, tmp_path):
     strokes = (Stroke(False, 0.3, ((0.25, 0.9),)),)
-    plain = results.write_dyed(visitor.shown, START, (), tmp_path / "plain", None)
-    painted = results.write_dyed(visitor.shown, START, strokes, tmp_path / "painted", ".jpg")
+    plain = results.write_dyed(visitor.shown, Look(), tmp_path / "plain", None)
+    painted = results.write_dyed(visitor.shown, Look(START, strokes), tmp_path / "painted", ".jpg")
     assert plain.name == "anna_pink.png" and painted.name == "anna_pink.jpg"
     original = read_picture(visitor.shown.file).rgb
     assert (read_picture(plain).rgb[180, 75] != original[180, 75]).any()
@@ -327,8 +391,8 @@ def test_a_clear_place_is_no_white_hair(visitors, visitor, tmp_path):
     rgb[:, :60] = 255
     write_picture(path, Picture(np.uint8(rgb), alpha=alpha))
     shown = visitors.add(visitor, path)
-    seen = dyed(shown, prepared(shown, ()), START)
-    made = read_picture(results.write_dyed(shown, START, (), tmp_path / "out", None)).rgb
+    seen = dyed(shown, prepared(shown, ()), Look())
+    made = read_picture(results.write_dyed(shown, Look(), tmp_path / "out", None)).rgb
     assert (seen[:, :60] == 255).all()
     assert np.abs(np.int16(seen[:, 60:]) - made[:, 60:]).max() <= 1
     assert (made[180, 100] != rgb[180, 100]).any()

@@ -350,6 +350,39 @@ def test_a_reload_keeps_the_work_which_is_undone_and_done_again(person, photo):
     assert person.does(lambda: person.page.click("#redo")) == blue
 
 
+def test_a_tap_on_a_head_chooses_whom_the_colour_is_for(person, request):
+    page = person.page
+    plain = person.does(lambda: page.click("#samples button[aria-label='two women']"))
+    page.locator("#people canvas >> nth=1").wait_for()
+    heads = page.locator("#people input")
+    assert heads.count() == 3 and heads.nth(0).is_checked() and not page.get_attribute(".heads path", "d")
+    box = page.locator(".stage").bounding_box()
+
+    def tap(x: float, y: float) -> None:
+        page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+    tap(0.18, 0.33)  # the face of the left one
+    person.wait("document.querySelector('.heads path').getAttribute('d') !== ''")
+    assert heads.nth(1).is_checked() and page.input_value(".cut-at") == "30"
+    blue = person.does(lambda: page.click("#upper button[aria-label=blue]"))
+    assert blue != plain and "--color pink" in page.input_value("#command textarea")
+    assert page.text_content("#command p").startswith("A command dyes everybody alike")
+    take_screenshot(person, request, "page_people.jpg")
+    heads.nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    person.wait("document.querySelector('#people input[value=\"1\"]').checked")
+    person.wait("document.querySelector('#upper button[aria-label=pink]').getAttribute('aria-checked') === 'true'")
+    tap(0.4, 0.1)  # nobody's head: the line goes there
+    assert 38 <= float(page.input_value(".cut-at")) <= 42
+    page.click("#people label >> nth=0")
+    person.wait("document.querySelector('.heads path').getAttribute('d') === ''")
+    assert person.download(".dyed")[0] == "two_women_pink_and_blue.jpg"
+    both = person.does(lambda: page.click("#upper button[aria-label=copper]"))
+    assert person.does(lambda: page.click("#undo")) == blue != both
+    page.reload()
+    assert person.seen() == blue
+
+
 def test_kept_shades_lie_side_by_side(person, photo):
     pink = person.upload(photo)
     person.page.click("#keep")
@@ -571,7 +604,9 @@ def test_axe_finds_nothing(browser, server, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     person = Person(browser, server, color_scheme=scheme, locale="ko-KR")
     assert axe.run(person.page).response["violations"] == []
-    person.does(lambda: person.page.click("#samples .strip button >> nth=0"))
+    person.does(lambda: person.page.click("#samples .strip button >> nth=-1"))
+    person.page.locator("#people canvas >> nth=1").wait_for()
+    person.page.locator("#people input").nth(1).check()
     person.page.evaluate("document.querySelectorAll('details').forEach(part => (part.open = true))")
     person.page.check("[name=paint][value=add]")
     assert axe.run(person.page).response["violations"] == []

@@ -29,7 +29,7 @@ from ombre.page.picture import jpeg
 from ombre.page.texts import SAMPLES, TEXTS
 from ombre.page.visitors import Visitors
 from segmentation.finding.box import Part
-from tests.tools.page import half_hair, write_photo
+from tests.tools.page import half_hair, two_heads, write_photo
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 200_000
@@ -302,9 +302,9 @@ def test_downloads_wait_their_turn(page, visitors, photo, monkeypatch):
     [("../../a.jpg", "a.jpg"), ("C:\\x\\b.png", "b.png"), ("..", "picture"), ("", "picture"), ("a\nb.jpg", "a_b.jpg")]
     + [
         ("머리.jpg", "머리.jpg"),
-        ("머" * 200 + ".jpg", "머" * 65 + ".jpg"),
+        ("머" * 200 + ".jpg", "머" * 45 + ".jpg"),
         (".jpg", "picture.jpg"),
-        ("a." + "x" * 300, "a." + "x" * 198),
+        ("a." + "x" * 300, "a." + "x" * 138),
         ("--output=x.jpg",) * 2,
     ],
 )
@@ -530,3 +530,21 @@ def test_the_invitation_has_a_certificate_and_a_code(invited):
     assert invited.link in text and "can use the page" in text
     assert sum(line.count("\N{FULL BLOCK}") > 3 for line in text.splitlines()) > 10  # a QR code's rows
     assert invited.door.secret != invitation(invited.key.parent, 7860).door.secret
+
+
+def test_a_person_of_several_is_chosen_and_gets_an_own_colour(visitors, client, photo):
+    visitors.finder.find = two_heads
+    with Open(client) as page:
+        page.upload("a.png", photo.read_bytes())
+        address = f"/picture/{page.state['token']}/{page.state['picture']['number']}/people"
+        left, right = client.get(address).json()
+        state = page.say("person", x=right["x"], y=right["y"])
+        assert state["person"] == [right["x"], right["y"]] and state["command_note"] == ""
+        assert page.say("change", name="upper", value="blue")["style"]["upper"] == "blue"
+        state = page.say("everybody")
+        assert state["person"] is None and state["style"]["upper"] == "pink" and "--color pink" in state["command"]
+        assert state["command_note"] == TEXTS["en"]["command_alike"]
+        assert "a_pink_and_blue.png" in page.get("dyed").headers["Content-Disposition"]
+        page.say("person", x=7, y=0)
+        assert page.notices == [TEXTS["en"]["bad_value"]]
+        assert left["x"] < 0.5 < right["x"] and all(0 <= share <= 1 for point in left["outline"] for share in point)

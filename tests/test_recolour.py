@@ -2,6 +2,7 @@
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from ombre.colour.shades import parse_color
 from ombre.hair import grid
 from ombre.render.recolour import dye_hair, ombre, prepare
 from ombre.render.visibility import likely, shows_little
-from ombre.style import Style
+from ombre.style import Own, Style
 
 
 def hair_picture(height=200, width=160, lightness=60, seed=0):
@@ -324,3 +325,36 @@ def test_memory_beside_the_picture_is_its_result_and_little_more(monkeypatch):
     assert not shows_little(hair, found, dyed, Style("copper"))
     assert tracemalloc.get_traced_memory()[1] < 1.4 * rgb.nbytes
     tracemalloc.stop()
+
+
+def two_people():
+    """Two heads beside each other that touch nowhere, the left one from column 30, the right one from 190, prepared."""
+    (rgb, mask), (other, more) = hair_picture(), hair_picture(seed=1)
+    mask[110:] = more[110:] = 0  # two that are tall would be the curtains beside one face
+    return prepare(np.hstack([rgb, other]), np.hstack([mask, more]), refine=False)
+
+
+def test_one_person_alone_has_a_style_of_her_own():
+    hair, style, own = two_people(), Style("pink", 0.9), Style("blue", 0.5)
+    assert len(hair.people.heads) == 2
+    everyone, others = dye_hair(hair, style), dye_hair(hair, own)
+    for x, (left, right) in ((0.25, (others, everyone)), (0.75, (everyone, others))):
+        dyed = dye_hair(hair, style, [Own(x, 0.5, own)])
+        np.testing.assert_array_equal(dyed[:, :140], left[:, :140])
+        np.testing.assert_array_equal(dyed[:, 180:], right[:, 180:])
+    np.testing.assert_array_equal(dye_hair(hair, style, [Own(0.25, 0.5, style)]), everyone)
+    alone = dye_hair(hair, replace(style, ombre_height=0.0), [Own(0.75, 0.5, own)])
+    np.testing.assert_array_equal(alone[:, :140], hair.rgb[:, :140])
+    np.testing.assert_array_equal(alone[:, 180:], others[:, 180:])
+
+
+def test_where_two_touch_one_dye_goes_over_into_the_other():
+    """Nowhere is there less dye, or more, than each of the two lays there."""
+    rgb, mask = (np.hstack([plane[:, 30:130]] * 2) for plane in hair_picture())
+    rgb[...] = (72, 60, 48)
+    mask[:80, 95:105] = 0  # a valley between two heads
+    hair = prepare(rgb, mask, refine=False)
+    assert len(hair.people.heads) == 2
+    dark, light = Style("0.6", 1.0, 0.0, lightness=-1), Style("0.6", 1.0, 0.0, lightness=1)
+    row = dye_hair(hair, dark, [Own(0.75, 0.5, light)])[150].astype(int).sum(axis=1)
+    assert row[5] < row[-5] and (np.diff(row) >= -2).all()

@@ -122,6 +122,14 @@ def prepare(
     )
 
 
+def person_at(hair: Hair, x: float, y: float) -> int:
+    """The number of the person whose hair is at a place of the picture, or the nearest to it; `x`, `y`: shares of its
+    width and height."""
+    at = y * hair.rgb.shape[0] - hair.rows.start, x * hair.rgb.shape[1] - hair.columns.start
+    row, column = (min(max(int(place // hair.step), 0), most - 1) for place, most in zip(at, hair.people.labels.shape))
+    return int(hair.people.labels[row, column])
+
+
 @lru_cache(maxsize=16)
 def lightness_of_greys(dtype: np.dtype, space: Space) -> np.ndarray:
     """L* of every grey of a dtype and space: float32."""

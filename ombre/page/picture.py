@@ -15,9 +15,9 @@ import simplejpeg
 from common.image.icc import in_srgb8
 from common.image.picture import read_mask, read_picture, write_mask
 from common.image.pixels import to8
+from ombre.page.steps import Look
 from ombre.page.strokes import Stroke, paint
 from ombre.render.recolour import Hair, dye_hair, prepare
-from ombre.style import Style
 from segmentation.finding.guide import Guide
 from segmentation.finding.hair_finder import Found
 
@@ -118,9 +118,9 @@ def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> 
     return rgb if hair is None else hair
 
 
-def dyed(shown: Shown, hair: Hair | np.ndarray, style: Style, small: bool = False) -> np.ndarray:
+def dyed(shown: Shown, hair: Hair | np.ndarray, look: Look, small: bool = False) -> np.ndarray:
     """(h, w, 3) uint8, as it is seen"""
-    rgb = hair if isinstance(hair, np.ndarray) else dye_hair(hair, style)
+    rgb = hair if isinstance(hair, np.ndarray) else dye_hair(hair, look.style, look.own)
     return shown.on_white(rgb, small)
 
 

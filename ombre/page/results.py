@@ -1,6 +1,7 @@
 """What a visitor takes home: pictures dyed at full size, just as the script makes them, masks, or all in one file."""
 
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,42 +13,45 @@ import numpy as np
 from common.batch.discover import Source, result_names
 from common.image.picture import PictureError, write_mask
 from ombre.api import Detection
+from ombre.colour.shades import file_name
 from ombre.dye_photo import dye_photo
 from ombre.hair.matte import refine
 from ombre.page.choosing import command
 from ombre.page.complaints import complaint
 from ombre.page.jobs import Job
 from ombre.page.picture import Shown
+from ombre.page.steps import Look
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
 from ombre.stage import names_of_masks
-from ombre.style import Style
 
 FOLDER, MASKS = "PICTURES", "masks"  # what the command calls the folders of pictures and of masks
 
 
 def write_dyed(
-    shown: Shown,
-    style: Style,
-    strokes: tuple[Stroke, ...],
-    folder: Path,
-    suffix: str | None,
-    check: Callable[[], None] = lambda: None,
+    shown: Shown, look: Look, folder: Path, suffix: str | None, check: Callable[[], None] = lambda: None
 ) -> Path:
     """The picture dyed at full size, with its metadata, under the name that the script gives it. `suffix`: the format,
     ".png" and the like; None: that of the picture. What `check` raises ends it half-way. Raises PictureError."""
 
     def detect(rgb: np.ndarray, seen: np.ndarray) -> Detection:
         check()
-        found = shown.mask(strokes)
+        found = shown.mask(look.strokes)
         share = refine(rgb, found)
         check()
         return Detection(found, share, shown.guide())
 
     name = result_names([Source(str(shown.file), shown.name)], suffix)[shown.name]
-    row = {"output": style.name(name), **style.row()}
-    dye_photo(shown.file, folder, detect, [row], shown.width * shown.height)
+    row = {"output": name_of(name, look), **look.style.row()}
+    dye_photo(shown.file, folder, detect, [row], shown.width * shown.height, own=look.own)
     return folder / row["output"]
+
+
+def name_of(picture: str, look: Look) -> str:
+    """A result's name: as the script's, and the colours that single people have."""
+    stem, suffix = os.path.splitext(look.style.name(picture))
+    colors = list(dict.fromkeys(file_name(own.style.color) for own in look.own if own.style != look.style))
+    return stem + "".join(f"_and_{color}" for color in [*colors[:1], *["more"] * (len(colors) > 1)]) + suffix
 
 
 def write_used_mask(shown: Shown, strokes: tuple[Stroke, ...], folder: Path, name: str | None = None) -> Path:
@@ -70,6 +74,12 @@ def is_painted(visitor: Visitor) -> bool:
     return any(visitor.step.painted(number) for number in visitor.pictures)
 
 
+def is_apart(visitor: Visitor) -> bool:
+    """Whether somebody has a style of their own, which the command cannot give."""
+    looks = [visitor.step.look(number) for number in visitor.pictures]
+    return any(own.style != look.style for look in looks for own in look.own)
+
+
 def zipped(visitor: Visitor, job: Job, texts: dict[str, str]) -> Iterator[bytes]:
     """A ZIP of all pictures dyed, their masks where one was painted, and the command, piece by piece as it is made.
     Raises Stopped."""
@@ -82,13 +92,13 @@ def zipped(visitor: Visitor, job: Job, texts: dict[str, str]) -> Iterator[bytes]
 
         def files_of(shown: Shown, done: int) -> dict[str, Path]:
             """A picture's files, by the folders where they go; so many pictures are done."""
-            strokes = step.painted(shown.number)
+            look = step.look(shown.number)
             with visitor.turns.taken(job):
                 job.reached(done)
-                files = {"": write_dyed(shown, step.style, strokes, Path(folder), None, job.check)}
+                files = {"": write_dyed(shown, look, Path(folder), None, job.check)}
                 masks = Path(folder) / MASKS
                 name = mask_names[shown.name]
-                return files | ({f"{MASKS}/": write_used_mask(shown, strokes, masks, name)} if with_masks else {})
+                return files | ({f"{MASKS}/": write_used_mask(shown, look.strokes, masks, name)} if with_masks else {})
 
         for done, shown in enumerate(list(visitor.pictures.values())):
             try:
@@ -100,7 +110,8 @@ def zipped(visitor: Visitor, job: Job, texts: dict[str, str]) -> Iterator[bytes]
                 archive.write(file, _unused(place + file.name, used))
                 file.unlink()
                 yield stream.taken()
-        archive.writestr("command.txt", command_of(visitor) + "\n")
+        note = f"# {texts['command_alike']}\n" if is_apart(visitor) else ""
+        archive.writestr("command.txt", f"{note}{command_of(visitor)}\n")
     yield stream.taken()
 
 

@@ -11,7 +11,7 @@ from common.image.picture import read_picture
 from ombre.colour.shades import SHADES
 from ombre.page.choosing import RANGES, colors_of
 from ombre.page.picture import jpeg
-from ombre.page.results import command_of
+from ombre.page.results import command_of, is_apart
 from ombre.page.texts import SAMPLES
 from ombre.page.visitors import Visitor
 
@@ -50,8 +50,8 @@ def state(visitor: Visitor, texts: dict[str, str]) -> dict:
     """Everything that may have changed."""
     with visitor.lock:
         shown, step = visitor.shown, visitor.step
-        upper, lower = colors_of(step.style)
-        style = step.style.row() | {"upper": upper, "lower": lower}
+        upper, lower = colors_of(step.chosen)
+        style = step.chosen.row() | {"upper": upper, "lower": lower}
         pictures = [{"key": picture.number, "label": picture.name} for picture in visitor.pictures.values()]
         picture = None
         if shown:
@@ -59,14 +59,17 @@ def state(visitor: Visitor, texts: dict[str, str]) -> dict:
             if shown.hair_share < NO_HAIR and not step.painted(shown.number):
                 note = texts["no_hair"]
             picture = {"number": shown.number, "width": shown.width, "height": shown.height, "note": note}
+            picture["mask"] = str(hash(step.painted(shown.number)))  # another one where other hair is found
         return {
             "session": visitor.session,
             "token": visitor.token,
             "version": visitor.version,
             "style": style,
             "picture": picture,
+            "person": step.person,
             "pictures": pictures,
             "command": command_of(visitor) if shown else "",
+            "command_note": texts["command_alike"] if is_apart(visitor) else "",
             "clip_name": step.style.name("mirror"),
             "undoable": visitor.undoable,
             "redoable": visitor.redoable,

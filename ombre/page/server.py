@@ -47,7 +47,7 @@ ICON = (
 )
 THIS_MACHINE = Door()  # alone
 LOOK_ROUND = 5.0  # seconds between two looks whether anybody is at work
-LONGEST_NAME = 200  # bytes of an upload's name that are kept: file systems allow 255
+LONGEST_NAME = 140  # bytes of an upload's name that are kept: file systems allow 255, with the style
 
 Make = Callable[[Path, Job], Path]  # makes a file in a folder; may raise PictureError, OSError, Stopped
 
@@ -133,7 +133,8 @@ class Page:
         return _sentence(sentence, status)
 
     def picture(self, request: Request) -> Response:
-        """A picture to look at: before, after, small (after, for the gallery), found (the hair, to lay over)."""
+        """A picture to look at: before, after, small (after, for the gallery), found (the hair, to lay over); or the
+        people in it."""
         visitor, shown, kind = *self._found(request), request.path_params["kind"]
         if kind == "found":
             return _fresh(overlay(shown, visitor.step.painted(shown.number)), "image/png")
@@ -141,8 +142,13 @@ class Page:
             return self._small(visitor, shown.number, request.query_params.get("color"))
         if kind == "before":
             return _fresh(jpeg(shown.on_white(shown.view()[0])), "image/jpeg")
-        if kind == "after" and shown.number == visitor.step.number:
+        if shown.number != visitor.step.number:
+            raise HTTPException(404)
+        if kind == "after":
             return _fresh(visitor.after(), "image/jpeg")
+        if kind == "people":
+            people = [person._asdict() | {"outline": person.outline.tolist()} for person in visitor.people()]
+            return _fresh(json.dumps(people).encode(), "application/json")
         raise HTTPException(404)
 
     def _small(self, visitor: Visitor, number: int, color: str | None) -> Response:
@@ -157,11 +163,8 @@ class Page:
         if suffix not in (None, *SUFFIXES):
             raise HTTPException(404)
         visitor, shown = self._found(request)
-        step = visitor.step
-        strokes = step.painted(shown.number)
-        return self._made(
-            request, "dyed", lambda folder, job: write_dyed(shown, step.style, strokes, folder, suffix, job.check)
-        )
+        look = visitor.step.look(shown.number)
+        return self._made(request, "dyed", lambda folder, job: write_dyed(shown, look, folder, suffix, job.check))
 
     def mask(self, request: Request) -> Response:
         """A picture's mask, to take home."""

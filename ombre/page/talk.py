@@ -28,6 +28,8 @@ Message = dict[str, Any]
 DEEDS: dict[str, Callable[[Visitor, Message], object]] = {
     "change": lambda visitor, data: visitor.change(str(data["name"]), data["value"], bool(data.get("moving"))),
     "choose": lambda visitor, data: visitor.choose(int(data["number"])),
+    "person": lambda visitor, data: visitor.choose_person(float(data["x"]), float(data["y"])),
+    "everybody": lambda visitor, _: visitor.choose_everybody(),
     "paint": lambda visitor, data: visitor.paint(stroke_from(data)),
     "clear": lambda visitor, _: visitor.paint(None),
     "redo": lambda visitor, _: visitor.redo(),
@@ -53,8 +55,8 @@ async def talk(socket: WebSocket, visitors: Visitors, samples: list[Path], texts
                 sample = samples[int(message["number"])]
                 tasks.add(asyncio.create_task(run_in_threadpool(take, visitors, visitor, sample, texts)))
                 tasks = {task for task in tasks if not task.done()}
-                continue
-            await run_in_threadpool(_do, visitor, message, texts)
+            else:
+                await run_in_threadpool(_do, visitor, message, texts)
             talking.answered = message.get("id", talking.answered)
             talking.news.set()
     except WebSocketDisconnect:

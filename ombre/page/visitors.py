@@ -5,18 +5,20 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_urlsafe
 
 import numpy as np
 
-from ombre.page.choosing import START, changed
+from ombre.hair.analysis import person_at
+from ombre.page.choosing import changed
 from ombre.page.jobs import Jobs, Stopped, Turns
+from ombre.page.people import Person, people_in
 from ombre.page.picture import STEPS, Find, Shown, dyed, jpeg, prepared, take_in
+from ombre.page.steps import Place, Step
 from ombre.page.strokes import Stroke
 from ombre.render.recolour import Hair
-from ombre.style import Style
 from segmentation.finding.hair_finder import HairFinder
 
 MOST_PICTURES = 200  # of a visitor, at a time
@@ -28,24 +30,6 @@ IDLE = 20.0  # seconds without anybody's touch, after which memory is given back
 
 class TooManyPictures(Exception):
     """A visitor has MOST_PICTURES pictures already."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is seen at a time: the style, the picture's number and everything that was painted, by picture."""
-
-    style: Style = START
-    number: int = 0
-    strokes: tuple[tuple[int, tuple[Stroke, ...]], ...] = ()
-
-    def painted(self, number: int) -> tuple[Stroke, ...]:
-        """The strokes on the picture of this number."""
-        return dict(self.strokes).get(number, ())
-
-    def paint(self, strokes: tuple[Stroke, ...]) -> "Step":
-        """The same with other strokes on the picture seen."""
-        others = dict(self.strokes) | {self.number: strokes}
-        return replace(self, strokes=tuple(others.items()))
 
 
 class Visitor:
@@ -138,9 +122,37 @@ class Visitor:
         """Show another picture; no step of its own."""
         with self.lock:
             if number in self.pictures:
-                self._steps[-1] = replace(self.step, number=number)
-                self._last = ("", 0.0)
-                self._renew()
+                self._show(number, None)
+
+    def choose_person(self, x: float, y: float) -> None:
+        """Let changes be for the person whose hair is at a place of the picture, or the nearest to it; no step of its
+        own. Raises ValueError: it is no place."""
+        number, hair = self.step.number, self._hair()
+        if not (0 <= x <= 1 and 0 <= y <= 1):
+            raise ValueError("a place outside the picture")
+        if isinstance(hair, Hair):
+            chosen = person_at(hair, x, y)
+            places = [(person.x, person.y) for person in people_in(hair)]
+            places += [own[:2] for own in self.step.look(number).own]  # one who has a style is called by its place
+            same = [place for place in places if person_at(hair, *place) == chosen]
+            with self.lock:
+                if same and number == self.step.number:
+                    self._show(number, same[-1])
+
+    def choose_everybody(self) -> None:
+        """Let changes be for everybody; no step of its own."""
+        with self.lock:
+            self._show(self.step.number, None)
+
+    def _show(self, number: int, person: Place | None) -> None:
+        self._steps[-1] = replace(self.step, number=number, person=person)
+        self._last = ("", 0.0)
+        self._renew()
+
+    def people(self) -> list[Person]:
+        """Who is in the picture that is shown, from the left to the right."""
+        hair = self._hair()
+        return people_in(hair) if isinstance(hair, Hair) else []
 
     def remove(self) -> None:
         """Forget the picture that is shown, and show another one."""
@@ -148,17 +160,16 @@ class Visitor:
             if shown := self.pictures.pop(self.step.number, None):
                 shown.remove()
                 self.rest()
-                self._renew()
-                self.choose(next(reversed(self.pictures), 0))
+                self._show(next(reversed(self.pictures), 0), None)
 
     def change(self, name: str, value: object, moving: bool = False) -> None:
-        """Set one thing of the style, by a control that is `moving` maybe. Raises ValueError for a value that it cannot
-        have."""
+        """Set one thing of the style, by a control that is `moving` maybe, for whom it is chosen. Raises ValueError for
+        a value that it cannot have."""
         with self.lock:
-            style = changed(self.step.style, name, value)
+            step = self.step.changed(lambda style: changed(style, name, value))
             before, when = self._last
             now = time.monotonic()
-            self._go_to(replace(self.step, style=style), again=moving and before == name and now - when < ONE_MOVE)
+            self._go_to(step, again=moving and before == name and now - when < ONE_MOVE)
             self._last = (name if moving else "", now)
 
     def paint(self, stroke: Stroke | None) -> None:
@@ -175,20 +186,20 @@ class Visitor:
             if self.undoable:
                 undone = self._steps.pop()
                 self._undone.append(undone)
-                repainted = [n for n in self.pictures if undone.painted(n) != self.step.painted(n)]
-                self._steps[-1] = replace(self.step, number=(repainted or [undone.number])[0])
-                self._last = ("", 0.0)
-                self._renew()
+                number, changed = undone.number, [n for n in self.pictures if undone.changes(self.step, n)]
+                if changed and number not in changed and undone.style == self.step.style:
+                    number = changed[0]
+                self._show(number, undone.person if number == undone.number else None)
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
         with self.lock:
             if self.redoable:
                 step = self._undone.pop()
-                number = step.number if step.number in self.pictures else self.step.number
-                self._steps.append(replace(step, number=number))
-                self._last = ("", 0.0)
-                self._renew()
+                self._steps.append(step)
+                if step.number not in self.pictures:
+                    step = replace(step, number=self._steps[-2].number, person=None)
+                self._show(step.number, step.person)
 
     def _go_to(self, step: Step, again: bool = False) -> None:
         if step != self.step:
@@ -208,16 +219,28 @@ class Visitor:
         with self._rendering:
             shown, step = self.shown, self.step
             assert shown is not None, "as it is asked for by its number"
-            key = step.number, step.painted(step.number)
-            if self._ready is None or self._ready[0] != key:
-                self._ready = key, prepared(shown, key[1])
-            return jpeg(dyed(shown, self._ready[1], step.style))
+            return jpeg(dyed(shown, self._prepared(shown, step), step.look(shown.number)))
+
+    def _hair(self) -> Hair | np.ndarray | None:
+        """What is known of the hair of the picture that is shown, which is kept; None where none is shown."""
+        with self._rendering:
+            shown = self.shown
+            return self._prepared(shown, self.step) if shown else None
+
+    def _prepared(self, shown: Shown, step: Step) -> Hair | np.ndarray:
+        key = shown.number, step.painted(shown.number)
+        if self._ready is None or self._ready[0] != key:
+            self._ready = key, prepared(shown, key[1])
+        return self._ready[1]
 
     def small(self, number: int, color: str | None = None) -> bytes:
-        """A picture dyed, for the gallery; in another colour maybe. Raises ValueError: there is no such colour."""
+        """A picture dyed, for the gallery; in another colour maybe, of whom changes are for. Raises ValueError: there
+        is no such colour."""
         shown, step = self.pictures[number], self.step
-        style = replace(step.style, color=color or step.style.color)
-        return jpeg(dyed(shown, prepared(shown, step.painted(number), small=True), style, small=True))
+        if color:
+            step = step.changed(lambda style: changed(style, "color", color))
+        look = step.look(number)
+        return jpeg(dyed(shown, prepared(shown, look.strokes, small=True), look, small=True))
 
     def rest(self) -> None:
         """Forget what only makes the next look fast."""

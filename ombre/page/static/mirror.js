@@ -1,6 +1,6 @@
 // The mirror: frames of the camera go to the server, and come back dyed; the newest alone, so that it does not lag.
 import { send } from "./intake.js";
-import { live, onState, renew, setup, socketAddress, texts } from "./line.js";
+import { live, onState, renew, say, setup, socketAddress, texts } from "./line.js";
 import { notice, report } from "./notices.js";
 
 const SIDES = [640, 480]; // pixels of a frame, the longer and the shorter side, at most
@@ -19,6 +19,7 @@ let mirror = null; // what is open: its camera's stream, its socket, the frames 
 
 async function open() {
 	if (mirror) return;
+	say({ do: "everybody" }); // a person who is chosen is one of a picture
 	const mine = { stream: null, socket: null, sent: [], kept: [], shown: null, frozen: false, sending: false };
 	mine.small = new OffscreenCanvas(1, 1);
 	mirror = mine;

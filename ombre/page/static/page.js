@@ -4,6 +4,7 @@ import "./strip.js";
 import "./kept.js";
 import "./palette.js";
 import "./sliders.js";
+import "./people.js";
 import "./viewer.js";
 import "./intake.js";
 import "./mirror.js";

@@ -1,14 +1,17 @@
 // The picture before and after, the hair found, a brush for it; downloads, and the command that makes the same.
 import { language, live, onState, say, texts } from "./line.js";
 import { report } from "./notices.js";
+import { choosePerson, findPeople } from "./people.js";
 
 const work = document.querySelector("#work");
 const find = (name) => work.querySelector(name);
 const [stage, after, before, found] = [".stage", ".after", ".before", ".found"].map(find);
 const [canvas, brush, cutAt, showFound, radius] = [".paint", ".brush", ".cut-at", ".show-found", ".radius"].map(find);
 const STEP = 0.02; // of the picture, that an arrow key moves the brush
+const TAP = 6; // CSS pixels: a pointer that moves less taps
 let drawing = false; // a dyed picture is on its way; only the newest is asked for when it is there
 let stroke = null;
+let tap = null; // where a pointer came down that has not moved yet
 let at = [0.5, 0.5];
 
 const mode = () => find("[name=paint]:checked").value;
@@ -38,6 +41,7 @@ async function draw() {
 			showFound.checked ? load(found, address("found")) : null,
 		]);
 		if (done && live.state.picture?.number === picture.number) stage.dataset.version = version;
+		if (done) findPeople(before);
 		if (!stroke) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
 		drawn = version;
 	}
@@ -45,7 +49,7 @@ async function draw() {
 	report("draw", null);
 }
 
-function show({ token, version, picture, pictures, command }) {
+function show({ token, version, picture, pictures, command, command_note }) {
 	work.hidden = !picture && !live.mirroring;
 	document.body.classList.toggle("is-working", !work.hidden);
 	work.classList.toggle("is-mirror", live.mirroring);
@@ -68,6 +72,9 @@ function show({ token, version, picture, pictures, command }) {
 	find(".all").href = `/${language}/download/${token}/all`;
 	find(".all").hidden = pictures.length < 2;
 	find("#command textarea").value = command;
+	const note_of_command = find("#command p");
+	note_of_command.textContent = command_note;
+	note_of_command.hidden = !command_note;
 }
 
 function setFound() {
@@ -144,16 +151,26 @@ stage.addEventListener("pointerdown", (event) => {
 	if (mode()) {
 		begin();
 		extend(place(event));
-	} else drag(event);
+	} else tap = [event.clientX, event.clientY];
 	event.preventDefault();
 });
 stage.addEventListener("pointermove", (event) => {
 	if (mode()) moveBrush(place(event));
 	if (stroke) extend(place(event));
-	else if (!mode() && stage.hasPointerCapture(event.pointerId)) drag(event);
+	else if (!mode() && stage.hasPointerCapture(event.pointerId)) {
+		if (tap && Math.hypot(event.clientX - tap[0], event.clientY - tap[1]) > TAP) tap = null;
+		if (!tap) drag(event);
+	}
 });
-stage.addEventListener("pointerup", end);
-stage.addEventListener("pointercancel", end);
+stage.addEventListener("pointerup", (event) => {
+	end();
+	if (tap && (live.mirroring || !choosePerson(place(event)))) drag(event);
+	tap = null;
+});
+stage.addEventListener("pointercancel", () => {
+	end();
+	tap = null;
+});
 stage.addEventListener("keydown", (event) => {
 	const way = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
 	if (!mode() || (!way && event.key !== " ")) return;
