@@ -14,11 +14,10 @@ from common.batch.table import Row
 from common.batch.turns import LARGE, Turns
 from common.device import own_cores
 from common.files import replacing
-from common.image import raw
 from common.image.gain_map import levelled
 from common.image.hdr import ready_for_dye
 from common.image.icc import in_srgb8
-from common.image.opening import opened
+from common.image.opening import is_raw, opened
 from common.image.picture import Picture, PictureError, read_picture, write_picture
 from common.image.pixels import to8, turned_view
 from ombre.api import Detection, hair_of
@@ -64,7 +63,7 @@ def dye_photo(
 
 def pixels_of(path: Path, max_pixels: int) -> int:
     """How many pixels a picture has, by its head. Raises PictureError as `read_picture`."""
-    if path.is_file() and raw.is_raw(path):
+    if is_raw(path):
         return 2 * LARGE  # as cameras have; only decoding tells
     with opened(path, max_pixels) as image:
         return image.width * image.height

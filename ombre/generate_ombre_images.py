@@ -5,6 +5,7 @@ Without arguments it dyes the shipped samples in a few colours and lays the resu
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -234,7 +235,7 @@ def color(text: str) -> str:
     try:
         return parse_color(text)[0]
     except ValueError as error:
-        if Path(text).exists() or Path(text).suffix.lower() in SUFFIXES:
+        if os.path.exists(text) or Path(text).suffix.lower() in SUFFIXES:
             raise argparse.ArgumentTypeError(
                 f"{text} is a file or folder, not a colour; put pictures before the options, or -- between them and "
                 "the colours"

@@ -1,6 +1,7 @@
 """How the hair is to look in one result: from the command line, or for each picture by itself from a table."""
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,8 +52,13 @@ class Style:
 
     def name(self, picture: str) -> str:
         """A result's name: `a/x.jpg` -> `a/x_platinum_h0.4.jpg`, the colour and whatever is not the default."""
-        stem, suffix = os.path.splitext(picture)
-        return stem + self._mark + suffix
+        folder, name = os.path.split(picture)
+        stem, suffix = os.path.splitext(name)
+        end = self._mark + suffix
+        if len(os.fsencode(stem + end)) > LONGEST_NAME:  # cut, and told apart from others that begin so
+            end = f"-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}{end}"
+            stem = os.fsencode(stem)[: LONGEST_NAME - len(os.fsencode(end))].decode(errors="ignore")
+        return os.path.join(folder, stem + end)
 
     @cached_property
     def _mark(self) -> str:
@@ -72,6 +78,7 @@ class Own(NamedTuple):
     style: Style
 
 
+LONGEST_NAME = 255  # bytes, of a file
 SETTINGS = [field.name for field in fields(Style)]
 NUMBERS = {field.name for field in fields(Style) if field.type is float}
 PARTED_BY = (",", ";", "\t")

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from common.batch import discover
 from common.batch.discover import Source, find_pictures, result_names
 from common.batch.table import BatchError
 
@@ -42,6 +43,22 @@ def test_what_is_left_out_is_counted(tmp_path):
     touch(tmp_path, "a.jpg", "b.HEIC", "c.jfif", "notes.txt", "x/more.txt", "x/clip.mov", "x/README", ".hidden.txt")
     assert names_of([tmp_path]) == ["a.jpg", "b.HEIC", "c.jfif"]
     assert find_pictures([tmp_path]).left_out == "4 other files (.txt: 2, without a suffix: 1, .mov: 1)"
+
+
+def test_raw_files_count_where_they_can_be_read(tmp_path, monkeypatch):
+    touch(tmp_path, "a.dng", "b.NEF")
+    monkeypatch.setattr(discover, "find_spec", lambda name: name == "rawpy")
+    assert names_of([tmp_path]) == ["a.dng", "b.NEF"]
+    assert named("a.dng", suffix=None) == ["a.dng.png"]
+    monkeypatch.setattr(discover, "find_spec", lambda name: None)
+    with pytest.raises(BatchError, match=r"no pictures .*; but 2 other files \(.dng: 1, .nef: 1\)"):
+        find_pictures([tmp_path])
+
+
+def test_a_link_that_leads_back_to_itself_is_said(tmp_path):
+    (tmp_path / "a.jpg").symlink_to("a.jpg")
+    with pytest.raises(BatchError, match="a.jpg: is a link that leads back to itself"):
+        find_pictures([tmp_path / "a.jpg"])
 
 
 def test_a_file_given_by_name_counts_whatever_it_is_called(tmp_path):

@@ -261,6 +261,7 @@ def test_alpha_profile_and_orientation_stay(form, tmp_path):
     (["--color", "pink", "README.md"], "put pictures before the options"),
     (["--color", "1.5"], "1.5"), (["--color", "mud"], "mud"), (["--ombre-height", "-0.1"], "-0.1"),
     (["--ombre-grad-height", "2"], "2 is not a number from 0 to 1"),
+    (["--color", "m" * 5000], "m" * 5000),
     (["--weights", "none.safetensors"], "none.safetensors"),
 ])  # fmt: skip
 def test_wrong_arguments_are_told(arguments, said, folder, tmp_path):

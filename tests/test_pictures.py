@@ -1,5 +1,6 @@
 """Pictures come back as they went in, and what is not a picture is refused in one line."""
 
+import errno
 import os
 import struct
 import sys
@@ -19,7 +20,8 @@ from common.image import picture as picture_module
 from common.image.gain_map import levelled
 from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
-from common.image.pixels import learn_heif
+from common.image.pixels import jpeg_settings, learn_heif
+from ombre.media import source as moving
 from tests.tools.heads import head_of
 
 H, W = 48, 65
@@ -691,6 +693,80 @@ def test_what_is_no_picture(tmp_path):
     ]:
         (tmp_path / name).write_bytes(content)
         assert words in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "words"),
+    [
+        ("a.jpg", "a.jpg", "is a link that leads back to itself"),
+        ("a.jpg", "b.jpg", "is a link to b.jpg, which is not there"),
+    ],
+)
+def test_links_to_nothing(tmp_path, name, target, words):
+    (tmp_path / name).symlink_to(target)
+    assert words in refusal(tmp_path / name)
+
+
+def test_what_may_not_be_read(tmp_path, monkeypatch):
+    save(tmp_path / "a.jpg", colours())
+
+    def locked(path, *how):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr("builtins.open", locked)
+    assert refusal(tmp_path / "a.jpg").endswith("a.jpg: cannot be read: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "words"),
+    [
+        ("a.jpg", b"GIF89a", "is a GIF; end its name in .gif"),
+        ("a.jpg", b"\0\0\0\x18ftypmp42", "is a clip; end its name in .mp4"),
+        ("a.png", b"\0\0\0\x14ftypqt  ", "is a clip; end its name in .mov"),
+        ("a.png", b"\n<!DOCTYPE HTML><html>", "is a web page"),
+        ("a.jpg", b"8BPS\0\1", "is a Photoshop document; convert it"),
+        ("a.jpg", b"%PDF-1.7", "is a PDF"),
+        ("a.png", b"<svg xmlns=''/>", "is an SVG drawing"),
+        ("a.jpg", b"\xff\xd8\xff\xc1\0\x0b\x0c\0\4\0\4\1\1\x11\0", "is a JPEG of 12 bits a channel"),
+        ("a.jpg", b"\xff\xd8\xff\xf7\0\x0b\x08\0\4\0\4\1\1\x11\0", "is JPEG-LS"),
+        ("a.tif", b"II*\0\x08\0\0\0\0\0", "is a TIFF"),
+        ("a.jpeg", b"\xff\xd8\xff\xd9", "broken at its start"),
+        ("a.hif", b"\0\0\0\x18ftypheic", "broken"),
+    ],
+)
+def test_what_is_another_kind_of_file_is_told(tmp_path, name, head, words):
+    (tmp_path / name).write_bytes(head + bytes(40))
+    assert words in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "words"),
+    [
+        ("a.gif", b"\xff\xd8\xff\xd9", "is a JPEG; end its name in .jpg"),
+        ("a.gif", b"\0\0\0\x18ftypmp42", "is a clip; end its name in .mp4"),
+        ("a.gif", b"", "is empty"),
+        ("a.mp4", b"", "is empty"),
+        ("a.mov", b"\0\0\0\x18ftypmp42", "is no clip that can be read"),
+    ],
+)
+def test_what_is_no_clip_is_told(tmp_path, name, head, words):
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(PictureError, match=words):
+        moving.opened(tmp_path / name, 10**6)
+
+
+def test_a_lossless_jpeg_has_no_tables_to_write_by(tmp_path):
+    with Image.open(save(tmp_path / "a.jpg", colours())) as image:
+        image.quantization = {}
+        assert jpeg_settings(image) is None
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
+def test_a_print_becomes_rgb_and_that_is_said(tmp_path, name):
+    Image.fromarray(colours()).convert("CMYK").save(tmp_path / name)
+    assert write_picture(tmp_path / f"b{name}", read_picture(tmp_path / name)) == [
+        "without its inks (CMYK): it is RGB now"
+    ]
 
 
 @pytest.mark.parametrize(

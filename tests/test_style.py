@@ -1,5 +1,7 @@
 """A table of settings, as whatever spreadsheet has saved it."""
 
+import os
+
 import pytest
 
 from common.batch.table import BatchError
@@ -49,3 +51,12 @@ def test_what_cannot_be_told_is_a_line(tmp_path, data, said):
     with pytest.raises(BatchError) as raised:
         read_styles(tmp_path / "s.csv", [Style()])
     assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "가" * 83, "x" * 250 + "\udcff"])
+def test_a_name_that_would_be_too_long_is_cut_and_told_apart(stem):
+    style = Style("platinum", ombre_height=0.4)
+    name = style.name(f"a/{stem}.jpg")
+    folder, _, own = name.rpartition("/")
+    assert folder == "a" and own.endswith("_platinum_h0.4.jpg") and len(os.fsencode(own)) <= 255
+    assert own[:40] == stem[:40] and own != style.name(f"a/{stem[:-1]}y.jpg").rpartition("/")[2]

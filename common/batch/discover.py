@@ -5,13 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import PurePath
 from typing import NamedTuple
 
 from common.batch.storage import File, Folder, Page, Place
 from common.batch.table import BatchError
+from common.image import raw
 from common.image.moving import CLIPS, is_clip, is_named_clip
 from common.image.opening import SUFFIXES
+from common.image.strange import absence
 from common.progress import say
 
 PARTS = ".parquet"  # ending of a folder with a cluster's rows
@@ -57,7 +60,12 @@ def find_pictures(inputs: Sequence[str | os.PathLike], *outputs: str | os.PathLi
 
 
 def suffixes_taken(clips: bool) -> frozenset[str]:
-    """Those of the files in a folder that count: of pictures, and of clips where these do."""
+    """Those of the files in a folder that count: of pictures, cameras' raw files where they can be read, and clips."""
+    return writable_suffixes(clips) | (raw.SUFFIXES if find_spec("rawpy") else frozenset())
+
+
+def writable_suffixes(clips: bool) -> frozenset[str]:
+    """Those in whose formats results can be: of pictures, and of clips where these count."""
     return SUFFIXES | CLIPS if clips else SUFFIXES
 
 
@@ -154,7 +162,7 @@ class _Search:
         if os.path.isdir(given):
             return self._in_folder(given)
         if not os.path.exists(given):
-            raise BatchError(f"{given}: there is no such file or folder")
+            raise BatchError(f"{given}: {absence(given).replace('such file', 'such file or folder')}")
         if not os.path.isfile(given):
             raise BatchError(f"{given}: is neither a file nor a folder")
         folder, name = os.path.split(given)
@@ -169,8 +177,8 @@ class _Search:
         before = self._again()
         found = list(self._below(Folder(given)))
         if not found and self._again() == before:
-            suffixes = " ".join(sorted(self.walk.suffixes))
-            raise BatchError(f"{given}: there are no pictures in this folder ({suffixes})")
+            suffixes, left = " ".join(sorted(self.walk.suffixes)), self.left_out()
+            raise BatchError(f"{given}: there are no pictures in this folder ({suffixes}){left and '; but ' + left}")
         return found
 
     def _again(self) -> int:
@@ -236,7 +244,7 @@ def result_names(sources: Iterable[Source], suffix: str | None, *, clips: bool =
         while len(uses := Counter(results)) < len(results):
             results = [name + suffix if uses[result] > 1 else result for name, result in zip(names, results)]
         return dict(zip(names, results))
-    writable = {name for name in names if suffix_of(name) in suffixes_taken(clips)}
+    writable = {name for name in names if suffix_of(name) in writable_suffixes(clips)}
     taken, given = set(writable), {}
     for name in names:
         result = name

@@ -9,6 +9,8 @@ import numpy as np
 import simplejpeg
 
 APP1, APP2, APP13, COM, SOS, EOI = 0xE1, 0xE2, 0xED, 0xFE, 0xDA, 0xD9
+JPEG_LS = 0xF7
+FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), JPEG_LS)  # what is coded how
 MOST_IN_SEGMENT = 65_533  # bytes
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 EXTENSION_HEAD = 75  # bytes: its name, 32 digits, the length of all of it, and where this part belongs

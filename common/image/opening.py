@@ -14,6 +14,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from common.errors import UserError
 from common.image import raw, tiff
 from common.image.pixels import MODES, UnsupportedError, learn_heif
+from common.image.strange import UNREAD, absence, what_it_is
 from common.workarounds import quiet_libtiff
 
 FORMATS = {
@@ -61,9 +62,7 @@ class PictureError(UserError):
 @contextmanager
 def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.Image]:
     """The file as Pillow opens it, not yet decoded, fit to be; every error within becomes a PictureError."""
-    if not os.path.isfile(path):
-        what = "is no file but a folder, a pipe or a device" if os.path.exists(path) else "there is no such file"
-        raise PictureError(f"{path}: {what}")
+    demand_file(path)
     try:
         # By name Pillow would map the file into memory, and scramble turned RGBA TIFFs.
         with open(path, "rb") as file, Image.open(file, formats=_kinds(file, path)) as image:
@@ -72,10 +71,7 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
     except PictureError:
         raise
     except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        what = "is empty" if empty else f"is not a {NAMES} picture of 8 or 16 bits a channel, or broken at its start"
-        kind = "empty" if empty else "strange"
-        raise PictureError(f"{path}: {what}; convert it or leave it out", kind) from None
+        raise strange(path, f"is not a {NAMES} picture, or broken at its start; {UNREAD}") from None
     except UnsupportedError as error:
         what = f"{error} are not supported; save it as a PNG of 8 or 16 bits a channel"
         raise PictureError(f"{path}: {what}", "unsupported") from None
@@ -84,6 +80,31 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
             raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
         reason = one_line(error)
         raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
+
+
+def demand_file(path: Path) -> None:
+    """Raise PictureError where there is no file."""
+    if why := absence(path):
+        raise PictureError(f"{path}: {why}")
+
+
+def is_raw(path: Path) -> bool:
+    """Whether a file is a camera's raw one. Raises PictureError: there is none, or it cannot be read."""
+    demand_file(path)
+    try:
+        return raw.is_raw(path)
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def strange(path: Path, otherwise: str) -> PictureError:
+    """The error of a file that is of none of the kinds that are tried: what it is, or else what is said of it."""
+    try:
+        known = what_it_is(path)
+    except OSError as error:
+        return PictureError(f"{path}: cannot be read: {error.strerror}")
+    said = f"is {known.what}; {known.todo}" if known else otherwise
+    return PictureError(f"{path}: {said}", "empty" if known and known.what == "empty" else "strange")
 
 
 def _demand_fit(image: Image.Image, path: Path, max_pixels: int) -> None:

@@ -26,7 +26,7 @@ from common.image.metadata import (
     read_metadata,
     without_thumbnail,
 )
-from common.image.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, learn_jpeg_xl, one_line, opened
+from common.image.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, is_raw, learn_jpeg_xl, one_line, opened
 from common.image.pixels import (
     HEIF_SETTINGS,
     MODES,
@@ -55,6 +55,7 @@ UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}  # 0..100
 FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
 LARGE = 24_000_000  # pixels, from which files are read and written in ways that take less memory
+INKS = ("its inks (CMYK): it is RGB now",)
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ
 
 
@@ -98,7 +99,7 @@ def read_picture(
     Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
     bits, HDR where `hdr` does not ask for it, or more than `max_pixels`, which is looked at before anything is decoded.
     """
-    if Path(path).is_file() and raw.is_raw(Path(path)):
+    if is_raw(Path(path)):
         return _developed(Path(path), max_pixels)
     with opened(Path(path), max_pixels) as image:
         kind = "JPEG" if image.format == "MPO" else image.format
@@ -143,7 +144,7 @@ def read_picture(
             lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
             gain_map=beside.gain_map,
             damage=damage,
-            left_out=beside.left_out,
+            left_out=beside.left_out + (INKS if image.mode == "CMYK" else ()),
             hdr=light,
             rows=rows,
         )

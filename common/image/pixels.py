@@ -180,8 +180,8 @@ def _srgb_from_cmyk(image: Image.Image) -> Image.Image:
 
 def jpeg_settings(image: JpegImagePlugin.JpegImageFile) -> dict | None:
     """With these, what was not changed is rounded as it was, and hardly moves."""
-    if image.mode == "CMYK":
-        return None  # its tables are not meant for YCbCr
+    if image.mode == "CMYK" or not image.quantization:
+        return None  # its tables are not meant for YCbCr; a lossless one has none
     # -1 is grey, or a layout that Pillow cannot write: then colour keeps its full resolution
     return {"qtables": image.quantization, "subsampling": max(0, JpegImagePlugin.get_sampling(image))}
 

@@ -13,6 +13,7 @@ from common.files import replacing
 from common.image.icc import colour_ready
 from common.image.metadata import PNG_XMP
 from common.image.moving import MOVING_FORMATS
+from common.image.opening import strange
 from common.image.picture import Picture, PictureError
 from ombre.media.animation_writer import Kept, MovingFrame, MovingWriter
 
@@ -98,7 +99,9 @@ class MovingPicture:
         except PictureError:
             raise
         except OSError as error:
-            raise PictureError(f"{self.path}: is no picture that can be read; convert it") from error
+            if error.errno:
+                raise PictureError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise strange(self.path, "is no picture that can be read; convert it") from error
 
 
 def frames_in(image: Image.Image) -> int:

@@ -17,6 +17,7 @@ from common.files import replacing
 from common.image.cicp import HDR
 from common.image.hdr import hdr_space
 from common.image.icc import SRGB, Space
+from common.image.opening import demand_file, strange
 from common.image.picture import PictureError
 from ombre.media.video_frame import ClipFrame, like, turn_of
 from ombre.media.video_writer import ALPHA_MODE, ClipWriter
@@ -96,8 +97,9 @@ class Clip:
         try:
             return av.open(self.path, metadata_errors="replace", timeout=60)
         except (av.FFmpegError, OSError, ValueError) as error:
+            demand_file(self.path)
             reason = getattr(error, "strerror", None) or error
-            raise PictureError(f"{self.path}: is no clip that can be read ({reason}); convert it") from None
+            raise strange(self.path, f"is no clip that can be read ({reason}); convert it") from None
 
     def _decoded(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
         stream = video_of(container, self.path)
