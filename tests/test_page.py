@@ -9,13 +9,16 @@ from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_picture
 from common.workarounds import give_back_memory
-from ombre.page import results
+from ombre.media.source import opened
+from ombre.page import clips, results
 from ombre.page.choosing import START, changed, command
+from ombre.page.complaints import complaint
 from ombre.page.jobs import Stopped, Turns
 from ombre.page.picture import VIEW_PIXELS, dyed, prepared
 from ombre.page.steps import Look
@@ -23,6 +26,7 @@ from ombre.page.strokes import Stroke, paint, stroke_from
 from ombre.page.texts import TEXTS, language_of
 from ombre.page.visitors import MOST_PICTURES, TooManyPictures, Visitor, Visitors
 from ombre.style import Style
+from tests.tools.clips import SIZE, make_clip
 from tests.tools.page import half_hair, two_heads, write_photo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +35,7 @@ SCRIPT = ROOT / "ombre" / "preview.py"
 
 def zipped(visitor: Visitor) -> list[bytes]:
     with visitor.jobs.begun("all", "", len(visitor.pictures)) as job:
-        return list(results.zipped(visitor, job, TEXTS["en"]))
+        return list(results.zipped(visitor, job, TEXTS["en"], SimpleNamespace(find=half_hair)))
 
 
 @pytest.fixture
@@ -240,6 +244,66 @@ def test_a_person_is_the_same_after_more_hair_was_painted(pair):
     assert visitor.step.person == right and visitor.step.chosen == Style("blue")
 
 
+def test_a_short_clip_is_seen_by_a_frame_and_taken_home_whole(visitors, visitor, tmp_path):
+    clip = make_clip(tmp_path / "walk.mp4", frames=12, sound=True)
+    shown = visitors.add(visitor, clip)
+    assert (shown.width, shown.height, shown.frames) == (*SIZE, 12) and visitor.people() == []
+    visitor.change("upper", "blue")
+    assert visitor.after()
+    visitor.paint(Stroke(True, 0.2, ((0.8, 0.8),)))
+    assert not visitor.step.painted(shown.number)
+    reached, look = [], visitor.step.look(shown.number)
+    made = results.write_dyed_clip(shown, look, tmp_path / "out", visitors.finder, reached.append)
+    assert made.name == "walk_blue.mp4" and reached == list(range(12))
+    with av.open(made) as dyed, av.open(clip) as natural:
+        assert len(dyed.streams.audio) == len(natural.streams.audio) == 1
+        pairs = list(zip(dyed.decode(video=0), natural.decode(video=0)))
+    assert len(pairs) == 12
+    for pair in pairs:
+        blue, before = (frame.to_ndarray(format="rgb24").astype(int) for frame in pair)
+        assert (blue - before)[60:, 10:50, 2].mean() > (blue - before)[60:, 10:50, 0].mean() + 10
+    names = zipfile.ZipFile(BytesIO(b"".join(zipped(visitor)))).namelist()
+    assert names == ["anna_blue.png", "walk_blue.mp4", "command.txt"]
+
+
+def test_a_clip_that_is_stopped_leaves_no_file(visitors, visitor, tmp_path):
+    shown = visitors.add(visitor, make_clip(tmp_path / "walk.mp4", frames=6))
+
+    def stop(done: int) -> None:
+        if done == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        results.write_dyed_clip(shown, Look(), tmp_path / "out", visitors.finder, stop)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_clips_that_are_too_long_or_too_large_are_a_sentence(visitors, visitor, tmp_path, monkeypatch):
+    clip, texts = make_clip(tmp_path / "walk.mp4", frames=6), TEXTS["en"]
+    assert str(clips.MOST_FRAMES) in texts["bad_clip"] and "1920 x 1080" in texts["bad_clip"]
+    shown = visitors.add(visitor, clip)
+    for limit, value in (("MOST_FRAMES", 5), ("MOST_PIXELS", 128 * 96 - 1)):
+        with monkeypatch.context() as patch, pytest.raises(PictureError) as caught:
+            patch.setattr(clips, limit, value)
+            visitors.add(visitor, clip)
+        assert complaint(caught.value, "walk.mp4", texts) == texts["bad_clip"].format(name="walk.mp4")
+    monkeypatch.setattr(clips, "opened_short", lambda path: opened(path, 10**9))  # one that does not say how long it is
+    monkeypatch.setattr(clips, "MOST_FRAMES", 5)
+    with pytest.raises(PictureError, match="more than 5 frames"):
+        results.write_dyed_clip(shown, Look(), tmp_path / "out", visitors.finder, lambda done: None)
+
+
+def test_a_clip_shows_a_frame_with_somebody(tmp_path):
+    clip = opened(make_clip(tmp_path / "late.mp4", frames=70), 10**9)
+    looks = []
+
+    def find(rgb: np.ndarray) -> SimpleNamespace:
+        looks.append(rgb)
+        return half_hair(rgb) if len(looks) == 3 else SimpleNamespace(mask=lambda: np.zeros(rgb.shape[:2], np.uint8))
+
+    assert clips.still_of(clip, find) is looks[2] and (looks[0] != looks[2]).any()
+
+
 def test_a_large_picture_is_looked_at_smaller_and_taken_home_whole(visitors, visitor, tmp_path):
     large = tmp_path / "large.png"
     rgb = np.full((1500, 2000, 3), (90, 60, 40), np.uint8)
@@ -341,9 +405,9 @@ def test_work_ends_with_the_visitor_or_a_stop(tmp_path, photo):
 def test_a_zip_ends_with_its_visitor(visitors, visitor, photo):
     visitors.add(visitor, photo)
     with visitor.jobs.begun("all", "", 2) as job:
-        pieces = results.zipped(visitor, job, TEXTS["en"])
+        pieces = results.zipped(visitor, job, TEXTS["en"], SimpleNamespace(find=half_hair))
         next(pieces)
-        assert visitor.jobs.rows() == [{"kind": "all", "name": "", "done": 0, "total": 2, "waits": False}]
+        assert visitor.jobs.rows() == [{"kind": "all", "name": "", "done": 0, "total": 2, "waits": False, "percent": 0}]
         visitors.leave("session")
         with pytest.raises(Stopped):
             list(pieces)

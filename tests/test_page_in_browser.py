@@ -25,6 +25,7 @@ import pytest
 from common.image.picture import Picture, read_mask, read_picture, write_picture
 from ombre.page.picture import jpeg
 from ombre.page.visitors import ONE_MOVE
+from tests.tools.clips import short_sample
 
 pytest.importorskip("uvicorn", reason="the page's packages are not installed: requirements-preview.txt")
 driver = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -381,6 +382,82 @@ def test_a_tap_on_a_head_chooses_whom_the_colour_is_for(person, request):
     assert person.does(lambda: page.click("#undo")) == blue != both
     page.reload()
     assert person.seen() == blue
+
+
+SHEET = """(() => {
+    const [sheet, stage] = [".sheet", ".stage"].map(part => document.querySelector(part).getBoundingClientRect());
+    return [sheet.width / stage.width, (stage.x - sheet.x) / sheet.width, (stage.y - sheet.y) / sheet.height];
+})()"""  # how near the picture is, and which place of it is seen first, in shares of it
+
+
+def test_the_picture_is_looked_at_nearer_and_painted_there(person, photo, request):
+    page = person.page
+    person.upload(photo)
+    left, top, width, height = page.locator(".stage").bounding_box().values()
+    clip = "getComputedStyle(document.querySelector('.before')).clipPath"
+    page.click(".nearer")
+    assert page.evaluate(SHEET) == pytest.approx([2, 0.25, 0.25], abs=0.01) and "60%" in page.evaluate(clip)
+    page.mouse.move(left + 0.6 * width, top + 0.5 * height)
+    page.mouse.down()
+    page.mouse.move(left + 0.8 * width, top + 0.3 * height, steps=4)
+    page.mouse.up()
+    assert page.evaluate(SHEET) == pytest.approx([2, 0.15, 0.35], abs=0.01) and page.input_value(".cut-at") == "30"
+    page.mouse.move(left + 0.3 * width, top + 0.8 * height)
+    page.mouse.down()  # at the line
+    page.mouse.move(left + 0.5 * width, top + 0.8 * height, steps=4)
+    page.mouse.up()
+    assert "60%" in page.evaluate(clip) and page.input_value(".cut-at") == "50"
+    page.mouse.move(left + 0.25 * width, top + 0.25 * height)
+    page.mouse.wheel(0, -200)
+    person.wait(f"{SHEET}[0] > 2.5")
+    near, first, above = page.evaluate(SHEET)
+    assert (first + 0.25 / near, above + 0.25 / near) == pytest.approx((0.15 + 0.125, 0.35 + 0.125), abs=0.01)
+    page.keyboard.press("0")
+    assert page.evaluate(SHEET) == pytest.approx([1, 0, 0], abs=0.01)
+    page.check("[name=paint][value=add]")
+    page.keyboard.press("+")
+    page.focus(".stage")
+    page.keyboard.press("Shift+ArrowLeft")
+    assert page.evaluate(SHEET) == pytest.approx([2, 0.2, 0.25], abs=0.01)
+    person.does(lambda: page.mouse.click(left + 0.1 * width, top + 0.3 * height))
+    mask = read_mask(person.download(".mask")[1])
+    painted = mask[205, 100:160] > 200  # a brush of 1/20 of what is seen, around column 128
+    assert painted[18:38].all() and not painted[:10].any() and not painted[46:].any()
+    take_screenshot(person, request, "page_near.jpg")
+    page.focus(".stage")
+    for _ in range(40):
+        page.keyboard.press("ArrowLeft")
+    assert page.evaluate(SHEET)[1] == pytest.approx(0, abs=0.01)  # the picture goes with the brush
+
+
+def test_two_fingers_bring_the_picture_nearer(browser, server):
+    how = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    person = Person(browser, server, **how)
+    person.does(lambda: person.page.tap("#samples .strip button >> nth=0"))
+    x, y, width, height = person.page.locator(".stage").bounding_box().values()
+    device = person.context.new_cdp_session(person.page)
+    for kind, apart in (("touchStart", 0.1), ("touchMove", 0.15), ("touchMove", 0.2), ("touchEnd", None)):
+        sides = () if apart is None else (-apart, apart)
+        points = [{"x": x + (0.5 + side) * width, "y": y + 0.5 * height, "id": at} for at, side in enumerate(sides)]
+        device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    person.wait(f"{SHEET}[0] > 1.9")
+    assert person.page.evaluate(SHEET) == pytest.approx([2, 0.25, 0.25], abs=0.02)
+    assert person.page.evaluate("visualViewport.scale") == 1
+    person.leaves()
+
+
+def test_a_short_clip_is_looked_at_and_comes_home_dyed(person, tmp_path, request):
+    page = person.page
+    person.upload(short_sample(tmp_path / "turn.mkv"))
+    assert page.inner_text(".note").startswith("turn.mkv, ") and "one frame of the clip" in page.inner_text(".note")
+    assert not page.is_visible(".tools") and not page.is_visible(".mask") and not page.is_visible("#people")
+    assert page.inner_text(".dyed") == "Download the clip"
+    person.does(lambda: page.click("#upper button[aria-label=blue]"))
+    take_screenshot(person, request, "page_clip.jpg")
+    name, file = person.download(".dyed")
+    assert name == "turn_blue.mkv"
+    with av.open(file) as dyed:
+        assert len(list(dyed.decode(video=0))) == 8
 
 
 def test_kept_shades_lie_side_by_side(person, photo):

@@ -52,7 +52,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 class PictureError(UserError):
     """A picture that cannot be read or written; the message is one line for the user and names the file. `kind` is what
     is wrong, for those who say it in words of their own: "large", "frames", "strange", "empty", "unsupported", "hdr",
-    or "broken", which is the rest."""
+    "clip" of one that is too long or too large for the page, or "broken", which is the rest."""
 
     def __init__(self, message: str, kind: str = "broken"):
         super().__init__(message)

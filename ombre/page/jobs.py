@@ -12,8 +12,8 @@ class Stopped(Exception):
 
 
 class Job:
-    """One such piece of work: its `kind` ("look", "dyed", "mask" or "all"), the `name` of the picture, and how many of
-    `total` steps are `done`. It runs in one thread and is stopped by another."""
+    """One such piece of work: its `kind` ("look", "dyed", "frames", "mask" or "all"), the `name` of the picture, and
+    how many of `total` steps are `done`. It runs in one thread and is stopped by another."""
 
     def __init__(self, kind: str, name: str, total: int, changed: Callable[[], None]):
         self.kind, self.name, self.total = kind, name, total
@@ -34,7 +34,9 @@ class Job:
 
     def row(self) -> dict:
         """How far it is, for the browser."""
-        return {"kind": self.kind, "name": self.name, "done": self.done, "total": self.total, "waits": self.waits}
+        percent = min(100, round(100 * self.done / self.total))
+        told = {"kind": self.kind, "name": self.name, "done": self.done, "total": self.total, "waits": self.waits}
+        return told | {"percent": percent}
 
 
 class Jobs:

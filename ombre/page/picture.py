@@ -13,8 +13,10 @@ import numpy as np
 import simplejpeg
 
 from common.image.icc import in_srgb8
+from common.image.moving import is_clip
 from common.image.picture import read_mask, read_picture, write_mask
 from common.image.pixels import to8
+from ombre.page.clips import opened_short, still_of
 from ombre.page.steps import Look
 from ombre.page.strokes import Stroke, paint
 from ombre.render.recolour import Hair, dye_hair, prepare
@@ -40,6 +42,7 @@ class Shown:
     height: int
     hair_share: float
     clear: bool = False  # in places
+    frames: int = 0  # of a clip, as far as is known, at least 1; 0: it is no clip
 
     @property
     def name(self) -> str:
@@ -84,13 +87,19 @@ class Shown:
 def take_in(
     number: int, file: Path, find: Find, max_pixels: int, reached: Callable[[int], None] = lambda step: None
 ) -> Shown:
-    """Find the hair in a picture file `<folder>/picture/<name>`, and keep what the page needs in its folder.
+    """Find the hair in a picture file `<folder>/picture/<name>`, or in a frame of a clip, and keep what the page needs
+    in its folder.
 
     `reached` is told which of STEPS is done; what it raises ends the work. Raises PictureError, and OSError where the
     disk is full."""
     reached(0)
-    picture = read_picture(file, max_pixels)
-    rgb = in_srgb8(picture)
+    frames, alpha = 0, None
+    if is_clip(file):
+        clip = opened_short(file)
+        rgb, frames = still_of(clip, find), max(1, clip.expected)
+    else:
+        picture = read_picture(file, max_pixels)
+        rgb, alpha = in_srgb8(picture), picture.alpha
     reached(1)
     found = find(rgb)
     mask, guide = found.mask(), found.guide()
@@ -99,7 +108,7 @@ def take_in(
     if guide is not None:
         np.savez(_beside(file, "guide.npz"), face=guide.face, up=guide.up)
     height, width = mask.shape
-    parts = [rgb, mask] + ([] if picture.alpha is None else [to8(picture.alpha)])
+    parts = [rgb, mask] + ([] if alpha is None else [to8(alpha)])
     for name, factor in (
         ("view.npy", (VIEW_PIXELS / mask.size) ** 0.5),
         ("small.npy", SMALL_SIDE / max(width, height)),
@@ -108,7 +117,7 @@ def take_in(
         layers = [part if size is None else cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts]
         np.save(_beside(file, name), np.dstack(layers))
     reached(STEPS)
-    return Shown(number, file, width, height, cv2.mean(mask)[0] / 255, picture.alpha is not None)
+    return Shown(number, file, width, height, cv2.mean(mask)[0] / 255, alpha is not None, frames)
 
 
 def prepared(shown: Shown, strokes: tuple[Stroke, ...], small: bool = False) -> Hair | np.ndarray:

@@ -16,7 +16,9 @@ from ombre.api import Detection
 from ombre.colour.shades import file_name
 from ombre.dye_photo import dye_photo
 from ombre.hair.matte import refine
+from ombre.page import clips
 from ombre.page.choosing import command
+from ombre.page.clips import dye_short
 from ombre.page.complaints import complaint
 from ombre.page.jobs import Job
 from ombre.page.picture import Shown
@@ -24,6 +26,7 @@ from ombre.page.steps import Look
 from ombre.page.strokes import Stroke
 from ombre.page.visitors import Visitor
 from ombre.stage import names_of_masks
+from segmentation.finding.hair_finder import HairFinder
 
 FOLDER, MASKS = "PICTURES", "masks"  # what the command calls the folders of pictures and of masks
 
@@ -45,6 +48,13 @@ def write_dyed(
     row = {"output": name_of(name, look), **look.style.row()}
     dye_photo(shown.file, folder, detect, [row], shown.width * shown.height, own=look.own)
     return folder / row["output"]
+
+
+def write_dyed_clip(shown: Shown, look: Look, folder: Path, finder: HairFinder, reached: Callable[[int], None]) -> Path:
+    """The clip dyed, under the name that the script gives it; `reached` and what is raised as in `dye_short`."""
+    target = folder / look.style.name(shown.name)
+    dye_short(shown.file, target, look.style, finder, reached)
+    return target
 
 
 def name_of(picture: str, look: Look) -> str:
@@ -80,7 +90,7 @@ def is_apart(visitor: Visitor) -> bool:
     return any(own.style != look.style for look in looks for own in look.own)
 
 
-def zipped(visitor: Visitor, job: Job, texts: dict[str, str]) -> Iterator[bytes]:
+def zipped(visitor: Visitor, job: Job, texts: dict[str, str], finder: HairFinder) -> Iterator[bytes]:
     """A ZIP of all pictures dyed, their masks where one was painted, and the command, piece by piece as it is made.
     Raises Stopped."""
     step, with_masks = visitor.step, is_painted(visitor)
@@ -93,6 +103,9 @@ def zipped(visitor: Visitor, job: Job, texts: dict[str, str]) -> Iterator[bytes]
         def files_of(shown: Shown, done: int) -> dict[str, Path]:
             """A picture's files, by the folders where they go; so many pictures are done."""
             look = step.look(shown.number)
+            if shown.frames:
+                with clips.turns.taken(job):
+                    return {"": write_dyed_clip(shown, look, Path(folder), finder, lambda _: job.reached(done))}
             with visitor.turns.taken(job):
                 job.reached(done)
                 files = {"": write_dyed(shown, look, Path(folder), None, job.check)}

@@ -55,10 +55,13 @@ def state(visitor: Visitor, texts: dict[str, str]) -> dict:
         pictures = [{"key": picture.number, "label": picture.name} for picture in visitor.pictures.values()]
         picture = None
         if shown:
-            note = texts["size"].format(name=shown.name, width=shown.width, height=shown.height)
+            note = texts["size_clip" if shown.frames else "size"].format(
+                name=shown.name, width=shown.width, height=shown.height
+            )
             if shown.hair_share < NO_HAIR and not step.painted(shown.number):
                 note = texts["no_hair"]
             picture = {"number": shown.number, "width": shown.width, "height": shown.height, "note": note}
+            picture["clip"] = bool(shown.frames)
             picture["mask"] = str(hash(step.painted(shown.number)))  # another one where other hair is found
         return {
             "session": visitor.session,

@@ -28,12 +28,13 @@ from starlette.websockets import WebSocket
 
 from common.image.opening import SUFFIXES, PictureError
 from common.workarounds import give_back_memory
+from ombre.page import clips
 from ombre.page.complaints import complaint
 from ombre.page.guard import Door, Guard
 from ombre.page.jobs import Job, Stopped
 from ombre.page.mirror import mirror
 from ombre.page.picture import Shown, jpeg, overlay
-from ombre.page.results import write_dyed, write_used_mask, zipped
+from ombre.page.results import write_dyed, write_dyed_clip, write_used_mask, zipped
 from ombre.page.seen import setup
 from ombre.page.talk import take, talk
 from ombre.page.texts import TEXTS, language_of
@@ -163,7 +164,10 @@ class Page:
         if suffix not in (None, *SUFFIXES):
             raise HTTPException(404)
         visitor, shown = self._found(request)
-        look = visitor.step.look(shown.number)
+        look, finder = visitor.step.look(shown.number), self.visitors.finder
+        if shown.frames:
+            make: Make = lambda folder, job: write_dyed_clip(shown, look, folder, finder, job.reached)  # noqa: E731
+            return self._made(request, "frames", make)
         return self._made(request, "dyed", lambda folder, job: write_dyed(shown, look, folder, suffix, job.check))
 
     def mask(self, request: Request) -> Response:
@@ -176,8 +180,9 @@ class Page:
         """A file that is made when its turn comes, sent and removed."""
         texts, (visitor, shown) = _texts(request), self._found(request)
         folder = None
+        turns, total = (clips.turns, shown.frames) if kind == "frames" else (visitor.turns, 1)
         try:
-            with visitor.jobs.begun(kind, shown.name, 1) as job, visitor.turns.taken(job):
+            with visitor.jobs.begun(kind, shown.name, total) as job, turns.taken(job):
                 job.reached(0)
                 folder = TemporaryDirectory(dir=visitor.folder, ignore_cleanup_errors=True)
                 file = make(Path(folder.name), job)
@@ -198,7 +203,7 @@ class Page:
 
         def pieces() -> Iterator[bytes]:
             with visitor.jobs.begun("all", "", len(visitor.pictures)) as job:
-                yield from zipped(visitor, job, texts)
+                yield from zipped(visitor, job, texts, self.visitors.finder)
 
         return StreamingResponse(pieces(), media_type="application/zip", headers=_attachment("ombre.zip"))
 

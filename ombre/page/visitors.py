@@ -132,7 +132,7 @@ class Visitor:
             raise ValueError("a place outside the picture")
         if isinstance(hair, Hair):
             chosen = person_at(hair, x, y)
-            places = [(person.x, person.y) for person in people_in(hair)]
+            places = [(person.x, person.y) for person in self.people()]
             places += [own[:2] for own in self.step.look(number).own]  # one who has a style is called by its place
             same = [place for place in places if person_at(hair, *place) == chosen]
             with self.lock:
@@ -150,9 +150,9 @@ class Visitor:
         self._renew()
 
     def people(self) -> list[Person]:
-        """Who is in the picture that is shown, from the left to the right."""
+        """Who is in the picture that is shown, from the left to the right; in a clip nobody is told apart."""
         hair = self._hair()
-        return people_in(hair) if isinstance(hair, Hair) else []
+        return people_in(hair) if isinstance(hair, Hair) and self.shown and not self.shown.frames else []
 
     def remove(self) -> None:
         """Forget the picture that is shown, and show another one."""
@@ -175,7 +175,7 @@ class Visitor:
     def paint(self, stroke: Stroke | None) -> None:
         """Lay a stroke over the mask of the picture that is shown; None takes all of them away."""
         with self.lock:
-            if self.shown:
+            if self.shown and not self.shown.frames:
                 strokes = (*self.step.painted(self.step.number), stroke) if stroke else ()
                 self._go_to(self.step.paint(strokes))
                 self._last = ("", 0.0)

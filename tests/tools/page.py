@@ -13,7 +13,7 @@ def half_hair(rgb: np.ndarray) -> SimpleNamespace:
     """What is found in tests: the left half is hair."""
     mask = np.zeros(rgb.shape[:2], np.uint8)
     mask[:, : rgb.shape[1] // 2] = 255
-    return SimpleNamespace(mask=lambda: mask, guide=lambda: None)
+    return SimpleNamespace(mask=lambda: mask, guide=lambda: None, crops=[])
 
 
 def two_heads(rgb: np.ndarray) -> SimpleNamespace:

@@ -6,5 +6,6 @@ import "./palette.js";
 import "./sliders.js";
 import "./people.js";
 import "./viewer.js";
+import "./hand.js";
 import "./intake.js";
 import "./mirror.js";

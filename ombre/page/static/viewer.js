@@ -1,21 +1,15 @@
-// The picture before and after, the hair found, a brush for it; downloads, and the command that makes the same.
-import { language, live, onState, say, texts } from "./line.js";
+// The picture before and after, the hair found; downloads, and the command that makes the same.
+import { clear, isPainting, mode } from "./brush.js";
+import { language, live, onState, texts } from "./line.js";
 import { report } from "./notices.js";
-import { choosePerson, findPeople } from "./people.js";
+import { findPeople } from "./people.js";
+import { onZoom, showWhole, view } from "./zoom.js";
 
 const work = document.querySelector("#work");
 const find = (name) => work.querySelector(name);
 const [stage, after, before, found] = [".stage", ".after", ".before", ".found"].map(find);
-const [canvas, brush, cutAt, showFound, radius] = [".paint", ".brush", ".cut-at", ".show-found", ".radius"].map(find);
-const STEP = 0.02; // of the picture, that an arrow key moves the brush
-const TAP = 6; // CSS pixels: a pointer that moves less taps
+const [brush, cutAt, showFound] = [".brush", ".cut-at", ".show-found"].map(find);
 let drawing = false; // a dyed picture is on its way; only the newest is asked for when it is there
-let stroke = null;
-let tap = null; // where a pointer came down that has not moved yet
-let at = [0.5, 0.5];
-
-const mode = () => find("[name=paint]:checked").value;
-const brushRadius = () => radius.value / 500; // a share of the longer side
 
 async function load(image, address) {
 	const fresh = new Image();
@@ -42,7 +36,7 @@ async function draw() {
 		]);
 		if (done && live.state.picture?.number === picture.number) stage.dataset.version = version;
 		if (done) findPeople(before);
-		if (!stroke) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+		if (!isPainting()) clear();
 		drawn = version;
 	}
 	drawing = false;
@@ -54,11 +48,13 @@ function show({ token, version, picture, pictures, command, command_note }) {
 	document.body.classList.toggle("is-working", !work.hidden);
 	work.classList.toggle("is-mirror", live.mirroring);
 	if (live.mirroring && mode()) look();
+	if (live.mirroring && view.scale > 1) showWhole();
 	if (!picture || live.mirroring) return;
-	const { number, width, height, note } = picture;
+	const { number, width, height, note, clip } = picture;
 	const download = (kind) => `/${language}/download/${token}/${number}/${kind}`;
 	if (stage.dataset.number !== String(number)) {
 		stage.dataset.number = number;
+		showWhole();
 		after.removeAttribute("src");
 		before.src = `/picture/${token}/${number}/before`;
 		found.removeAttribute("src");
@@ -67,6 +63,9 @@ function show({ token, version, picture, pictures, command, command_note }) {
 	if (stage.dataset.version !== String(version)) draw();
 	find(".note").textContent = note;
 	find(".dyed").href = download("dyed");
+	find(".dyed").textContent = clip ? texts.download_clip : texts.download;
+	for (const part of [".png", ".mask", ".tools"]) find(part).hidden = clip;
+	if (clip && (mode() || showFound.checked)) lookOnly();
 	find(".png").href = download("dyed?suffix=.png");
 	find(".mask").href = download("mask");
 	find(".all").href = `/${language}/download/${token}/all`;
@@ -85,6 +84,13 @@ function setFound() {
 
 function setCut() {
 	stage.style.setProperty("--cut", `${cutAt.value}%`);
+	stage.style.setProperty("--before", `${100 * (view.left + cutShare() / view.scale)}%`);
+}
+
+function lookOnly() {
+	showFound.checked = false;
+	setFound();
+	look();
 }
 
 function look() {
@@ -95,101 +101,33 @@ function look() {
 function setMode() {
 	const painting = mode() !== "";
 	stage.classList.toggle("is-painting", painting);
-	stage.tabIndex = painting ? 0 : -1;
 	brush.hidden = !painting;
 	work.querySelectorAll(".painting").forEach((part) => (part.hidden = !painting));
 	if (painting && !showFound.checked) {
 		showFound.checked = true;
 		setFound();
 	}
-	moveBrush(at);
+	setStop();
 }
 
-function moveBrush(place) {
-	at = place.map((share) => Math.min(1, Math.max(0, share)));
-	const box = stage.getBoundingClientRect();
-	const side = 2 * brushRadius() * Math.max(box.width, box.height);
-	Object.assign(brush.style, {
-		left: `${100 * at[0]}%`,
-		top: `${100 * at[1]}%`,
-		width: `${side}px`,
-		height: `${side}px`,
-	});
+// Keys move the brush, or the picture where it is near.
+function setStop() {
+	stage.tabIndex = mode() || view.scale > 1 ? 0 : -1;
 }
 
-function place(event) {
-	const box = stage.getBoundingClientRect();
-	return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+export function cutShare() {
+	return cutAt.value / 100;
 }
 
-function begin() {
-	[canvas.width, canvas.height] = [stage.clientWidth, stage.clientHeight];
-	stroke = { hair: mode() === "add", radius: brushRadius(), points: [] };
-}
-
-function extend(point) {
-	stroke.points.push(point.map((share) => Math.round(1e4 * share) / 1e4));
-	const pen = canvas.getContext("2d");
-	pen.clearRect(0, 0, canvas.width, canvas.height);
-	pen.lineWidth = 2 * stroke.radius * Math.max(canvas.width, canvas.height);
-	pen.lineCap = pen.lineJoin = "round";
-	pen.strokeStyle = stroke.hair ? "rgba(255, 0, 170, 0.5)" : "rgba(255, 255, 255, 0.5)";
-	pen.beginPath();
-	stroke.points.forEach(([x, y]) => pen.lineTo(x * canvas.width, y * canvas.height));
-	if (stroke.points.length === 1) pen.lineTo(point[0] * canvas.width + 0.01, point[1] * canvas.height);
-	pen.stroke();
-}
-
-function end() {
-	if (stroke?.points.length) say({ do: "paint", ...stroke });
-	stroke = null;
-}
-
-stage.addEventListener("pointerdown", (event) => {
-	if (event.button !== 0) return;
-	stage.setPointerCapture(event.pointerId);
-	if (mode()) {
-		begin();
-		extend(place(event));
-	} else tap = [event.clientX, event.clientY];
-	event.preventDefault();
-});
-stage.addEventListener("pointermove", (event) => {
-	if (mode()) moveBrush(place(event));
-	if (stroke) extend(place(event));
-	else if (!mode() && stage.hasPointerCapture(event.pointerId)) {
-		if (tap && Math.hypot(event.clientX - tap[0], event.clientY - tap[1]) > TAP) tap = null;
-		if (!tap) drag(event);
-	}
-});
-stage.addEventListener("pointerup", (event) => {
-	end();
-	if (tap && (live.mirroring || !choosePerson(place(event)))) drag(event);
-	tap = null;
-});
-stage.addEventListener("pointercancel", () => {
-	end();
-	tap = null;
-});
-stage.addEventListener("keydown", (event) => {
-	const way = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
-	if (!mode() || (!way && event.key !== " ")) return;
-	event.preventDefault();
-	if (way) return moveBrush([at[0] + way[0], at[1] + way[1]]);
-	begin();
-	extend(at);
-	end();
-});
-
-function drag(event) {
-	cutAt.value = 100 * place(event)[0];
+export function moveCut(share) {
+	cutAt.value = 100 * share;
 	setCut();
 }
 
 cutAt.addEventListener("input", setCut);
 showFound.addEventListener("change", setFound);
-radius.addEventListener("input", () => moveBrush(at));
-find(".clear").addEventListener("click", () => say({ do: "clear" }));
+onZoom(setCut);
+onZoom(setStop);
 work.querySelectorAll("[name=paint]").forEach((choice) => choice.addEventListener("change", setMode));
 find("#command .copy").addEventListener("click", async () => {
 	await navigator.clipboard.writeText(find("#command textarea").value);
