@@ -48,7 +48,7 @@ ICON = (
 )
 THIS_MACHINE = Door()  # alone
 LOOK_ROUND = 5.0  # seconds between two looks whether anybody is at work
-LONGEST_NAME = 140  # bytes of an upload's name that are kept: file systems allow 255, with the style
+LONGEST_NAME = 120  # bytes of an upload's name that are kept: file systems allow 255, with the style
 
 Make = Callable[[Path, Job], Path]  # makes a file in a folder; may raise PictureError, OSError, Stopped
 
