@@ -41,6 +41,40 @@ def test_strands_are_found_that_the_mask_has_lost(wall, hair, dtype):
     assert wrong[0] < 0.6 * wrong[1]
 
 
+def out_of_focus(wide, behind=(150, 125, 105), seed=0, side=384):
+    """Hair whose edge is so many pixels soft, before a background, of much its own colour: picture, share, mask."""
+    rng = np.random.default_rng(seed)
+    edge = np.zeros((side, side), np.float32)
+    edge[:, : side // 2] = 1
+    texture = cv2.GaussianBlur(rng.normal(0, 1, (side, side, 1)), (0, 0), 5)[..., None]
+    share = cv2.GaussianBlur(edge, (0, 0), wide)
+    behind = np.float32(behind) + 14 * texture / texture.std()
+    mixed = share[..., None] * np.float32((110, 80, 60)) + (1 - share[..., None]) * behind
+    rgb = np.uint8(np.rint(np.clip(mixed + rng.normal(0, 2, mixed.shape), 0, 255)))
+    doubt = cv2.GaussianBlur(rng.normal(0, 1, share.shape), (0, 0), 8)
+    sure = 1.5 * np.log((share + 0.02) / (1.02 - share)) + 0.3 * doubt / doubt.std()
+    return rgb, share, np.uint8(np.rint(255 / (1 + np.exp(-sure))))
+
+
+def wrong_near_the_edge(rgb, share, mask):
+    """Squared error of the matte and of the mask."""
+    near = ((share > 0.02) & (share < 0.98)) | ((mask > 5) & (mask < 250))
+    return [((np.float32(alpha) / 255 - share)[near] ** 2).mean() for alpha in (matte.refine(rgb, mask), mask)]
+
+
+@pytest.mark.parametrize("wide", [10, 16])
+def test_hair_out_of_focus_keeps_its_mask(wide):
+    matte_is, mask_is = wrong_near_the_edge(*out_of_focus(wide))
+    assert matte_is < 1.1 * mask_is
+
+
+def test_a_clear_edge_is_found_that_a_mask_blurs():
+    rgb, share, _ = out_of_focus(0.8, (190, 200, 210))
+    blurred = np.uint8(np.rint(255 * cv2.GaussianBlur(share, (0, 0), 6)))
+    matte_is, mask_is = wrong_near_the_edge(rgb, share, blurred)
+    assert matte_is < 0.55 * mask_is
+
+
 def test_away_from_the_edge_the_mask_is_believed():
     rgb = np.random.default_rng(0).integers(0, 256, (300, 260, 3), dtype=np.uint8)
     hair = np.zeros((300, 260), np.uint8)

@@ -2,8 +2,9 @@
 
 Where the mask is not sure, the colour of a pixel tells how much of it is hair: the place on the line between the
 colours of the hair and of what is behind it (foreground.py). Where these two look alike the mask is believed, and where
-it is sure always. What changes slowly is worked out on a coarse grid (grid.py) and applied at full size, so that
-strands are found however large the photograph is.
+it is sure always. Where colours show neither strands nor a clear edge, as in hair out of focus, they tell less than the
+mask, which is then believed for the most part. What changes slowly is worked out on a coarse grid (grid.py) and applied
+at full size, so that strands are found however large the photograph is.
 """
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 from ombre.hair import foreground, grid
 
 FAR = (0.05, 0.95)  # probabilities up to which, and from which on, colours are not asked
-RAMP = (0.03, 0.97)  # probabilities taken as no hair and as hair where colours say nothing
+RAMP = (0.015, 0.04)  # up to the first a probability is no hair, from the second on itself; so towards 1
 LEAST, MOST = (0.5, 1.2), (-0.2, 0.5)  # the same for the least and the most that colours may say
 COARSER, LEAST_STEP = 2, 4  # times the step of hair's own grid; pixels: a network's mask is coarser than its picture
 WINDOW = 3  # cells across, from which the colours of hair and of what is behind it are taken
@@ -21,6 +22,10 @@ ALIKE, NOISE = 0.9, 40.0  # how much of the colours' spread, and which variance 
 GREY = 0.299, 0.587, 0.114  # by which OpenCV adds up three channels: the fastest sum of three that there is
 FLOOR = 0.08  # place on the line up to which a pixel is what is behind
 TRUST = 0.95  # in the colours at most
+# By how much a pixel's share, of 255, is away from the mean around it, where there are no strands and where there are
+STRANDS = (22, 44)
+EDGE, BAND = 80, 130  # how much of both there is in pixels, of 255: on both sides of a clear edge, in a soft band
+NEITHER = 0.3  # of the trust in colours, that is left where there are neither strands nor a clear edge
 ROWS = 48  # of a picture, in which is seen how sharp it is
 SHARP, APART = 1.0, 2.0  # pixels: a lens's own blur; and one more, by which that of a picture is told
 NEAR_EDGE, MOST_BLUR = 12, 8.0  # pixels
@@ -31,7 +36,19 @@ def _ramp(start: float, end: float) -> np.ndarray:
     return np.rint(255 * np.clip((np.arange(256) / 255 - start) / (end - start), 0, 1)).astype(np.uint8)
 
 
-SURE, RAMPED, LOWEST, HIGHEST = (_ramp(*limits) for limits in (FAR, RAMP, LEAST, MOST))
+def _ends(none: float, some: float) -> np.ndarray:
+    """What each value of a mask becomes: itself, but 0 up to the share `none`, and from `some` on; so towards 255."""
+    share = np.arange(256) / 255
+    near = np.minimum(share, 1 - share)
+    near = np.where(near < some, np.clip((near - none) / (some - none), 0, 1) * some, near)
+    return np.rint(255 * np.where(share < 0.5, near, 1 - near)).astype(np.uint8)
+
+
+SURE, LOWEST, HIGHEST = (_ramp(*limits) for limits in (FAR, LEAST, MOST))
+RAMPED = _ends(*RAMP)
+BY_STRANDS = np.maximum(_ramp(*(levels / 255 for levels in STRANDS)), round(255 * NEITHER)).astype(np.uint8)
+BY_EDGE = 255 - _ramp(EDGE / 255, BAND / 255)
+OF_BOTH = np.rint(4 * np.arange(256) * (1 - np.arange(256) / 255)).astype(np.uint8)  # of hair and of what is behind
 FAINTEST = int(np.argmax(SURE > 0))  # mask value from which there may be hair
 
 
@@ -54,9 +71,9 @@ def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     slopes, offset, trust = _fit(grid.colours(rgb, step), doubtful)
     for rows, columns in grid.tiles(grid.near(trust > 0), step, *alpha.shape):
         tile = np.s_[slice(*rows), slice(*columns)]
-        trusted = grid.grow(trust, step, rows, columns)
         over, least = grid.grow(slopes, step, rows, columns), grid.grow(offset, step, rows, columns)
         seen = _along(over, least, rgb[tile])
+        trusted = cv2.multiply(grid.grow(trust, step, rows, columns), _credit(seen, step), scale=1 / 255)
         known = cv2.multiply(alpha[tile], 255 - trusted, scale=1 / 255)
         shares = cv2.add(cv2.multiply(seen, trusted, scale=1 / 255), known)
         alpha[tile] = cv2.min(cv2.max(shares, cv2.LUT(mask[tile], LOWEST)), cv2.LUT(mask[tile], HIGHEST))
@@ -103,6 +120,16 @@ def _fit(cells: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     trust = TRUST * near * apart / (apart + ALIKE * beside.spread + NOISE)
     over = cv2.merge([slope / share for slope, share in zip(slopes, GREY)])
     return over, offset, np.rint(255 * trust).astype(np.uint8)
+
+
+def _credit(seen: np.ndarray, step: int) -> np.ndarray:
+    """How far colours are to be trusted, x 255, (h, w) uint8, by the strands or the clear edge in the shares of hair
+    x 255 that they say, (h, w) uint8; `step` is pixels a cell, by which the size of strands goes."""
+    fine, near, around = step // 2 | 1, 2 * step - 1, 4 * step - 1
+    smooth = cv2.blur(seen, (fine, fine))
+    strands = cv2.blur(cv2.absdiff(seen, smooth), (near, near))
+    both = cv2.blur(cv2.LUT(smooth, OF_BOTH), (around, around))
+    return cv2.max(cv2.LUT(strands, BY_STRANDS), cv2.LUT(both, BY_EDGE))
 
 
 def _along(slopes: np.ndarray, offset: np.ndarray, rgb: np.ndarray) -> np.ndarray:
