@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin
 
+from common.batch.local import demand_room
+from common.batch.table import BatchError
 from common.image import jpeg, raw
 from common.image import picture as picture_module
 from common.image.gain_map import levelled
@@ -676,6 +678,22 @@ def test_heic_and_avif_cut_short_or_broken(tmp_path, capfd, name):
         (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
         refusal(tmp_path / name)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("missing", [1, 30, 10**9])
+def test_a_jpeg_of_which_the_disk_took_a_part_is_none(tmp_path, monkeypatch, missing):
+    whole = Image.Image.save
+
+    def until_the_disk_is_full(image, path, *args, **settings):
+        whole(image, path, *args, **settings)
+        os.truncate(path, max(0, os.path.getsize(path) - missing))
+
+    monkeypatch.setattr(Image.Image, "save", until_the_disk_is_full)
+    with pytest.raises(PictureError, match="No space left") as raised:
+        write_picture(tmp_path / "a.jpg", Picture(colours()))
+    assert not os.listdir(tmp_path)
+    with pytest.raises(BatchError, match="make room"):
+        demand_room(raised.value)
 
 
 # ---- refusals ----

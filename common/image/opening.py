@@ -162,7 +162,7 @@ def size_seen(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, in
     Raises PictureError as `read_picture`."""
     with opened(path, max_pixels) as image:
         end = ENDS.get(image.format or "")
-        if end is None or image.mode not in MODES or not _ends_with(path, end):
+        if end is None or image.mode not in MODES or not ends_with(path, end):
             return None
         # a PNG's EXIF may lie behind its pixels: Pillow would decode them to look
         exif = image.getexif() if image.format == "JPEG" else tiff.exif_tags(image.info.get("exif"))
@@ -170,9 +170,10 @@ def size_seen(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, in
         return image.size[::-1] if turned else image.size
 
 
-def _ends_with(path: Path, end: bytes) -> bool:
+def ends_with(path: Path, end: bytes) -> bool:
+    """Whether a file's last bytes are these."""
     with open(path, "rb") as file:
-        file.seek(-len(end), os.SEEK_END)
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(end)))
         return file.read() == end
 
 

@@ -1,5 +1,6 @@
 """Pictures in and out: what a photograph carries besides its colours stays with it."""
 
+import errno
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -26,7 +27,17 @@ from common.image.metadata import (
     read_metadata,
     without_thumbnail,
 )
-from common.image.opening import DEFAULT_MAX_PIXELS, FORMATS, PictureError, is_raw, learn_jpeg_xl, one_line, opened
+from common.image.opening import (
+    DEFAULT_MAX_PIXELS,
+    ENDS,
+    FORMATS,
+    PictureError,
+    ends_with,
+    is_raw,
+    learn_jpeg_xl,
+    one_line,
+    opened,
+)
 from common.image.pixels import (
     HEIF_SETTINGS,
     MODES,
@@ -273,8 +284,17 @@ def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None
         learn_jpeg_xl(path)
     # To a path, not to memory: so Pillow lets other threads run meanwhile.
     to_pillow(lying).save(path, kind, icc_profile=icc, **settings)
+    if kind == "JPEG":
+        demand_end(path)
     if gain:
         path.write_bytes(with_gain_map(path.read_bytes(), gain))
+
+
+def demand_end(path: Path) -> None:
+    """Raise OSError where a JPEG that was written has no end: Pillow, which writes past Python's files, does not see
+    that a full disk took only a part of its last piece."""
+    if not ends_with(path, ENDS["JPEG"]):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
 
 
 def _write_lossless(kind: str, picture: Picture, kept: Metadata, path: Path) -> None:
