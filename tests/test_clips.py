@@ -12,7 +12,7 @@ from common.image.hdr import HdrSpace, hdr_space
 from common.image.moving import is_clip
 from common.image.picture import PictureError
 from ombre.media.video import Clip
-from ombre.media.video_frame import UPRIGHT, changed, matrix_of
+from ombre.media.video_frame import UPRIGHT, changed, matrix_of, pixels_of
 from tests.tools.clips import SIZE, make_clip, scene
 
 BOX = np.s_[20:61, 31:90]
@@ -226,11 +226,59 @@ def test_what_a_telephone_notes_stays(tmp_path):
         assert notes.items() <= dict(container.metadata).items()
 
 
+def fields(path: Path) -> tuple[int, set[bool]]:
+    """Which field is the first, by FFmpeg's number, and whether frames are marked as woven of two."""
+    with av.open(path) as container:
+        marks = {frame.interlaced_frame for frame in container.decode(video=0)}
+        return container.streams.video[0].codec_context.field_order, marks
+
+
+def woven(path: Path, first: str, codec: str = "libx264", pix_fmt: str = "yuv420p") -> Path:
+    """A clip of fields, of which the top ("tff") or the bottom ("bff") one is the first."""
+    with av.open(path, "w") as output:
+        options = {"flags": "+ildct+ilme"} | ({"x264-params": f"{first}=1"} if codec == "libx264" else {})
+        stream = output.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, pix_fmt
+        stream.codec_context.field_order = {"tff": 2, "bff": 3}[first]
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(scene(number)).reformat(format=pix_fmt)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            graph = av.filter.Graph()
+            source = graph.add_buffer(width=SIZE[0], height=SIZE[1], format=frame.format, time_base=Fraction(1, 25))
+            graph.link_nodes(source, graph.add("setfield", f"mode={first}"), graph.add("buffersink")).configure()
+            graph.push(frame)
+            output.mux(stream.encode(graph.pull()))
+        output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("first", ["tff", "bff"])
+@pytest.mark.parametrize(("name", "codec", "pix_fmt"), [
+    ("a.mp4", "libx264", "yuv420p"), ("a.mts", "libx264", "yuv420p"), ("a.mpg", "mpeg2video", "yuv420p"),
+    ("a.mov", "prores_ks", "yuv422p10le"), ("a.mkv", "ffv1", "yuv420p"),
+])  # fmt: skip
+def test_interlaced_clips_stay_so_with_their_order(name, codec, pix_fmt, first, tmp_path):
+    source = woven(tmp_path / name, first, codec, pix_fmt)
+    _, notes = copy(source, tmp_path / f"b_{name}", color=(200, 40, 90))
+    assert notes == [] and fields(source) == ({"tff": 2, "bff": 3}[first], {True})
+    assert fields(tmp_path / f"b_{name}") == fields(source)
+
+
 def test_fields_that_are_no_longer_told_apart_are_said(tmp_path):
-    options = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
-    source = make_clip(tmp_path / "a.mp4", frames=4, options=options)
-    _, notes = copy(source, tmp_path / "b.mp4")
-    assert notes == ["no longer marked as interlaced"]
+    _, notes = copy(woven(tmp_path / "a.mp4", "tff"), tmp_path / "b.webm")
+    assert notes == ["as vp9, since h264 cannot be written", "no longer marked as interlaced"]
+
+
+def test_the_colours_of_a_field_are_its_own(tmp_path):
+    frame = next(Clip(woven(tmp_path / "a.mkv", "tff", "ffv1"), LARGE).frames())
+    before = frame.rgb()
+    after = before.copy()
+    after[::2] = (250, 20, 20)  # the upper field alone
+    whole = tuple(slice(0, side) for side in before.shape[:2])
+    planes = [changed(frame.raw, before, now, whole, UPRIGHT).planes for now in (before, after)]
+    for old, new in zip(*planes):
+        differ = np.abs(pixels_of(new, 255).astype(int) - pixels_of(old, 255)).max(axis=1)
+        assert differ[::2].max() > 9 and not differ[1::2].any()
 
 
 @pytest.mark.parametrize(("name", "codec", "as_well"), [

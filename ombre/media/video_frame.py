@@ -131,13 +131,7 @@ def changed(
     raw: av.VideoFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None, turn: Turn
 ) -> av.VideoFrame:
     """A copy of a planar frame, with what differs between two upright RGB pictures in a box added to its planes."""
-    copy = av.VideoFrame(raw.width, raw.height, raw.format.name)
-    copy.pts, copy.time_base, copy.duration = raw.pts, raw.time_base, raw.duration
-    copy.colorspace, copy.color_range = raw.colorspace, raw.color_range
-    copy.color_primaries, copy.color_trc = raw.color_primaries, raw.color_trc
-    most = 2 ** raw.format.components[0].bits - 1
-    for source, target in zip(raw.planes, copy.planes):
-        pixels_of(target, most)[...] = pixels_of(source, most)
+    copy, most = copy_of(raw), 2 ** raw.format.components[0].bits - 1
     if box is None:
         return copy
     grown = [slice(part.start // 4 * 4, min(-(-part.stop // 4) * 4, side)) for part, side in zip(box, before.shape)]
@@ -147,10 +141,53 @@ def changed(
         pixels = turn.view(pixels_of(plane, most))
         steps = [round(side / own) for side, own in zip(before.shape, pixels.shape)]
         place = tuple(slice(part.start // step, -(-part.stop // step)) for part, step in zip(grown, steps))
-        here = np.ascontiguousarray(pixels[place])
-        part = cv2.resize(part, here.shape[::-1], interpolation=cv2.INTER_AREA)
-        pixels[place] = np.minimum(cv2.add(here, part, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U), most)
+        for field in fields_of(raw, turn):
+            add(pixels[place][field], part[field], most)
     return copy
+
+
+def copy_of(raw: av.VideoFrame) -> av.VideoFrame:
+    """A planar frame whose planes may be changed."""
+    if raw.interlaced_frame:
+        return _with_fields(raw)
+    copy, most = av.VideoFrame(raw.width, raw.height, raw.format.name), 2 ** raw.format.components[0].bits - 1
+    copy.pts, copy.time_base, copy.duration = raw.pts, raw.time_base, raw.duration
+    copy.colorspace, copy.color_range = raw.colorspace, raw.color_range
+    copy.color_primaries, copy.color_trc = raw.color_primaries, raw.color_trc
+    for source, target in zip(raw.planes, copy.planes):
+        pixels_of(target, most)[...] = pixels_of(source, most)
+    return copy
+
+
+def _with_fields(raw: av.VideoFrame) -> av.VideoFrame:
+    """The same by FFmpeg's filter, which keeps which field is the first: PyAV cannot set that."""
+    graph = av.filter.Graph()
+    graph.link_nodes(
+        graph.add_buffer(width=raw.width, height=raw.height, format=raw.format, time_base=raw.time_base),
+        graph.add("copy"),
+        graph.add("buffersink"),
+    ).configure()
+    graph.push(raw)
+    copy = graph.pull()
+    assert isinstance(copy, av.VideoFrame), "as it was pushed"
+    return copy
+
+
+def fields_of(raw: av.VideoFrame, turn: Turn) -> tuple[tuple[slice, slice], ...]:
+    """Which rows of an upright picture belong together: those of each field, whose colours have rows of their own."""
+    whole, lines = slice(None), (slice(0, None, 2), slice(1, None, 2))
+    if not raw.interlaced_frame:
+        return ((whole, whole),)
+    return tuple((whole, line) if turn.across else (line, whole) for line in lines)
+
+
+def add(pixels: np.ndarray, part: np.ndarray, most: int) -> None:
+    """Add a difference, float32 and of any size, to a plane's pixels (h, w), in place."""
+    if not pixels.size:
+        return
+    here = np.ascontiguousarray(pixels)
+    part = cv2.resize(part, here.shape[::-1], interpolation=cv2.INTER_AREA)
+    pixels[...] = np.minimum(cv2.add(here, part, dtype=cv2.CV_8U if most == 255 else cv2.CV_16U), most)
 
 
 def pixels_of(plane: av.video.plane.VideoPlane, most: int) -> np.ndarray:

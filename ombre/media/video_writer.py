@@ -7,6 +7,7 @@ from threading import Lock
 import av
 import numpy as np
 from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
+from av.codec.context import Flags
 
 from common.workarounds import right_times
 from ombre.media.video_frame import ClipFrame, changed, in_format, side_data
@@ -37,6 +38,8 @@ ODD = ("mpeg4",)  # before them where a frame's sides are odd
 # Before them where a clip has transparency.
 SEEN_THROUGH = {"mov": ("prores",), "matroska": ("ffv1",), "avi": ("ffv1",)}
 NARROW = ("prores",)  # codecs that cannot say that their range is full
+WITH_FIELDS = ("h264", "mpeg2video", "mpeg4", "prores", "ffv1")  # codecs that are written interlaced here
+LOWER_FIRST = (3, 5)  # FFmpeg's orders of fields whose lower one comes first
 PLANAR = ("yuv", "gbrp", "gbrap", "gray")  # pixel formats that `changed` can change
 ALPHA_MODE = "alpha_mode"  # a WebM's word for what may be seen through
 OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")  # which the new one has of its own
@@ -95,9 +98,13 @@ class ClipWriter:
             self.notes.append(f"as {codec}, since {own} cannot be written")
         if has_alpha(first.format) and not has_alpha(av.VideoFormat(self.pix_fmt)):
             self.notes.append("without its transparency")
-        if first.interlaced_frame:
-            self.notes.append("no longer marked as interlaced")
         name, options, scale = settings(codec, quality)
+        fields = first.interlaced_frame and codec in WITH_FIELDS
+        if first.interlaced_frame and not fields:
+            self.notes.append("no longer marked as interlaced")
+        order = source.codec_context.field_order
+        if fields and name == "libx264":
+            options = options | {"x264-params": "bff=1" if order in LOWER_FIRST else "tff=1"}
         if name == "libx265" and (light := mastering(first)):
             options = options | {"x265-params": f"{options['x265-params']}:{light}"}
         if name == "libvpx" and has_alpha(av.VideoFormat(self.pix_fmt)):
@@ -106,6 +113,9 @@ class ClipWriter:
         stream = self.container.add_stream(name, rate=rate, options=options)
         assert isinstance(stream, av.VideoStream), "as all of ENCODERS are for video"
         target = stream.codec_context
+        if fields:
+            target.flags |= Flags.interlaced_dct | Flags.interlaced_me
+            target.field_order = order
         if scale:
             target.qscale, target.global_quality = True, scale
         if kind == "avi":
