@@ -350,7 +350,7 @@ def test_quality_is_size(tmp_path):
 
 @pytest.mark.parametrize(("make", "said"), [
     (lambda path: make_clip(path, **LOCKED), "encrypted"),
-    (lambda path: path.write_bytes(b""), "no clip"),
+    (lambda path: path.write_bytes(b""), "is empty"),
     (lambda path: path.write_text("words" * 1000), "no clip"),
     (lambda path: path.write_bytes(make_clip(path).read_bytes()[:700]), "no clip"),
     (lambda path: make_clip(path, size=(64, 4000)), "too large"),

@@ -1,6 +1,7 @@
 """The work on a batch: what is left of it, failures, kills, interruptions, full disks."""
 
 import csv
+import errno
 import itertools
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from common import device, progress
-from common.batch.local import left_to_do, work_through
+from common.batch.local import complaint, left_to_do, work_through
 from common.batch.stage import Tally
 from common.batch.storage import stamp
 from common.batch.table import BatchError, Table
@@ -214,6 +215,11 @@ def test_a_full_disk_ends_the_run_at_once(tmp_path):
         with pytest.raises(BatchError, match="out/x.jpg: No space left on device; make room, and the same command"):
             run(table, [f"{n}.jpg" for n in range(100)], work)
     assert len(begun) <= 4 and not table.path.exists(), "no picture is noted as failed that has no fault"
+
+
+def test_what_the_system_says_is_a_line_without_its_numbers():
+    error = OSError(errno.EFBIG, os.strerror(errno.EFBIG), "/out/.a.1-2.part.mp4")
+    assert complaint(error, "a.mp4") == "a.mp4: cannot be read or written: File too large"
 
 
 def test_off_a_terminal_a_line_now_and_then(tmp_path, monkeypatch, capsys):

@@ -263,7 +263,11 @@ def demand_room(error: BaseException) -> None:
 def complaint(error: Exception, name: str) -> str:
     """One line that names the picture; ours do so themselves."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, PictureError) else f"{name}: {type(error).__name__}: {text}"
+    if isinstance(error, PictureError):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        return f"{name}: cannot be read or written: {error.strerror}"
+    return f"{name}: {type(error).__name__}: {text}"
 
 
 @contextmanager
