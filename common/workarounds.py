@@ -12,7 +12,8 @@ from typing import Any
 
 CONVERTER = "openvino.tools.ovc"
 # glibc's malloc.h
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
+LARGE = 32 << 20  # bytes: the most that M_MMAP_THRESHOLD takes
 
 
 @contextmanager
@@ -73,11 +74,12 @@ def right_times(packet: Any, frames: int) -> None:
         packet.dts = packet.pts
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(*, but_large: bool = False) -> None:
     """Let this process keep large arrays' memory for the next ones.
 
     glibc gives it back to the system after each use, and gets it anew for the next one, page by page, which takes up to
     half of a training step in PyTorch, and a tenth of the dyeing of a batch. It costs memory that lies idle in between.
+    With `but_large` arrays of more than LARGE, as of large pictures, go back at once: between them most would lie idle.
     Other C libraries are left as they are.
 
     May go when PyTorch and OpenCV keep their large arrays' memory themselves, or take an allocator that does.
@@ -85,7 +87,7 @@ def keep_freed_memory() -> None:
     if sys.platform != "linux":
         return
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(M_MMAP_MAX, 0)
+        mallopt(*((M_MMAP_THRESHOLD, LARGE) if but_large else (M_MMAP_MAX, 0)))
         mallopt(M_TRIM_THRESHOLD, -1)  # never
 
 

@@ -101,7 +101,7 @@ class Dye(Stage):
         if many or not at_once:
             cv2.setNumThreads(1)  # the pictures, or the steps of a clip, share out the cores already
         if many:
-            keep_freed_memory()  # each picture takes the arrays of the one before
+            keep_freed_memory(but_large=True)  # each picture takes the arrays of the one before
         return partial(self.dye, self.find_hair(self.weights, self.device, max(1, min(at_once, own_cores()))))
 
     def dye(self, finder: HairFinder, item: Item, output: Path, rows: list[Row]) -> list[Row]:

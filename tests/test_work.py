@@ -342,3 +342,22 @@ def test_cores_of_a_container(tmp_path, monkeypatch):
     assert device.own_cores() == 2
     monkeypatch.setattr(device, "_quotas", lambda: [])
     assert device.own_cores() == 64
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc alone")
+def test_arrays_of_large_pictures_go_back_at_once():
+    script = """
+import re, numpy as np
+from common.workarounds import keep_freed_memory
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+keep_freed_memory(but_large=True)
+arrays = [np.ones(48 << 20, np.uint8) for _ in range(4)]
+before = resident()
+del arrays[:3]  # what comes behind them is still in use
+print(before - resident())
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 3 * 47 << 10
