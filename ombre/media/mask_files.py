@@ -73,14 +73,16 @@ class Masks:
         Args:
             rgb: the picture (H, W, 3) uint8 or uint16; `seen` the same in sRGB, uint8, as networks look at it.
             name: the mask's, in its folder.
-            finder: what finds hair or, where there is a folder of masks, only faces and which way up heads are.
+            finder: what finds hair or, where there is a folder of masks, only faces and which way up heads are,
+                if its student tells them.
 
         Raises PictureError: the picture's mask is not there, broken, or of another size.
         """
         if self.folder:
             mask = self._read(self.folder / name, rgb.shape)
-            share, found = refine(rgb, mask) if self.refined else mask, finder.find(seen)
-            detection = Detection(mask, share, found.guide(), found)
+            share = refine(rgb, mask) if self.refined else mask
+            found = finder.find(seen) if finder.guided else None
+            detection = Detection(mask, share, found and found.guide(), found)
         else:
             detection = detect(finder, rgb, seen)
         if self.save:

@@ -61,6 +61,9 @@ class HairFinder:
         precision: of the processor's engine: "auto", "float32", "bfloat16".
         scout: weights of what searches scenes; None: the student does, in tiles, which takes several times as long.
 
+    Attributes:
+        guided: whether the student tells faces and which way up heads are.
+
     Raises:
         WeightsError: the weights are missing, broken, or of another network.
     """
@@ -82,7 +85,8 @@ class HairFinder:
             device = str(choose_device(device))
         self.student = Predictor(engine_of(Path(weights), device, streams, precision))
         lazy = LazyEngine(partial(engine_of, scout, device, streams, precision)) if scout else None
-        sure = float(safetensors_metadata(weights).get(SURE, 0))
+        said = safetensors_metadata(weights)
+        self.guided, sure = "guide" in said, float(said.get(SURE, 0))
         self.search = HeadSearch(self.student, Predictor(lazy, SCOUT_SIZE) if lazy else None, sure)
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
