@@ -390,7 +390,7 @@ SHEET = """(() => {
 })()"""  # how near the picture is, and which place of it is seen first, in shares of it
 
 
-def test_the_picture_is_looked_at_nearer_and_painted_there(person, photo, request):
+def test_the_picture_is_looked_at_nearer_and_painted_there(person, photo):
     page = person.page
     person.upload(photo)
     left, top, width, height = page.locator(".stage").bounding_box().values()
@@ -423,7 +423,6 @@ def test_the_picture_is_looked_at_nearer_and_painted_there(person, photo, reques
     mask = read_mask(person.download(".mask")[1])
     painted = mask[205, 100:160] > 200  # a brush of 1/20 of what is seen, around column 128
     assert painted[18:38].all() and not painted[:10].any() and not painted[46:].any()
-    take_screenshot(person, request, "page_near.jpg")
     page.focus(".stage")
     for _ in range(40):
         page.keyboard.press("ArrowLeft")
@@ -446,14 +445,13 @@ def test_two_fingers_bring_the_picture_nearer(browser, server):
     person.leaves()
 
 
-def test_a_short_clip_is_looked_at_and_comes_home_dyed(person, tmp_path, request):
+def test_a_short_clip_is_looked_at_and_comes_home_dyed(person, tmp_path):
     page = person.page
     person.upload(short_sample(tmp_path / "turn.mkv"))
     assert page.inner_text(".note").startswith("turn.mkv, ") and "one frame of the clip" in page.inner_text(".note")
     assert not page.is_visible(".tools") and not page.is_visible(".mask") and not page.is_visible("#people")
     assert page.inner_text(".dyed") == "Download the clip"
     person.does(lambda: page.click("#upper button[aria-label=blue]"))
-    take_screenshot(person, request, "page_clip.jpg")
     name, file = person.download(".dyed")
     assert name == "turn_blue.mkv"
     with av.open(file) as dyed:

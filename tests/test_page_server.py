@@ -29,6 +29,7 @@ from ombre.page.picture import jpeg
 from ombre.page.texts import SAMPLES, TEXTS
 from ombre.page.visitors import Visitors
 from segmentation.finding.box import Part
+from tests.tools.clips import make_clip
 from tests.tools.page import half_hair, two_heads, write_photo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -532,6 +533,28 @@ def test_the_invitation_has_a_certificate_and_a_code(invited):
     assert invited.link in text and "can use the page" in text
     assert sum(line.count("\N{FULL BLOCK}") > 3 for line in text.splitlines()) > 10  # a QR code's rows
     assert invited.door.secret != invitation(invited.key.parent, 7860).door.secret
+
+
+def test_a_clip_is_dyed_frame_by_frame_and_stopped(client, visitors, tmp_path):
+    def slow(rgb: np.ndarray) -> SimpleNamespace:
+        time.sleep(0.05)
+        return half_hair(rgb)
+
+    visitors.finder.find = slow
+    clip = make_clip(tmp_path / "walk.mp4", frames=150)
+    with Open(client) as page:
+        assert page.upload("walk.mp4", clip.read_bytes()) == 204 and page.state["picture"]["clip"]
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(page.get("dyed")))
+        asking.start()
+        while not page.state["jobs"] or page.state["jobs"][0]["done"] < 5:
+            page.next()
+        (job,) = page.state["jobs"]
+        assert job["kind"] == "frames" and job["total"] == 150 and job["percent"] == round(job["done"] / 1.5)
+        page.say("stop")
+        asking.join()
+        assert answers[0].status_code == 409 and answers[0].text == f"{TEXTS['en']['stopped']}\n"
+    assert not list(tmp_path.glob("visitors/*/tmp*"))
 
 
 def test_a_person_of_several_is_chosen_and_gets_an_own_colour(visitors, client, photo):

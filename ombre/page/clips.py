@@ -51,7 +51,7 @@ def still_of(clip: FrameSource, find: Callable[[np.ndarray], Found]) -> np.ndarr
     looked: list[np.ndarray] = []
     with _frames(clip) as frames:
         for frame in frames:
-            if frame.seconds < APART * len(looked):
+            if looked and frame.seconds < APART * len(looked):
                 continue
             looked.append(frame.rgb8())
             if cv2.mean(find(looked[-1]).mask())[0] / 255 > SOMEBODY:
