@@ -283,6 +283,16 @@ def test_the_crops_of_a_picture_are_bounded_whatever_its_shape(height, width):
     assert 0 < len(found.crops) <= MOST and len(count) <= 3 * MOST
 
 
+@pytest.mark.parametrize("height, width, count", [(9, 40000, 1), (40000, 300, 3), (600, 900, 3)])
+def test_the_tiles_of_a_search_are_few_and_cover_the_picture(height, width, count):
+    parts = tiles(height, width, count)
+    assert len(parts) <= MOST
+    covered = np.zeros((height, width), bool)
+    for part in parts:
+        covered[part.slices] = True
+    assert covered.all()
+
+
 @pytest.mark.parametrize(("side", "tiles"), [(900, 9), (200, 0)])
 def test_a_crowd_is_searched_again_from_nearer_where_tiles_have_pixels(side, tiles):
     asked, seen = [], np.zeros((112, 112), np.float32)

@@ -23,6 +23,7 @@ NEARER = 0.6  # share of a crop's area, up to which a head in it gets a crop of 
 FAR = 0.6  # share of the picture's side: hair below it makes a scene, in which smaller heads may be overlooked
 OVERLAP, LONGER = 0.28, 1.55  # of the tiles of a search: share of their sides; long side / short side at most
 MOST = 128  # crops of a picture at most, the largest heads first
+MOST_ALONG = 42  # tiles of a search along a side at most, whatever a picture's shape: three rows of them are 126
 
 
 def pieces(part: Part, longest: float = LONGEST) -> list[Part]:
@@ -58,7 +59,7 @@ def tiles(height: int, width: int, count: int) -> list[Part]:
 def along(length: int, short: int, count: int) -> list[tuple[int, int]]:
     """Start and extent of the tiles along a side of a picture, whose short side has `count`."""
     longest = LONGER * extent_of(short, count)
-    while (extent := extent_of(length, count)) > longest:
+    while (extent := extent_of(length, count)) > longest and count < MOST_ALONG:
         count += 1
     return [(round(start), round(extent)) for start in np.linspace(0, length - round(extent), count)]
 
