@@ -26,7 +26,7 @@ from ombre.hair.analysis import Hair
 from ombre.render.by_rows import DyedRows
 from ombre.render.recolour import dye_hair
 from ombre.render.visibility import Likely, is_little, likely, shows_little
-from ombre.style import DYED, LITTLE, NO_HAIR, Own, Style
+from ombre.style import DYED, LITTLE, NO_HAIR, PersonStyle, Style
 
 NO_MEMORY = -4  # OpenCV's number of the error
 
@@ -44,7 +44,7 @@ def dye_photo(
     rows: list[Row],
     max_pixels: int,
     debug: Path | None = None,
-    own: Sequence[Own] = (),
+    own: Sequence[PersonStyle] = (),
 ) -> list[Row]:
     """Dye one picture in every style of its rows; the rows of the table, complete. Raises PictureError.
 
@@ -76,7 +76,7 @@ def _dyed(
     rows: list[Row],
     max_pixels: int,
     debug: Path | None,
-    own: Sequence[Own],
+    own: Sequence[PersonStyle],
 ) -> list[Row]:
     started = time.perf_counter()
     picture = read_picture(path, max_pixels, by_rows=True, hdr=True)
@@ -111,7 +111,9 @@ def _dyed(
     return [row | common | result for row, result in zip(rows, results)]
 
 
-def dyed_picture(ready: Picture, hair: Hair, found: Likely, style: Style, own: Sequence[Own]) -> tuple[Picture, bool]:
+def dyed_picture(
+    ready: Picture, hair: Hair, found: Likely, style: Style, own: Sequence[PersonStyle]
+) -> tuple[Picture, bool]:
     """A picture in a style, its gain map level where it was dyed, and whether little of the dye shows."""
     rgb = dye_hair(hair, style, own)
     gain = ready.gain_map

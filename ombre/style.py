@@ -69,7 +69,7 @@ class Style:
         return "_".join(parts + ["roots"] * self.reverse + ["rows"] * (self.along == "rows"))
 
 
-class Own(NamedTuple):
+class PersonStyle(NamedTuple):
     """The style of one person in a picture, whose hair is the one at `x`, `y`, or the nearest to it: shares of the
     picture's width and height, so that it is the same person at any size."""
 

@@ -14,7 +14,7 @@ from ombre.colour.shades import parse_color
 from ombre.hair import grid
 from ombre.render.recolour import dye_hair, ombre, prepare
 from ombre.render.visibility import likely, shows_little
-from ombre.style import Own, Style
+from ombre.style import PersonStyle, Style
 
 
 def hair_picture(height=200, width=160, lightness=60, seed=0):
@@ -339,11 +339,11 @@ def test_one_person_alone_has_a_style_of_her_own():
     assert len(hair.people.heads) == 2
     everyone, others = dye_hair(hair, style), dye_hair(hair, own)
     for x, (left, right) in ((0.25, (others, everyone)), (0.75, (everyone, others))):
-        dyed = dye_hair(hair, style, [Own(x, 0.5, own)])
+        dyed = dye_hair(hair, style, [PersonStyle(x, 0.5, own)])
         np.testing.assert_array_equal(dyed[:, :140], left[:, :140])
         np.testing.assert_array_equal(dyed[:, 180:], right[:, 180:])
-    np.testing.assert_array_equal(dye_hair(hair, style, [Own(0.25, 0.5, style)]), everyone)
-    alone = dye_hair(hair, replace(style, ombre_height=0.0), [Own(0.75, 0.5, own)])
+    np.testing.assert_array_equal(dye_hair(hair, style, [PersonStyle(0.25, 0.5, style)]), everyone)
+    alone = dye_hair(hair, replace(style, ombre_height=0.0), [PersonStyle(0.75, 0.5, own)])
     np.testing.assert_array_equal(alone[:, :140], hair.rgb[:, :140])
     np.testing.assert_array_equal(alone[:, 180:], others[:, 180:])
 
@@ -356,5 +356,5 @@ def test_where_two_touch_one_dye_goes_over_into_the_other():
     hair = prepare(rgb, mask, refine=False)
     assert len(hair.people.heads) == 2
     dark, light = Style("0.6", 1.0, 0.0, lightness=-1), Style("0.6", 1.0, 0.0, lightness=1)
-    row = dye_hair(hair, dark, [Own(0.75, 0.5, light)])[150].astype(int).sum(axis=1)
+    row = dye_hair(hair, dark, [PersonStyle(0.75, 0.5, light)])[150].astype(int).sum(axis=1)
     assert row[5] < row[-5] and (np.diff(row) >= -2).all()

@@ -77,7 +77,7 @@ def opened(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Image.I
         raise PictureError(f"{path}: {what}", "unsupported") from None
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error, over a broken file
         if isinstance(error, OSError) and error.errno:
-            raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
+            raise unreadable(path, error) from error
         reason = one_line(error)
         raise PictureError(f"{path}: broken or cut short ({reason}); copy it again or leave it out") from error
 
@@ -94,7 +94,12 @@ def is_raw(path: Path) -> bool:
     try:
         return raw.is_raw(path)
     except OSError as error:
-        raise PictureError(f"{path}: cannot be read: {error.strerror}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> PictureError:
+    """The error of a file that the system does not let one read."""
+    return PictureError(f"{path}: cannot be read: {error.strerror}")
 
 
 def strange(path: Path, otherwise: str) -> PictureError:
@@ -102,7 +107,7 @@ def strange(path: Path, otherwise: str) -> PictureError:
     try:
         known = what_it_is(path)
     except OSError as error:
-        return PictureError(f"{path}: cannot be read: {error.strerror}")
+        return unreadable(path, error)
     said = f"is {known.what}; {known.todo}" if known else otherwise
     return PictureError(f"{path}: {said}", "empty" if known and known.what == "empty" else "strange")
 

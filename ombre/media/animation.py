@@ -13,7 +13,7 @@ from common.files import replacing
 from common.image.icc import colour_ready
 from common.image.metadata import PNG_XMP
 from common.image.moving import MOVING_FORMATS
-from common.image.opening import strange
+from common.image.opening import strange, unreadable
 from common.image.picture import Picture, PictureError
 from ombre.media.animation_writer import Kept, MovingFrame, MovingWriter
 
@@ -100,7 +100,7 @@ class MovingPicture:
             raise
         except OSError as error:
             if error.errno:
-                raise PictureError(f"{self.path}: cannot be read: {error.strerror}") from error
+                raise unreadable(self.path, error) from error
             raise strange(self.path, "is no picture that can be read; convert it") from error
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ombre.page.choosing import START
 from ombre.page.strokes import Stroke
-from ombre.style import Own, Style
+from ombre.style import PersonStyle, Style
 
 Place = tuple[float, float]  # where somebody's hair is: shares of the picture's width and height
 Change = Callable[[Style], Style]
@@ -17,7 +17,7 @@ class Look:
 
     style: Style = START
     strokes: tuple[Stroke, ...] = ()
-    own: tuple[Own, ...] = ()
+    own: tuple[PersonStyle, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Step:
     number: int = 0
     person: Place | None = None
     strokes: dict[int, tuple[Stroke, ...]] = field(default_factory=dict)
-    own: dict[int, tuple[Own, ...]] = field(default_factory=dict)
+    own: dict[int, tuple[PersonStyle, ...]] = field(default_factory=dict)
 
     def painted(self, number: int) -> tuple[Stroke, ...]:
         """The strokes on the picture of this number."""
@@ -64,7 +64,7 @@ class Step:
             }
             return replace(self, style=change(self.style), own=own)
         others = tuple(one for one in self.own.get(self.number, ()) if one[:2] != self.person)
-        mine = Own(*self.person, change(self.chosen))
+        mine = PersonStyle(*self.person, change(self.chosen))
         return replace(self, own=self.own | {self.number: (*others, mine)})
 
     def changes(self, before: "Step", number: int) -> bool:

@@ -10,7 +10,7 @@ from common.image.rows import Rows
 from ombre.hair.analysis import Hair
 from ombre.render.recolour import Layer, dye_part, layers_of
 from ombre.render.visibility import EVERY, seen_of
-from ombre.style import Own, Style
+from ombre.style import PersonStyle, Style
 
 FROM_THE_END = (3, 4, 6, 7)  # EXIF orientations whose first row in the file is the last row or column upright
 
@@ -25,7 +25,7 @@ class DyedRows(Rows):
         own: styles of single people.
     """
 
-    def __init__(self, rows: Rows, orientation: int, hair: Hair, style: Style, own: Sequence[Own] = ()) -> None:
+    def __init__(self, rows: Rows, orientation: int, hair: Hair, style: Style, own: Sequence[PersonStyle] = ()) -> None:
         self.rows, self.orientation, self.style, self.own, self.seen = rows, orientation, style, own, 0
         self.alpha = len(rows.shape) == 3 and rows.shape[2] == 4
         self.shape = (*rows.shape[:2], 4 if self.alpha else 3)

@@ -16,7 +16,7 @@ from ombre.hair import grid
 from ombre.hair.analysis import Hair, person_at, prepare
 from ombre.render import fade
 from ombre.render.lightness import Curve, tone_curve
-from ombre.style import Own, Style
+from ombre.style import PersonStyle, Style
 from segmentation.finding.guide import Guide
 
 TOUCHING = 1.5  # cells: how softly one's hair goes over into another's
@@ -36,14 +36,14 @@ def ombre(
     return rgb.copy() if hair is None else dye_hair(hair, style)
 
 
-def dye_hair(hair: Hair, style: Style, own: Sequence[Own] = ()) -> np.ndarray:
+def dye_hair(hair: Hair, style: Style, own: Sequence[PersonStyle] = ()) -> np.ndarray:
     """The picture with its hair dyed, in `own` styles where people have some: a new array like `hair.rgb`."""
     result, part = hair.rgb.copy(), (hair.rows, hair.columns)
     dye_part(hair, layers_of(hair, style, own), result[part], hair.rgb[part])
     return result
 
 
-def layers_of(hair: Hair, style: Style, own: Sequence[Own] = ()) -> list["Layer"]:
+def layers_of(hair: Hair, style: Style, own: Sequence[PersonStyle] = ()) -> list["Layer"]:
     """What is laid into a picture's hair: a layer for each style, over the people who have it."""
     styles = [style] * len(hair.people.heads)
     for x, y, other in own:

@@ -50,6 +50,10 @@ class Part(NamedTuple):
         """So many pixels larger on each side; it may reach beyond the picture."""
         return Part(self.top - pixels, self.left - pixels, self.bottom + pixels, self.right + pixels)
 
+    def within(self, height: int, width: int) -> "Part":
+        """What of it lies in a picture (height, width)."""
+        return Part(max(0, self.top), max(0, self.left), min(height, self.bottom), min(width, self.right))
+
     def holds(self, other: "Part") -> bool:
         """Whether all of another part lies in it."""
         return (
@@ -83,9 +87,5 @@ def square_around(head: Part, height: int, width: int, room: float) -> Part:
     width) goes."""
     reach = (0.5 + room) * head.size
     down, across = (head.top + head.bottom) / 2, (head.left + head.right) / 2
-    return Part(
-        max(0, round(down - reach)),
-        max(0, round(across - reach)),
-        min(height, round(down + reach)),
-        min(width, round(across + reach)),
-    )
+    square = Part(round(down - reach), round(across - reach), round(down + reach), round(across + reach))
+    return square.within(height, width)

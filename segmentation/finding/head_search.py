@@ -156,7 +156,7 @@ def without(heads: Iterable[Crop], places: Iterable[Part]) -> list[Part]:
 def wider(part: Part, height: int, width: int) -> Part:
     """A crop of more of a picture (height, width) than the part of a head shows: of the shoulders and the chest too."""
     grown = part.grown(round((WIDER - 1) / 2 * part.size)).moved(round(LOWER * part.size), 0)
-    return Part(max(0, grown.top), max(0, grown.left), min(height, grown.bottom), min(width, grown.right))
+    return grown.within(height, width)
 
 
 def in_cells(crops: Iterable[Crop], height: int, width: int) -> np.ndarray:
