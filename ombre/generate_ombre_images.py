@@ -43,7 +43,6 @@ from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 
 SAMPLES = ROOT / "data" / "samples"
 OUTPUT = ROOT / "data" / "ombre"
-QUALITY = 75  # of clips
 SAMPLE_COLORS = ("platinum", "caramel", "burgundy", "lilac", "blue")
 
 
@@ -113,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quality",
         type=percent,
-        default=QUALITY,
+        default=Dye.quality,
         metavar="Q",
         help="how fine clips are encoded, 0 (smallest file) to 100 (%(default)s)",
     )

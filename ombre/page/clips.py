@@ -12,6 +12,7 @@ from ombre.dye_clip import copy, seen_frames, write_dyed
 from ombre.media.mask_files import Masks
 from ombre.media.source import Frame, FrameSource, opened
 from ombre.page.jobs import Turns
+from ombre.stage import Dye
 from ombre.style import Style
 from ombre.tracking.heads import SteadyHeads
 from segmentation.finding.hair_finder import Found, HairFinder
@@ -19,7 +20,6 @@ from segmentation.finding.hair_finder import Found, HairFinder
 MOST_FRAMES = 900  # half a minute of 30 a second: somebody waits for it
 MOST_PIXELS = 1920 * 1088  # of a frame
 ANY_SIZE = 10**9  # pixels: what is larger than MOST_PIXELS is refused in the page's own words
-QUALITY = 75  # as the script's
 LOOKS, APART = 4, 1.0  # frames in which hair is looked for, and seconds between them
 SOMEBODY = 0.005  # share of hair in a frame with somebody
 
@@ -65,7 +65,7 @@ def dye_short(path: Path, target: Path, style: Style, finder: HairFinder, reache
     """Dye a clip into a file; one in which nobody is found is copied. `reached` is told how many frames are done; what
     it raises ends the work, with no file. Raises PictureError."""
     clip, heads = opened_short(path), SteadyHeads()
-    with clip.writer(target, QUALITY) as writer, closing(seen_frames(clip, finder, Masks(), heads)) as frames:  # type: ignore[type-var]
+    with clip.writer(target, Dye.quality) as writer, closing(seen_frames(clip, finder, Masks(), heads)) as frames:  # type: ignore[type-var]
         for done, seen in enumerate(frames):
             if done >= MOST_FRAMES:  # not all clips say how long they are
                 raise _too_much(path, f"more than {MOST_FRAMES} frames")
