@@ -10,8 +10,10 @@ from functools import lru_cache
 from io import BytesIO
 from types import SimpleNamespace
 
+import av
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin
 
@@ -19,6 +21,7 @@ from common.batch.local import demand_room
 from common.batch.table import BatchError
 from common.image import jpeg, raw
 from common.image import picture as picture_module
+from common.image.cicp import bits_of_avif
 from common.image.gain_map import levelled
 from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
@@ -656,6 +659,56 @@ def test_heic_and_avif_come_back_nearly_as_they_were(tmp_path, name):
     assert clear[:, :28].max() < 20 and clear[:, 40:].min() > 235
 
 
+def heic_of(path, pixels, bits):
+    """A HEIC of (H, W, 3) or (H, W, 4) uint16, in so many bits, or of its greys."""
+    mode = {2: "L;16", 3: "RGB;16", 4: "RGBA;16"}[pixels.shape[2] if pixels.ndim == 3 else 2]
+    pillow_heif.encode(mode, pixels.shape[1::-1], pixels.tobytes(), path, bit_depth=bits, quality=95, exif=exif(6))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_heic_of_more_than_8_bits_keeps_them(tmp_path, bits, channels):
+    fine = np.linspace(20_000, 22_000, W * H).reshape(H, W)  # 8 values of 8 bits, 31 of 10, 125 of 12
+    pixels = np.repeat(fine[..., None], channels, 2).astype(np.uint16).squeeze()
+    pixels[:8, :8] = 65535
+    heic_of(tmp_path / "a.heic", pixels, bits)
+    before = read_picture(tmp_path / "a.heic")
+    assert before.rgb.dtype == np.uint16 and before.rgb.shape == (W, H, 3) and before.rgb.max() == 65535
+    assert write_picture(tmp_path / "b.heic", before) == []
+    after = read_picture(tmp_path / "b.heic")
+    assert after.bits == before.bits == bits and tags_of(tmp_path / "b.heic") == tags_of(tmp_path / "a.heic")
+    assert (after.alpha is None) == (channels < 4) and len(np.unique(after.rgb[9:])) > 20
+    assert np.abs(after.rgb.astype(int) - before.rgb).mean() < 64, "a quarter of a step of 8 bits"
+    write_picture(tmp_path / "b.png", before)
+    np.testing.assert_array_equal(read_picture(tmp_path / "b.png").rgb, before.rgb)
+
+
+def test_16_bits_become_10_in_a_heic(tmp_path):
+    write_picture(tmp_path / "a.heic", Picture(colours(np.uint16)))
+    assert read_picture(tmp_path / "a.heic").bits == 10
+
+
+def avif_of(path, pixels):
+    """An AVIF in 10 bits of (H, W, 3) uint8, by FFmpeg."""
+    with av.open(str(path), "w", format="avif") as file:
+        stream = file.add_stream("libsvtav1", rate=1, options={"crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "yuv420p10le"
+        frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format=stream.pix_fmt)
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            file.mux(packet)
+
+
+def test_the_bits_that_an_avif_loses_are_said(tmp_path):
+    avif_of(tmp_path / "a.avif", cv2.GaussianBlur(colours()[:, :64], (0, 0), 2))
+    picture = read_picture(tmp_path / "a.avif")
+    assert write_picture(tmp_path / "b.avif", picture) == ["without its 10 bits a channel: it has 8 now"]
+    assert write_picture(tmp_path / "c.avif", read_picture(tmp_path / "b.avif")) == []
+    data = bytearray((tmp_path / "a.avif").read_bytes())
+    data[data.index(b"av1C") + 6] |= 0x20
+    (tmp_path / "a.avif").write_bytes(data)
+    assert bits_of_avif(tmp_path / "a.avif") == 12
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["a.avif", "a.heic"])
 def test_heic_and_avif_lie_as_they_did(tmp_path, name, orientation):
@@ -671,8 +724,9 @@ def test_heic_and_avif_lie_as_they_did(tmp_path, name, orientation):
 
 
 @pytest.mark.parametrize("name", ["a.heic", "a.avif"])
-def test_heic_and_avif_cut_short_or_broken(tmp_path, capfd, name):
-    write_picture(tmp_path / name, Picture(colours()))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_heic_and_avif_cut_short_or_broken(tmp_path, capfd, name, dtype):
+    write_picture(tmp_path / name, Picture(colours(dtype)))
     whole = (tmp_path / name).read_bytes()
     for share in (0.02, 0.3, 0.6, 0.9):
         (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])

@@ -58,6 +58,15 @@ def named_space(path: Path) -> str:
     return PRIMARIES.get(points.primaries, f"primaries {points.primaries}")
 
 
+def bits_of_avif(path: Path) -> int:
+    """Bits a channel of an AVIF: 8, 10 or 12."""
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    place = head.find(b"av1C")
+    said = head[place + 6] if 0 <= place < len(head) - 6 else 0  # AV1 in ISO base media files, 2.3.3
+    return 8 if not said & 0x40 else 12 if said & 0x20 else 10
+
+
 def names_gain_map(path: Path) -> bool:
     """Whether a HEIC or AVIF has a picture that is made of another and a gain map (ISO 21496-1)."""
     with open(path, "rb") as file:

@@ -14,10 +14,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from common.files import replacing
 from common.image import jpeg, raw, tiff
-from common.image.cicp import named_space, names_gain_map
+from common.image.cicp import bits_of_avif, named_space, names_gain_map
 from common.image.deep import rows_of, without_pixels
 from common.image.gain_map import FURTHER, Behind, behind, with_gain_map, xmp_without
-from common.image.hdr_files import Hdr, decode_heif, hdr_of, png_light, says_otherwise, write_heif
+from common.image.hdr_files import Hdr, bits_of_heif, decode_heif, hdr_of, png_light, says_otherwise, write_heif
 from common.image.metadata import (
     Metadata,
     for_pillow,
@@ -62,6 +62,7 @@ from common.image.pixels import (
 from common.image.rows import Rows
 
 NAMING = ("PNG", "AVIF", "HEIF")  # kinds that can name a colour space
+DEEP = ("PNG", "TIFF", "HEIF")  # kinds that have room for more than 8 bits
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}  # 0..100
 FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
@@ -90,6 +91,7 @@ class Picture:
     damage: str = ""  # what is wrong with the file's pixels, in words
     left_out: tuple[str, ...] = ()  # what the file has besides, and is not written again
     hdr: Hdr | None = None  # PQ or HLG: what the numbers, uint16, mean
+    bits: int = 16  # a channel of its file, where `rgb` is uint16: 10 or 12 of a HEIC
     rows: Rows | None = None  # of 16 bits, as they lie in the file, where `rgb` and `alpha` are those of 8
 
     @property
@@ -104,8 +106,8 @@ class Picture:
 def read_picture(
     path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS, *, by_rows: bool = False, hdr: bool = False
 ) -> Picture:
-    """Read a picture of one of the FORMATS, by its content, whatever its name says. HEIC and AVIF come with 8 bits, and
-    so do, `by_rows`, large pictures of 16, whose 16 bits are to be had again in `rows`.
+    """Read a picture of one of the FORMATS, by its content, whatever its name says. AVIF comes with 8 bits, and so do,
+    `by_rows`, large pictures of 16, whose 16 bits are to be had again in `rows`.
 
     Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
     bits, HDR where `hdr` does not ask for it, or more than `max_pixels`, which is looked at before anything is decoded.
@@ -129,7 +131,7 @@ def read_picture(
             del data
         elif kind == "WEBP" and image.width * image.height > LARGE:
             rgb, alpha, grey = decode_webp(Path(path))
-        elif light and kind == "HEIF":
+        elif kind == "HEIF" and (light or bits_of_heif(image.info) > 8):
             rgb, alpha, grey = decode_heif(Path(path))
         else:
             rgb, alpha, grey = decode(image, Path(path), deep)
@@ -157,6 +159,7 @@ def read_picture(
             damage=damage,
             left_out=beside.left_out + (INKS if image.mode == "CMYK" else ()),
             hdr=light,
+            bits=bits_of_heif(image.info) if kind == "HEIF" else 16,
             rows=rows,
         )
 
@@ -206,6 +209,8 @@ def besides(image: Image.Image, path: Path) -> tuple[str, ...]:
         "its depth": bool(image.info.get("depth_images")),
         FURTHER: getattr(image, "n_frames", 1) > 1,
     }
+    if image.format == "AVIF" and (bits := bits_of_avif(path)) > 8:
+        found[f"its {bits} bits a channel: it has 8 now"] = True
     return tuple(what for what, there in found.items() if there)
 
 
@@ -216,9 +221,10 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> list[str]:
     """Write in the format of the suffix of `path`, whole or not at all; what was left out, in words.
 
     PNG, TIFF and BMP are lossless, WebP where its source was; a JPEG takes the tables of the JPEG it came from, else
-    quality 95; AVIF and HEIC take quality 90. 16 bits stay in PNG and TIFF, transparency everywhere but in JPEG, where
-    it is laid on white. The ICC profile and the metadata go along as far as the format has room for them, without
-    EXIF's thumbnail, and the pixels lie as the orientation tag says (upright in BMP, which has no tags).
+    quality 95; AVIF and HEIC take quality 90. 16 bits stay in PNG and TIFF, and become 10 in HEIC, or 12 where its
+    source has 12. Transparency stays everywhere but in JPEG, where it lies on white. The ICC profile and the metadata
+    go along as far as the format has room for them, without EXIF's thumbnail, and the pixels lie as the orientation tag
+    says (upright in BMP, which has no tags).
 
     Raises PictureError where the format is unknown, cannot hold the picture, or the file cannot be written.
     """
@@ -262,10 +268,10 @@ def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None
     pixels = _channels(picture, kind)
     icc, lying = _fitting_icc(picture, pixels), turned_view(pixels, picture.orientation)
     settings = for_pillow(kind, kept, notes)
-    if kind == "HEIF" and picture.hdr:
-        settings |= {"icc_profile": icc} if icc else {}
+    if kind == "HEIF" and pixels.dtype == np.uint16:
+        settings |= {"quality": QUALITY[kind]} | ({"icc_profile": icc} if icc else {})
         with open(path, "wb") as file:
-            write_heif(file, lying, picture.hdr, QUALITY[kind], settings)
+            write_heif(file, lying, picture.bits, picture.hdr, settings)
         return
     clear_alone = picture.lossless and picture.alpha is not None  # whose hidden colours Pillow keeps
     if kind == "WEBP" and pixels.shape[0] * pixels.shape[1] > LARGE and not clear_alone:
@@ -321,7 +327,7 @@ def _fitting_icc(picture: Picture, pixels: np.ndarray | Rows) -> bytes | None:
 
 def _channels(picture: Picture, kind: str) -> np.ndarray:
     """What a format stores: (H, W, 4) with alpha, (H, W) for what was grey and still is, else (H, W, 3)."""
-    rgb = picture.rgb if picture.hdr or kind in ("PNG", "TIFF") else picture.rgb8
+    rgb = picture.rgb if kind in DEEP else picture.rgb8
     if picture.alpha is not None:
         alpha = picture.alpha if picture.alpha.dtype == rgb.dtype else to8(picture.alpha)
         return on_white(rgb, alpha) if kind == "JPEG" else cv2.merge([rgb, alpha])
