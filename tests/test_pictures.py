@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import zlib
+from base64 import b85decode
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -19,7 +20,7 @@ from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin
 
 from common.batch.local import demand_room
 from common.batch.table import BatchError
-from common.image import jpeg, raw
+from common.image import jpeg, raw, tiff
 from common.image import picture as picture_module
 from common.image.cicp import bits_of_avif
 from common.image.gain_map import levelled
@@ -229,6 +230,59 @@ def test_cmyk_becomes_rgb(tmp_path):
     assert picture.icc is None and picture.jpeg is None
     write_picture(tmp_path / "b.jpg", picture)
     assert head_of(tmp_path / "b.jpg").mode == "RGB"
+
+
+ARITHMETIC = (  # made by jpegtran of libjpeg-turbo, in three channels and in four
+    "|JeWF01!$>Nk#wx0RR9200961|JwjV00;&K2L=TQ2L}fU2?z=d6b%du3k(?&6Au&}8Xq1V8XO!TBrYc)A}k{u94I#_EHE)NG&CP4IXyTsJT5ad"
+    "GXL8ELjeg12@DGi7!3^=G9erxGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBPqUGBW?k01*fP2mlZR0TBQK5di}c"
+    "0sqVZ3IGrg1pyEd1^?Or3<CiG0ucid06zf#07uY^dAWlW+adqi",
+    "|JeWT01iQ9Z(?NtWB>pF0095n07C!>1_lQP1qcTR2MGxX3Jeqt3=0bk84?o@6df8L9vvDS93UhvCm<p$BODwkHz_PIF*GzZA166II5IpgGc+>)"
+    "$p91x00;mO1Va%3O%VWD5dcdO0RPMY1^^Hc1^?Or4g^C0O#oQ{O8@{r0Mev{BsIBV79kX_(*M~",
+)
+
+
+@pytest.mark.parametrize("text", ARITHMETIC)
+def test_a_jpeg_with_arithmetic_coding(tmp_path, text):
+    (tmp_path / "a.jpg").write_bytes(b85decode(text))
+    picture = read_picture(tmp_path / "a.jpg")
+    for half, colour in ((picture.rgb[:, :8], (200, 60, 40)), (picture.rgb[:, 8:], (40, 90, 180))):
+        assert half.shape == (8, 8, 3) and np.abs(half.astype(int) - colour).max() < 5
+    write_picture(tmp_path / "b.jpg", picture)
+    assert np.abs(read_picture(tmp_path / "b.jpg").rgb.astype(int) - picture.rgb).max() < 5
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_tiff_in_ycc_that_is_not_compressed(tmp_path, orientation):
+    file, tags = BytesIO(), TiffImagePlugin.ImageFileDirectory_v2()
+    tags[ORIENTATION] = orientation
+    Image.fromarray(colours()).convert("YCbCr").save(file, "TIFF", tiffinfo=tags)
+    (tmp_path / "a.tif").write_bytes(file.getvalue())
+    picture = read_picture(tmp_path / "a.tif")
+    upright = colours() if orientation == 1 else np.rot90(colours(), -1)
+    assert np.abs(picture.rgb.astype(int) - upright).max() < 4 and picture.orientation == orientation
+    (tmp_path / "a.tif").write_bytes(file.getvalue()[:4000])
+    refusal(tmp_path / "a.tif")
+
+
+def test_a_tiff_with_too_few_strips_is_refused(tmp_path):
+    data = bytearray(tiff_of(colours(), {}))
+    rows = data.index(struct.pack("<HHI", 278, 4, 1))
+    struct.pack_into("<I", data, rows + 8, H // 2)  # of the one strip that there is
+    (tmp_path / "a.tif").write_bytes(data)
+    assert "fewer strips" in refusal(tmp_path / "a.tif")
+
+
+def test_a_print_of_16_bits(tmp_path):
+    inks = np.asarray(Image.fromarray(colours()).convert("CMYK")).astype(np.uint16) * 257
+    with open(tmp_path / "a.tif", "wb") as file:
+        tiff.write(file, inks, None, None, {})
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[data.index(struct.pack("<HHI", 262, 3, 1)) + 8] = 5  # inks
+    data[data.index(struct.pack("<HH", 338, 3)) : data.index(struct.pack("<HH", 338, 3)) + 2] = b"\x4d\x01"
+    (tmp_path / "a.tif").write_bytes(data)
+    picture = read_picture(tmp_path / "a.tif")
+    assert np.abs(picture.rgb.astype(int) - colours()).max() < 3
+    assert picture.left_out == ("its inks (CMYK) and 16 bits a channel: it is RGB of 8 bits now",)
 
 
 def test_what_is_clear_is_white_in_a_jpeg(tmp_path):

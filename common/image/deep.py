@@ -21,7 +21,7 @@ from common.image.rows import ROWS, Rows
 
 MOST_DOWN = 1024  # rows of a compressed strip or tile, which is decoded as a whole
 PIECE = 1 << 20  # bytes of a file read at a time
-NOT_COMPRESSED, PLAIN_LAYOUT, SHORT, LONG = 1, 1, 3, 4
+PLAIN_LAYOUT, SHORT, LONG = 1, 3, 4
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # of a PNG's kinds of colour
 
 
@@ -153,7 +153,7 @@ class TiffRows(Rows):
             self.names = tiff.STRIP_STARTS, tiff.STRIP_SIZES
             self.down, self.across = min(tags.get(tiff.STRIP_ROWS, height), height), 1
         self.starts, self.sizes = (list(tags.get(name, ())) for name in self.names)
-        if self.down > ROWS and self.across == 1 and self.kept.get(tiff.COMPRESSION) == NOT_COMPRESSED:
+        if self.down > ROWS and self.across == 1 and self.kept.get(tiff.COMPRESSION) == tiff.NOT_COMPRESSED:
             self._cut_strips(height, 2 * width * self.kept.get(tiff.CHANNELS, 1))
 
     def _cut_strips(self, height: int, line: int) -> None:

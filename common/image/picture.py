@@ -67,7 +67,7 @@ UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}  # 0..100
 FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
 LARGE = 24_000_000  # pixels, from which files are read and written in ways that take less memory
-INKS = ("its inks (CMYK): it is RGB now",)
+INKS, FINE_INKS = "its inks (CMYK): it is RGB now", "its inks (CMYK) and 16 bits a channel: it is RGB of 8 bits now"
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ
 
 
@@ -157,7 +157,7 @@ def read_picture(
             lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
             gain_map=beside.gain_map,
             damage=damage,
-            left_out=beside.left_out + (INKS if image.mode == "CMYK" else ()),
+            left_out=beside.left_out + (_inks(image) if image.mode == "CMYK" else ()),
             hdr=light,
             bits=bits_of_heif(image.info) if kind == "HEIF" else 16,
             rows=rows,
@@ -198,6 +198,12 @@ def _hdr(image: Image.Image, path: Path, wanted: bool) -> Hdr | None:
 def _widened(values: np.ndarray) -> np.ndarray:
     """uint8 -> uint16"""
     return values.astype(np.uint16) * 257
+
+
+def _inks(image: Image.Image) -> tuple[str, ...]:
+    """That a picture in inks comes without them, in words."""
+    fine = isinstance(image, TiffImageFile) and max(image.tag_v2.get(tiff.BITS, (8,))) == 16
+    return (FINE_INKS if fine else INKS,)
 
 
 def besides(image: Image.Image, path: Path) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ class UnsupportedError(ValueError):
 def decode(image: Image.Image, path: Path, deep: bool) -> Pixels:
     """The pixels of a picture that Pillow has opened; `deep`: it has 16 bits a channel. Raises UnsupportedError, and
     whatever Pillow raises over a broken file."""
+    if isinstance(image, TiffImageFile) and tiff.is_plain_ycc(image):
+        return _decode_ycc(image, path)
     image.load()
     return decode16(image, path) if deep else decode8(image)
 
@@ -48,10 +50,14 @@ def decode_jpeg(image: Image.Image, data: bytes) -> tuple[Pixels, str]:
     By libjpeg itself, a quarter faster than by Pillow, which would not say so."""
     colorspace = {"RGB": "RGB", "L": "GRAY"}.get(image.mode, "CMYK")
     pixels, damage = jpeg.decode(data, colorspace, image.width * image.height)
-    if pixels is None or image.mode not in ("RGB", "L"):
+    if pixels is None or image.mode not in ("RGB", "L", "CMYK"):
         del pixels
         image.load()
         return decode8(image), damage
+    if image.mode == "CMYK":
+        inks = Image.fromarray(np.invert(pixels, out=pixels), "CMYK")  # Adobe's way round, as Pillow takes all of them
+        inks.info = image.info
+        return decode8(inks), damage
     if image.mode == "L":
         return (cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), None, True), damage
     return (pixels, None, False), damage
@@ -111,6 +117,16 @@ def decode16(image: Image.Image, path: Path) -> Pixels:
         clear = (rgb == np.array(transparency, np.uint16)).all(axis=2)
         alpha = np.where(clear, 0, 65535).astype(np.uint16)
     return rgb, alpha, grey
+
+
+def _decode_ycc(image: TiffImageFile, path: Path) -> Pixels:
+    """The same, upright, of a TIFF of 8 bits in YCbCr that is not compressed, of which Pillow makes no sense."""
+    data, orientation = np.fromfile(path, np.uint8), image.tag_v2.get(tiff.ORIENTATION, 1)
+    tiff.lay_flat(data)
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 3:
+        raise ValueError("its pixels cannot be decoded")
+    return turned(_rgb_of(pixels), orientation), None, False
 
 
 def decode_webp(path: Path) -> Pixels:

@@ -12,7 +12,7 @@ from common.image.moving import CLIPS, MOVING_SUFFIXES
 LOOKED_AT = 1 << 20  # bytes, in which a JPEG's head stands
 UNREAD = "convert it or leave it out"
 NOT_READ_HERE = "a TIFF of values or a compression that are not read here, or broken at its start"
-AS_TIFF = "save it as a TIFF of 8 or 16 bits"
+AS_TIFF = "save it as a PNG, or as a TIFF in RGB of 8 or 16 bits"
 SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".heif": ".heic", ".hif": ".heic", ".apng": ".png"}
 FAILED = "a web page, as of a download that failed"
 

@@ -22,7 +22,8 @@ STRIP_STARTS, STRIP_ROWS, STRIP_SIZES = 273, 278, 279
 TILE_WIDTH, TILE_HEIGHT, TILE_STARTS, TILE_SIZES = 322, 323, 324, 325
 PLANAR, EXTRA_SAMPLES, ICC_PROFILE, XMP, IPTC = 284, 338, 34675, 700, 33723
 X_DENSITY, Y_DENSITY, DENSITY_UNIT, PER_INCH = 282, 283, 296, 2
-WHITE_IS_0, BLACK_IS_0, RGB = 0, 1, 2  # values of PHOTOMETRIC
+WHITE_IS_0, BLACK_IS_0, RGB, YCC = 0, 1, 2, 6  # values of PHOTOMETRIC
+NOT_COMPRESSED = 1  # of COMPRESSION
 DEFLATE, DIFFERENCES = 8, 2  # of COMPRESSION and PREDICTOR
 PREMULTIPLIED, PLAIN_ALPHA = 1, 2  # of EXTRA_SAMPLES
 IN_PLANES = 2  # of PLANAR
@@ -85,11 +86,22 @@ def _descriptive(tags: Image.Exif) -> Iterator[tuple[int, object]]:
 
 
 def demand_whole(image: TiffImageFile, path: Path) -> None:
-    """Raise ValueError where the file is too short for its strips or tiles, before libtiff complains on stderr."""
+    """Raise ValueError where the file is too short for its strips or tiles, before libtiff complains on stderr, or has
+    fewer strips than its rows need, the rest of which Pillow would leave black."""
     for starts, sizes in ((STRIP_STARTS, STRIP_SIZES), (TILE_STARTS, TILE_SIZES)):
         ends = map(sum, zip(image.tag_v2.get(starts, ()), image.tag_v2.get(sizes, ())))
         if max(ends, default=0) > path.stat().st_size:
             raise ValueError("it ends before its pixels do")
+    tags = image.tag_v2
+    planes = tags.get(CHANNELS, 1) if tags.get(PLANAR) == IN_PLANES else 1
+    rows = min(tags.get(STRIP_ROWS, tags[HEIGHT]), tags[HEIGHT])
+    if STRIP_STARTS in tags and len(tags[STRIP_STARTS]) * rows < tags[HEIGHT] * planes:
+        raise ValueError("it has fewer strips than its rows need")
+
+
+def is_plain_ycc(image: TiffImageFile) -> bool:
+    """Whether a TIFF is of YCbCr that is not compressed."""
+    return image.tag_v2.get(PHOTOMETRIC) == YCC and image.tag_v2.get(COMPRESSION, NOT_COMPRESSED) == NOT_COMPRESSED
 
 
 def has_copies_alone(image: Image.Image) -> bool:
