@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.batch.local import DAMAGED
+from common.batch.local import damage_of
 from common.batch.table import Row
 from common.batch.turns import LARGE, Turns
 from common.device import own_cores
@@ -88,7 +88,7 @@ def _dyed(
         write_debug(debug, srgb, detection, hair, Style.of(rows[0]))
     del srgb
     common = dict(hair_share=round(cv2.mean(detection.share)[0] / 255, 4), people=len(hair.people.heads) if hair else 0)
-    shared = ([f"{DAMAGED}: {picture.damage}"] if picture.damage else []) + ([said] if said else [])
+    shared = [note for note in (damage_of(picture), said) if note]
     found = likely(hair, detection.mask) if hair else None
     del detection  # of large pictures little more than what the dye needs has room
     results = []

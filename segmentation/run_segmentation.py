@@ -114,7 +114,9 @@ def label(options: argparse.Namespace) -> int:
     say(f"{where}: {tally.done} pictures done by {teacher.name}{tally.pace(started)}; {rest}", sys.stdout)
     if options.layout == "published":
         flat = options.output / "published"
-        say(f"{flat}: {write_flat_folder(options.output, flat)} pairs as published", sys.stdout)
+        pairs, lacking = write_flat_folder(options.output, flat)
+        say(f"{flat}: {pairs} pairs as published", sys.stdout)
+        return tally.exit_code or int(bool(lacking))
     return tally.exit_code
 
 

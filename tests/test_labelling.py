@@ -1,5 +1,6 @@
 """Labelling: pictures in, labels and labels.csv out, whatever is broken, stopped or doubled."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -99,6 +100,7 @@ def test_a_label_and_a_row_for_each_picture(tmp_path, teacher):
         "weights",
         "source",
         "result_bytes",
+        "note",
         "status",
         "error",
     ]
@@ -154,6 +156,32 @@ def test_bad_pictures_fail_alone(tmp_path, teacher, capfd):
         assert name in table.error[f"../in/{name}"]
         assert sum(name in line for line in complaints) == 1
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["good.png"]
+
+
+def damage(path, size=(200, 200)):
+    """A JPEG with other bytes near its end."""
+    data = bytearray(picture(path, size).read_bytes())
+    data[-150:-90] = bytes(range(60))
+    path.write_bytes(data)
+
+
+def test_a_damaged_picture_is_labelled_and_told(tmp_path, teacher, capfd):
+    damage(tmp_path / "in/a.jpg")
+    picture(tmp_path / "in/b.jpg", seed=1)
+    tally = label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    table = rows(tmp_path / "out")
+    assert set(table.status) == {"ok"} and tally.exit_code == 1
+    assert table.note["../in/a.jpg"].startswith("damaged: ") and table.note["../in/b.jpg"] == ""
+    assert capfd.readouterr().err.startswith("../in/a.jpg: damaged: ")
+
+
+def test_strange_names_come_back_from_the_table(tmp_path, teacher):
+    names = ["new\nline", os.fsdecode(b"caf\xe9"), "\x1b[31m", "=cmd()", "back\\x0a"]
+    for name in names:
+        picture(tmp_path / f"in/{name}.png")
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    pairs, problems = find_pairs(tmp_path / "out")
+    assert {pair.name for pair in pairs} == set(names) and problems == []
 
 
 def test_a_second_start_does_what_is_left(tmp_path, teacher, calls):
@@ -494,7 +522,7 @@ def test_the_published_layout_is_what_the_published_programs_read(tmp_path, teac
     Image.new("RGB", (30, 20), (200, 0, 0)).save(tmp_path / "in" / "turned.jpg", exif=exif)
     label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
     flat = tmp_path / "out" / "published"
-    assert write_flat_folder(tmp_path / "out", flat) == 2
+    assert write_flat_folder(tmp_path / "out", flat) == (2, 0)
     names = {"face_000001.png", "parsing_hair_label_000001.png", "face_000002.png", "parsing_hair_label_000002.png"}
     assert {path.name for path in flat.iterdir()} == names | {".numbers.csv"}
     assert head_of(flat / "face_000002.png").size == (20, 30)
@@ -504,10 +532,24 @@ def test_the_published_layout_is_what_the_published_programs_read(tmp_path, teac
     picture(tmp_path / "in" / "a.png")
     label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
     before = (flat / "face_000001.png").stat().st_mtime_ns
-    assert write_flat_folder(tmp_path / "out", flat) == 3
+    assert write_flat_folder(tmp_path / "out", flat) == (3, 0)
     assert (flat / "face_000001.png").stat().st_mtime_ns == before
     assert (flat / "parsing_hair_label_000001.png").read_bytes() == label
     assert (flat / "face_000003.png").is_file()
+
+
+def test_what_has_gone_since_is_not_among_the_published_pairs(tmp_path, teacher, capfd):
+    for name in ("a", "b", "c", "d"):
+        picture(tmp_path / "in" / f"{name}.png")
+    label_pictures([tmp_path / "in"], tmp_path / "out", teacher)
+    (tmp_path / "in" / "a.png").unlink()
+    (tmp_path / "out" / "b.png").unlink()
+    (tmp_path / "in" / "c.png").write_bytes(b"broken")
+    flat = tmp_path / "out" / "published"
+    assert write_flat_folder(tmp_path / "out", flat) == (1, 3)
+    assert [path.name for path in sorted(flat.glob("face*"))] == ["face_000004.png"]
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 3 and all(line.endswith("; it is not among the published pairs") for line in said)
 
 
 # ---- the script ----

@@ -1,5 +1,6 @@
 """Masks in other codings, names that are there twice, the listing, and pictures that are in two parts."""
 
+import errno
 import os
 import sys
 
@@ -17,6 +18,7 @@ from segmentation.dataset.pairs import DataError, Pair, find_pairs, gather, part
 from segmentation.training.evaluate import evaluate
 from segmentation.training.manifest import part_of, write_manifest
 from segmentation.training.metrics import pooled
+from tests.test_labelling import damage
 from tests.test_training import draw
 
 
@@ -154,6 +156,41 @@ def test_check_decodes_all_of_them(folder, capsys):
     assert check({"train": [folder], "val": []}, None) == 1
     said = capsys.readouterr()
     assert "p2.png: broken or cut short" in said.err and "1 files left out" in said.out
+
+
+def test_check_tells_of_damaged_pictures(folder, capsys):
+    damage(folder / "images" / "p2.jpg", (64, 64))
+    assert check({"train": [folder], "val": []}, None) == 1
+    said = capsys.readouterr()
+    assert "p2.jpg: damaged: " in said.err and said.out.endswith("0 files left out, 1 damaged\n")
+
+
+def test_links_to_nothing_and_pipes_are_left_out_alone(folder, capsys):
+    for path, replaced in ((folder / "images" / "p0.jpg", "gone"), (folder / "masks" / "p1.png", "p1.png")):
+        path.unlink()
+        path.symlink_to(replaced)
+    (folder / "masks" / "p2.png").unlink()
+    os.mkfifo(folder / "masks" / "p2.png")
+    assert check({"train": [folder], "val": []}, None) == 1
+    said = capsys.readouterr()
+    assert "p0.jpg: is a link to gone, which is not there" in said.err and "p1.png: is a link that leads" in said.err
+    assert "p2.png: is no file but a folder, a pipe or a device" in said.err and said.out.startswith(
+        f"{folder}: 1 pairs"
+    )
+
+
+def test_a_folder_within_that_cannot_be_read_is_told(folder, monkeypatch):
+    (folder / "images" / "deep").mkdir()
+    scandir = os.scandir
+
+    def locked(path):
+        if os.fspath(path).endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    pairs, problems = find_pairs(folder)
+    assert len(pairs) == 4 and problems == [f"{folder / 'images' / 'deep'}: cannot be read: Permission denied"]
 
 
 def test_a_folder_that_cannot_be_written_is_listed_in_the_cache(folder, monkeypatch, tmp_path):
@@ -490,6 +527,15 @@ def test_one_label_of_two_pictures_is_left_out(folder, labelled, capsys):
     write(labelled.assign(label=["masks/p0.png", "masks/p0.png", "masks/p2.png", "masks/p3.png"]), folder)
     assert [pair.name for pair in gather([folder])] == ["masks/p2", "masks/p3"]
     assert "p1.jpg: its label masks/p0.png is that of 2 pictures" in capsys.readouterr().err
+
+
+def test_rows_without_a_label_and_with_links_to_nothing_are_left_out(folder, labelled):
+    write(labelled.assign(label=["", *labelled.label[1:]]), folder)
+    (folder / "images" / "p1.jpg").unlink()
+    (folder / "images" / "p1.jpg").symlink_to("gone")
+    pairs, problems = find_pairs(folder)
+    assert [pair.name for pair in pairs] == ["masks/p2", "masks/p3"]
+    assert problems[0] == "images/p0.jpg: its row names no label" and "p1.jpg: is a link to gone" in problems[1]
 
 
 def test_a_missing_column_is_told(folder, labelled):

@@ -628,6 +628,12 @@ def test_raw_files_of_other_kinds_are_told(tmp_path, head):
     assert "raw file" in refusal(tmp_path / "a.raw")
 
 
+def test_a_broken_raw_file_is_told_in_words(tmp_path):
+    pytest.importorskip("rawpy")
+    (tmp_path / "a.cr3").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(100))
+    assert "cannot be read (Unsupported file format" in refusal(tmp_path / "a.cr3")
+
+
 def test_a_raw_file_is_developed_at_full_size_in_16_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(raw, "develop", lambda path, max_pixels: colours(np.uint16))
     (tmp_path / "a.dng").write_bytes(tiff_of(colours(), {50706: b"\1\4\0\0"}))

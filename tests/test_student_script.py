@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from segmentation import run_seg_model_ohlora_v4 as script
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.networks.cost import time_in_turn
+from tests.test_labelling import damage
 from tests.tools.scripts import Done, run_script
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +69,19 @@ def test_predict_says_so_where_most_pictures_have_no_hair(tmp_path, monkeypatch,
     assert "no hair" not in capsys.readouterr().err
     assert script.main(["predict", str(tmp_path), "--output", str(tmp_path / "all")]) == 0
     assert "in 4 of 4 pictures there is no hair by hair_student.safetensors" in capsys.readouterr().err
+
+
+def test_predict_tells_of_a_damaged_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("segmentation.finding.stage.HairFinder", lambda *_, **__: SimpleNamespace(mask=first_channel))
+    damage(tmp_path / "in" / "a.jpg")
+    assert script.main(["predict", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
+    assert "a.jpg: damaged: " in capsys.readouterr().err
+    (row,) = pd.read_csv(tmp_path / "out" / "masks.csv").itertuples()
+    assert row.status == "ok" and row.note.startswith("damaged: ")
+
+
+def first_channel(rgb: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(rgb[..., 0])
 
 
 def test_evaluate_gives_full_marks_to_its_own_masks(tmp_path):

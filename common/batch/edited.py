@@ -5,7 +5,7 @@ import io
 import os
 from pathlib import Path
 
-from common.batch.table import BatchError
+from common.batch.table import BatchError, unescaped
 
 SEPARATORS = ",;\t"  # of the English, the European, and the plain way to save a table
 QUOTE = "'"  # before a cell that a spreadsheet would run
@@ -35,4 +35,4 @@ def read_edited(path: str | os.PathLike) -> list[dict[str, str]]:
 
 
 def _value(cell: str) -> str:
-    return cell.removeprefix(QUOTE)
+    return unescaped(cell.removeprefix(QUOTE))

@@ -18,7 +18,7 @@ from common.batch.stage import Item, Stage, Tally
 from common.batch.storage import stamp
 from common.batch.table import FAILED, BatchError, Row, Table, same
 from common.files import remove_leftovers
-from common.image.picture import PictureError, read_picture
+from common.image.picture import Picture, PictureError, read_picture
 from common.progress import progress, say
 
 Each = TypeVar("Each")
@@ -244,6 +244,11 @@ def count(rows: Sequence[Row], tally: Tally) -> None:
     tally.failed += len(failures)
     tally.done += len(rows) - len(failures)
     tally.statuses.update(str(row["status"]) for row in rows)
+
+
+def damage_of(picture: Picture) -> str:
+    """How the note of a row begins, as `count` looks for it: with a picture's damage, "" where it has none."""
+    return f"{DAMAGED}: {picture.damage}" if picture.damage else ""
 
 
 def _listed(rows: Row | list[Row]) -> list[Row]:

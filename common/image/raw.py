@@ -53,4 +53,5 @@ def develop(path: str | os.PathLike, max_pixels: int) -> np.ndarray:
                 raise ValueError(f"{file.sizes.width} x {file.sizes.height} pixels are over --max-megapixels")
             return file.postprocess(output_bps=16, use_camera_wb=True)
     except rawpy.LibRawError as error:
-        raise ValueError(" ".join(str(error).split()) or "LibRaw cannot read it") from None
+        said = b" ".join(word for word in error.args if isinstance(word, bytes)).decode(errors="replace")
+        raise ValueError(" ".join((said or str(error)).split()) or "LibRaw cannot read it") from None

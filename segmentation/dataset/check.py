@@ -40,7 +40,7 @@ def check(parts: dict[str, list[Path]], hair_value: int | None) -> int:
         hair_value: the class that is hair in their masks.
 
     Returns:
-        0, or 1 where a file cannot be used or a picture is in two parts.
+        0, or 1 where a file cannot be used or is damaged, or a picture is in two parts.
 
     Raises:
         DataError: a folder is missing, of no known layout, or its labels are in another coding.
@@ -58,17 +58,22 @@ def check(parts: dict[str, list[Path]], hair_value: int | None) -> int:
             names += [part] * len(good)
         if folders:
             demand_hair(facts)
-    likenesses, broken = likenesses_of(pairs)
+    likenesses, broken, damaged = likenesses_of(pairs)
     for fault in broken:  # behind its head
         say(f"{fault}; a training takes another picture in its place")
+    for fault in damaged:
+        say(f"{fault}; a training takes it as it is")
     faults += len(broken)
     doubles = find_doubles(pairs, names, likenesses)
     for double in doubles:
         how = "the mirror image of" if double.mirrored else "the same picture as"
         say(f"{double.second.image} ({double.parts[1]}): {how} {double.first.image} ({double.parts[0]})")
     across = sum(double.parts[0] != double.parts[1] for double in doubles)
-    print(f"{len(pairs)} pairs; {len(doubles)} pictures twice, {across} of them in two parts; {faults} files left out")
-    return int(bool(faults or across))
+    print(
+        f"{len(pairs)} pairs; {len(doubles)} pictures twice, {across} of them in two parts; {faults} files left out"
+        + (f", {len(damaged)} damaged" if damaged else "")
+    )
+    return int(bool(faults or across or damaged))
 
 
 def check_folder(folder: Path, hair_value: int | None) -> tuple[dict[Pair, Facts], int]:
@@ -122,16 +127,21 @@ def close_pairs(block: np.ndarray, others: np.ndarray, start: int) -> list[tuple
     return [(start + int(first), int(second)) for first, second in np.argwhere(squares < reach)]
 
 
-def likenesses_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, list[str]]:
-    """(N, SIDE, SIDE) float32: each picture in greys, small; nothing but zeros where it cannot be read, and why."""
+def likenesses_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, list[str], list[str]]:
+    """(N, SIDE, SIDE) float32: each picture in greys, small; nothing but zeros where it cannot be read, and why; and a
+    line for each that is damaged."""
     faults: list[str] = []
+    damaged: list[str] = []
 
     def likeness(pair: Pair) -> np.ndarray:
         try:
-            grey = cv2.cvtColor(read_picture(pair.image).rgb8, cv2.COLOR_RGB2GRAY)
+            picture = read_picture(pair.image)
         except PictureError as error:
             faults.append(str(error))
             return np.zeros((SIDE, SIDE), np.float32)
+        if picture.damage:
+            damaged.append(f"{pair.image}: damaged: {picture.damage}")
+        grey = cv2.cvtColor(picture.rgb8, cv2.COLOR_RGB2GRAY)
         return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
 
     result = np.zeros((len(pairs), SIDE, SIDE), np.float32)
@@ -139,4 +149,4 @@ def likenesses_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, list[str]]:
         for place, small in enumerate(pool.map(likeness, pairs)):
             result[place] = small
             done(1)
-    return result, faults
+    return result, faults, damaged

@@ -1,6 +1,7 @@
 """Picture-label pairs on disk: the three layouts, what is wrong with a pair, and the split in parts."""
 
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from common.batch.table import Row, same
 from common.device import own_cores
 from common.image.opening import SUFFIXES, PictureError, size_seen
 from common.image.picture import read_mask, read_picture
+from common.image.strange import absence
 from common.progress import say
 from segmentation.dataset.coding import (
     DataError,
@@ -94,7 +96,10 @@ def find_pairs(folder: Path, hair_value: int | None = None) -> tuple[list[Pair],
     if (folder / "labels.parquet").is_dir():
         return pairs_of_rows(folder, rows_of_cluster(folder / "labels.parquet"))
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
-        return match(by_stem(folder / "images"), by_stem(folder / "masks"), hair_value)
+        problems: list[str] = []
+        pictures, labels = (by_stem(folder / name, problems) for name in ("images", "masks"))
+        pairs, unmatched = match(pictures, labels, hair_value)
+        return pairs, problems + unmatched
     pictures, labels = flat_files(folder, FLAT_PICTURE), flat_files(folder, FLAT_LABEL)
     if not pictures and not labels:
         raise DataError(
@@ -124,12 +129,15 @@ def pairs_of_rows(folder: Path, rows: Sequence[Row]) -> tuple[list[Pair], list[s
         if str(row["status"]).lower() != "ok":
             problems.append(f"{row['image']}: its label has the status '{row['status']}'")
             continue
+        if not row["label"]:
+            problems.append(f"{row['image']}: its row names no label")
+            continue
         name = Path(row["label"]).with_suffix("").as_posix()
         face = folder / row["face"] if row.get("face") else None
         maker = str(row.get("teacher") or "nobody named")
         pair = Pair(name, folder / str(row["image"]), folder / str(row["label"]), face=face, maker=maker)
-        if absent := next((path for path in (pair.image, pair.label) if not path.is_file()), None):
-            problems.append(f"{absent}: there is no such file")
+        if absent := [f"{path}: {why}" for path in (pair.image, pair.label) if (why := absence(path))]:
+            problems.append(absent[0])
         elif uses[row["label"]] > 1:
             problems.append(f"{pair.image}: its label {row['label']} is that of {uses[row['label']]} pictures")
         elif said := changed_since(pair, row):
@@ -190,9 +198,15 @@ def rows_of_cluster(folder: Path) -> list[Row]:
         raise DataError(f"{folder}: cannot be read ({' '.join(str(error).split())})") from error
 
 
-def by_stem(folder: Path) -> dict[str, list[Path]]:
-    """Path inside the folder, without suffix -> picture files of that name, at any depth."""
-    return grouped(folder.rglob("*"), lambda path: path.relative_to(folder).with_suffix("").as_posix())
+def by_stem(folder: Path, problems: list[str]) -> dict[str, list[Path]]:
+    """Path inside the folder, without suffix -> picture files of that name, at any depth. Folders that cannot be read
+    are added to `problems`, a line each."""
+
+    def note(error: OSError) -> None:
+        problems.append(f"{error.filename}: cannot be read: {error.strerror}")
+
+    files = [Path(place, name) for place, _, names in os.walk(folder, onerror=note) for name in names]
+    return grouped(files, lambda path: path.relative_to(folder).with_suffix("").as_posix())
 
 
 def flat_files(folder: Path, prefix: str) -> dict[str, list[Path]]:

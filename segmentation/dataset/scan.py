@@ -65,8 +65,11 @@ def pair_stamp(pair: Pair) -> str:
     """What a pair's facts depend on: names, sizes and times of its files, and its coding."""
     parts = [str(pair.name), str(pair.hair_value)]
     for path in (pair.image, pair.label):
-        status = path.stat()
-        parts.append(f"{path.suffix} {status.st_size} {status.st_mtime_ns}")
+        try:
+            status = path.stat()
+            parts.append(f"{path.suffix} {status.st_size} {status.st_mtime_ns}")
+        except OSError:  # a link to nothing, or gone since the folder was listed: whoever reads it says so
+            parts.append(f"{path.suffix} unknown")
     return "|".join(parts)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.batch.local import damage_of
 from common.batch.stage import Item, Stage, Work
 from common.batch.table import Row
 from common.device import own_cores
@@ -20,6 +21,7 @@ COLUMNS = [
     "source",
     "weights",
     "result_bytes",
+    "note",
     "status",
     "error",
 ]
@@ -47,11 +49,12 @@ class Predict(Stage):
 
         def predict(item: Item, output: Path, rows: list[Row]) -> list[Row]:
             (row,) = rows
-            mask = mask_of(read_picture(item.source.path, self.max_pixels).rgb8)
+            picture = read_picture(item.source.path, self.max_pixels)
+            mask = mask_of(picture.rgb8)
             target = output / str(row["mask"])
             write_mask(target, mask)
             height, width = mask.shape
-            seen = dict(width=width, height=height, hair_share=round(mask.mean() / 255, 4))
+            seen = dict(width=width, height=height, hair_share=round(mask.mean() / 255, 4), note=damage_of(picture))
             status = "ok" if mask.max() > HALF else EMPTY
             return [row | seen | dict(result_bytes=target.stat().st_size, status=status)]
 

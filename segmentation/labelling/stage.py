@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from common.batch.discover import Source, result_names
+from common.batch.local import damage_of
 from common.batch.stage import Item, Stage, Work
 from common.batch.table import Row, Table
 from common.device import own_cores
@@ -31,6 +32,7 @@ COLUMNS = [
     "weights",
     "source",
     "result_bytes",
+    "note",
     "status",
     "error",
 ]
@@ -91,12 +93,14 @@ class Labeller:
     def __call__(self, item: Item, output: Path, rows: list[Row]) -> list[Row]:
         """Write a picture's label; its row with what was found. Raises PictureError."""
         with self.reading:
-            rgb = read_picture(item.source.path, self.max_pixels).rgb8
+            picture = read_picture(item.source.path, self.max_pixels)
+            rgb, note = picture.rgb8, damage_of(picture)
+            del picture
             height, width = rgb.shape[:2]
             box = self.find_face(rgb) if self.find_face else (0, 0, width, height)
             seen = None if box is None else self.see(rgb[box[1] : box[3], box[0] : box[2]])
         (row,) = rows
-        row = row | dict(width=width, height=height)
+        row = row | dict(width=width, height=height, note=note)
         if box is None or seen is None:
             return [row | dict(label="", status=NO_FACE)]
         hair = into_frame(self.find_hair(seen), box, width, height)
