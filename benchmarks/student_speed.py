@@ -27,7 +27,7 @@ import torch
 from benchmarks.markdown import markdown
 from benchmarks.teacher_speed import Published as PublishedTeacher
 from common.image.picture import read_picture
-from segmentation.finding.engines import Answers, Engine, openvino_engine
+from segmentation.finding.engines import Engine, openvino_engine
 from segmentation.finding.export import exported
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
 from segmentation.networks.cost import statistics_of, time_in_turn
@@ -144,7 +144,7 @@ def looks(paths: list[Path], runs: int) -> list[dict]:
 def counting(engine: Engine, counted: Counter, name: str) -> Engine:
     """The engine, which counts what it is asked."""
 
-    def run(rgb: np.ndarray) -> Answers:
+    def run(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
         counted[name] += len(rgb)
         return engine(rgb)
 
@@ -152,7 +152,7 @@ def counting(engine: Engine, counted: Counter, name: str) -> Engine:
 
 
 def hair_of(engine: Engine, rgb: np.ndarray) -> np.ndarray:
-    return np.concatenate([engine(np.ascontiguousarray(one[None])).hair for one in rgb])
+    return np.concatenate([engine(np.ascontiguousarray(one[None]))[0] for one in rgb])
 
 
 def megabytes(package: str) -> float:

@@ -148,7 +148,7 @@ def seen(rgb: np.ndarray, students: Sequence[HairFinder]) -> np.ndarray:
     """What students see in a picture (H, W, 3) and in its mirror image, the mean: (H, W) uint8."""
     small = squash(rgb)
     both = np.stack([small, small[:, ::-1]])
-    plain, mirrored = sum(student.student.engine(both).hair for student in students) / len(students)
+    plain, mirrored = sum(student.student.engine(both)[0] for student in students) / len(students)
     return to_mask((plain + mirrored[:, ::-1]) / 2, *rgb.shape[:2])
 
 

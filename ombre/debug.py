@@ -18,6 +18,7 @@ COLOURS = {
     Reason.PIECE: (190, 190, 190),
     Reason.CLOSER: (60, 160, 255),
     Reason.SCOUT: (80, 220, 80),
+    Reason.PERSON: (120, 120, 255),
     Reason.WIDER: (150, 255, 220),
     Reason.FAINT: (255, 200, 40),
     Reason.NEARER: (255, 80, 200),

@@ -11,10 +11,9 @@ from segmentation.dataset.textures import nothing
 from segmentation.finding.blend import fading
 from segmentation.finding.box import Part
 from segmentation.finding.crops import LONGER, MOST, crops_of, is_far_away, is_of_crowd, pieces, tiles
-from segmentation.finding.engines import Answers
 from segmentation.finding.hair_finder import HairFinder
 from segmentation.finding.head_search import FINE, HeadSearch, Reason
-from segmentation.finding.predictor import Predictor
+from segmentation.finding.predictor import Answers, Predictor
 from segmentation.networks.resize import SCOUT_SIZE, squash, to_mask
 from segmentation.training.metrics import measure
 

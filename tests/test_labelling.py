@@ -21,8 +21,7 @@ from common.batch.table import BatchError
 from common.weights import WeightsError, sha256
 from segmentation import run_segmentation
 from segmentation.dataset.pairs import find_pairs
-from segmentation.finding.engines import Answers
-from segmentation.finding.predictor import Predictor
+from segmentation.finding.predictor import Answers, Predictor
 from segmentation.labelling import face_crop, teachers
 from segmentation.labelling.flat_folder import write_flat_folder
 from segmentation.labelling.stage import Batches, Label

@@ -4,24 +4,15 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from common.device import own_cores
 from common.workarounds import openvino_alone
 
-
-class Answers(NamedTuple):
-    """Of a batch: `hair` float32, probability, a student's (N, side, side), a scout's (N, side / 4, side / 4); `guide`
-    (N, 3, side / 8, side / 8) float32 of a student that has one: probability of a face's skin, the head's up, x and
-    y."""
-
-    hair: np.ndarray
-    guide: np.ndarray | None = None
-
-
-Engine = Callable[[np.ndarray], Answers]  # (N, side, side, 3) uint8 RGB of the network's side
+# RGB (N, side, side, 3) uint8 of the network's side -> what it answers, float32: a student and a scout as `Answers` of
+# predictor.py, a person detector boxes (N, 100, 5).
+Engine = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engine:
@@ -47,14 +38,14 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
     compiled = core.compile_model(model, "CPU", settings)
     own = threading.local()  # an infer request serves one thread at a time
 
-    def run(rgb: np.ndarray) -> Answers:
+    def run(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
         answers = []
         for one in rgb:
             answer = own.request.infer([one[None]])
             answers.append([answer[output].copy() for output in compiled.outputs])
-        return Answers(*(np.concatenate(parts) for parts in zip(*answers)))
+        return tuple(np.concatenate(parts) for parts in zip(*answers))
 
     # Where two threads are the first to ask at once, OpenVINO can deadlock: it readies itself for numpy only then.
     run(np.zeros(compiled.inputs[0].shape, np.uint8))
@@ -68,7 +59,7 @@ class LazyEngine:
         self.make, self.lock = make, threading.Lock()
         self.engine: Engine | None = None
 
-    def __call__(self, rgb: np.ndarray) -> Answers:
+    def __call__(self, rgb: np.ndarray) -> tuple[np.ndarray, ...]:
         """As the engine's, which is made on the first call."""
         with self.lock:
             engine = self.engine = self.engine or self.make()
@@ -90,14 +81,13 @@ def torch_engine(weights: Path, device: str) -> Engine:
     """The engine for a GPU, and the reference: PyTorch in float32."""
     import torch
 
-    from segmentation.networks.effisegnet import HairProbability
-    from segmentation.networks.registry import load_network
+    from segmentation.networks.registry import load_network, of_bytes
 
-    network = HairProbability(load_network(weights), guided=True).to(device).eval()
+    network = of_bytes(load_network(weights)).to(device).eval()
 
     @torch.inference_mode()
-    def run(rgb: np.ndarray) -> Answers:
+    def run(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
         answers = network(torch.from_numpy(np.ascontiguousarray(rgb)).to(device))
-        return Answers(*(part.cpu().numpy() for part in (answers if isinstance(answers, tuple) else (answers,))))
+        return tuple(part.cpu().numpy() for part in (answers if isinstance(answers, tuple) else (answers,)))
 
     return run

@@ -97,15 +97,14 @@ def convert(weights: Path, folder: Path) -> None:
         from openvino.tools.ovc import convert_model
     import torch
 
-    from segmentation.networks.effisegnet import HairProbability
-    from segmentation.networks.registry import load_network
+    from segmentation.networks.registry import load_network, of_bytes
 
     network = load_network(weights)
     example = torch.zeros(1, network.side, network.side, 3, dtype=torch.uint8)  # a fixed batch of one is the fastest
     with warnings.catch_warnings(), without_telemetry():
         warnings.simplefilter("ignore")  # tracing speaks of checks that a fixed input size makes idle
         # what is traced is not traced again to be compared, which takes as long
-        traced = torch.jit.trace(HairProbability(network, guided=True).eval(), example, check_trace=False)
+        traced = torch.jit.trace(of_bytes(network).eval(), example, check_trace=False)
         model = convert_model(traced, example_input=example, input=[ov.PartialShape(example.shape)])
     folder.mkdir()
     ov.save_model(model, folder / MODEL, compress_to_fp16=False)

@@ -25,6 +25,7 @@ from segmentation.networks.resize import SCOUT_SIZE, to_mask
 
 SURE = "sure"  # what weights files call the certainty that a head is seen with at least
 SHIPPED_WEIGHTS, SCOUT = MODELS / "hair_student.safetensors", MODELS / "hair_scout.safetensors"
+PERSONS = MODELS / "person_detector.safetensors"
 
 
 class Found(NamedTuple):
@@ -60,6 +61,7 @@ class HairFinder:
         streams: how many threads will ask at once; the processor's cores are shared out among them.
         precision: of the processor's engine: "auto", "float32", "bfloat16".
         scout: weights of what searches scenes; None: the student does, in tiles, which takes several times as long.
+        persons: weights of what finds people; None: what the student takes for hair is believed by its word alone.
 
     Attributes:
         guided: whether the student tells faces and which way up heads are.
@@ -75,8 +77,9 @@ class HairFinder:
         streams: int = 1,
         precision: str = "auto",
         scout: Path | None = SCOUT,
+        persons: Path | None = PERSONS,
     ):
-        for path in (weights, scout):
+        for path in (weights, scout, persons):
             if path and not Path(path).is_file():
                 raise WeightsError(f"{path}: no such weights; models/README.md says what goes where")
         if device == "auto" and shutil.which("nvidia-smi") is None:
@@ -84,10 +87,14 @@ class HairFinder:
         if device != "cpu":
             device = str(choose_device(device))
         self.student = Predictor(engine_of(Path(weights), device, streams, precision))
-        lazy = LazyEngine(partial(engine_of, scout, device, streams, precision)) if scout else None
         said = safetensors_metadata(weights)
         self.guided, sure = "guide" in said, float(said.get(SURE, 0))
-        self.search = HeadSearch(self.student, Predictor(lazy, SCOUT_SIZE) if lazy else None, sure)
+
+        def seldom(path: Path) -> Engine:
+            return LazyEngine(partial(engine_of, path, device, streams, precision))
+
+        scouting = Predictor(seldom(scout), SCOUT_SIZE) if scout else None
+        self.search = HeadSearch(self.student, scouting, sure, seldom(persons) if persons else None)
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it."""

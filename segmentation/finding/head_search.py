@@ -13,7 +13,6 @@ import numpy as np
 
 from segmentation.finding.box import Part, is_in
 from segmentation.finding.crops import (
-    CANDIDATE,
     MOST,
     ROOM,
     crops_of,
@@ -24,6 +23,8 @@ from segmentation.finding.crops import (
     pieces,
     tiles,
 )
+from segmentation.finding.engines import Engine
+from segmentation.finding.persons import Persons
 from segmentation.finding.predictor import Prediction, Predictor
 
 FINE = 896  # cells on a side of what a search finds
@@ -31,7 +32,10 @@ THINNEST = 8  # pixels: a picture's or a crop's shorter side that can show a hea
 OWN, SEEN = 0.5, 0.35  # of a crop's size, from which a place in it is of the same head; where the crop holds it whole
 FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
 WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
-SURER = 0.04  # by so much is a head to be seen more surely there: else one more covered head of 49 is dyed
+NOBODY, SOMEBODY = 0.2, 0.4  # certainty of a person up to which nobody is there, from which somebody is
+MORE = 0.12  # so much more surely is a head to be seen where nobody is: animals' fur is taken for hair with certainty
+LESS = 0.15  # and so much less surely where somebody is, if it is small: all that is blurred is seen with doubt
+SMALL, LARGE = 40, 130  # pixels, a crop that is small, and one in which nothing is
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
@@ -43,6 +47,7 @@ class Reason(Enum):
     PIECE = "a piece of a long picture"
     CLOSER = "a head that the whole picture shows small"
     SCOUT = "a place where the scout sees a head"
+    PERSON = "where a person's head may be"
     WIDER = "more around a place where the scout sees a head"
     FAINT = "a place where the scout sees a head faintly"
     NEARER = "a head that another crop shows small"
@@ -64,38 +69,47 @@ class HeadSearch:
         scout: tells coarsely where hair may be in a whole scene; None: the student does, in tiles.
         sure: mean probability of what a crop takes for hair, from which it shows a head: most other things are taken
             for it with more doubt. It belongs to a student, which was measured; of others every crop counts.
+        detector: what finds people; None: nobody is asked.
     """
 
-    def __init__(self, student: Predictor, scout: Predictor | None, sure: float = 0.0):
-        self.student, self.scout, self.sure = student, scout, sure
+    def __init__(self, student: Predictor, scout: Predictor | None, sure: float = 0.0, detector: Engine | None = None):
+        self.student, self.scout, self.sure, self.detector = student, scout, sure, detector
 
     def __call__(self, rgb: np.ndarray) -> list[Crop]:
         """A picture (H, W, 3) uint8 -> its crops, in the order in which they are laid over each other."""
         height, width = rgb.shape[:2]
         if min(height, width) < THINNEST:
             return []
-        windows = pieces(Part(0, 0, height, width))
+        windows, persons = pieces(Part(0, 0, height, width)), self.persons(rgb)
         if len(windows) > 1:
-            return self.in_scene(rgb, self.seen(rgb, windows[:MOST], Reason.PIECE))
+            return self.in_scene(rgb, persons, self.seen(rgb, windows[:MOST], Reason.PIECE))
         (whole,) = self.seen(rgb, windows, Reason.WHOLE)
         if is_far_away(whole.seen.hair):
-            return self.in_scene(rgb, [whole])
+            return self.in_scene(rgb, persons, [whole])
         closer = self.seen(rgb, crops_of(whole.seen.hair, height, width), Reason.CLOSER)
-        return [crop for crop in (whole, *closer) if self.shows_head(crop.seen)]
+        return [crop for crop in (whole, *closer) if self.shows_head(crop, persons)]
 
-    def in_scene(self, rgb: np.ndarray, first: list[Crop]) -> list[Crop]:
+    def persons(self, rgb: np.ndarray) -> Persons | None:
+        """The people in a picture, not looked for yet; None without a detector."""
+        return Persons(self.detector, rgb) if self.detector else None
+
+    def in_scene(self, rgb: np.ndarray, persons: Persons | None, first: list[Crop]) -> list[Crop]:
         """The crops of the heads in a picture in which they are small, of which some are seen in the `first` crops."""
         height, width = rgb.shape[:2]
-        seen = in_cells(first, height, width)
-        heads = self.heads(rgb, self.seen(rgb, crops_of(seen, height, width, below=1), Reason.CLOSER))
+        heads: list[Crop] = []
+
+        def look(places: Iterable[Part], reason: Reason) -> None:
+            nonlocal heads
+            heads += self.heads(rgb, persons, self.seen(rgb, without(heads, places)[: MOST - len(heads)], reason))
+
+        look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
         found = self.search(rgb)
-        for least, reason in ((CANDIDATE, Reason.SCOUT), (FAINT, Reason.FAINT)):
-            places = crops_of(found, height, width, below=1, least=least, crowded=True)
-            heads += self.heads(rgb, self.seen(rgb, without(heads, places)[: MOST - len(heads)], reason))
-            if reason is Reason.SCOUT:  # small heads in a blur are told by the body below them
-                more = [wider(part, height, width) for part in without(heads, places)]
-                around = self.seen(rgb, more[: MOST - len(heads)], Reason.WIDER)
-                heads += self.heads(rgb, [crop for crop in around if self.shows_head(crop.seen, SURER)])
+        places = crops_of(found, height, width, below=1, crowded=True)
+        look(places, Reason.SCOUT)
+        look(persons.heads() if persons else [], Reason.PERSON)
+        # Small heads in a blur are told by the body below them.
+        look([wider(part, height, width) for part in without(heads, places)], Reason.WIDER)
+        look(crops_of(found, height, width, below=1, least=FAINT, crowded=True), Reason.FAINT)
         return sorted(heads, key=lambda head: -head.part.area)
 
     def search(self, rgb: np.ndarray) -> np.ndarray:
@@ -119,18 +133,25 @@ class HeadSearch:
         seen = searcher.batch([rgb[part.slices] for part in parts])
         return in_cells([Crop(part, Reason.SCOUT, each) for part, each in zip(parts, seen)], height, width)
 
-    def heads(self, rgb: np.ndarray, todo: list[Crop]) -> list[Crop]:
+    def heads(self, rgb: np.ndarray, persons: Persons | None, todo: list[Crop]) -> list[Crop]:
         """Those crops of a picture that show a head, and nearer ones of heads that they show small."""
         shown: list[Crop] = []
         while todo:
-            shown += [crop for crop in todo if self.shows_head(crop.seen)]
+            shown += [crop for crop in todo if self.shows_head(crop, persons)]
             nearer = [part for crop in todo for part in nearer_crops(crop.part, crop.seen.hair)]
             todo = self.seen(rgb, nearer[: MOST - len(shown)], Reason.NEARER)
         return shown
 
-    def shows_head(self, seen: Prediction, surer: float = 0.0) -> bool:
-        """Whether what a crop shows is the hair of a head, `surer` than is asked for else."""
-        return seen.sure >= max(self.sure, 0.5) + surer
+    def shows_head(self, crop: Crop, persons: Persons | None) -> bool:
+        """Whether what a crop shows is the hair of a head. Where the student is neither sure nor much in doubt, it
+        depends on whether a person is there."""
+        if not self.sure or persons is None:
+            return crop.seen.sure >= max(self.sure, 0.5)
+        beyond, small = crop.seen.sure - self.sure, np.interp(crop.part.size, (SMALL, LARGE), (LESS, 0))
+        if not -small <= beyond < MORE:
+            return beyond > 0
+        person = persons.certainty(crop.part, crop.seen)
+        return beyond >= float(np.interp(person, (NOBODY, SOMEBODY), (MORE, -small)))
 
     def seen(self, rgb: np.ndarray, parts: Iterable[Part], reason: Reason) -> list[Crop]:
         """What the student sees in parts of a picture, but for those that are too thin to show a head."""

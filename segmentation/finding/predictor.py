@@ -16,6 +16,15 @@ ROUGHLY = 0.1  # of being sure: what shows a head upright may be so much less su
 MOST_AT_ONCE = 16  # crops of a batch: so many are in memory at the network's size
 
 
+class Answers(NamedTuple):
+    """Of a batch: `hair` float32, probability, a student's (N, side, side), a scout's (N, side / 4, side / 4); `guide`
+    (N, 3, side / 8, side / 8) float32 of a student that has one: probability of a face's skin, the head's up, x and
+    y."""
+
+    hair: np.ndarray
+    guide: np.ndarray | None = None
+
+
 class Prediction(NamedTuple):
     """Of one crop: `hair` (h, w) float32, probability of hair; `guide` (3, h, w) float32 or None, of a student that has
     one: probability of a face's skin, and where hair is the vector to the head's top, x and y in the crop's frame."""
@@ -38,6 +47,11 @@ class Prediction(NamedTuple):
         hair *= hair > FAINT
         x, y = ((self.guide[1:] * hair).sum(axis=(1, 2)) / max(hair.sum(), 1e-3)).tolist()
         return x, y
+
+    def quarters(self) -> int:
+        """By how many quarters, counterclockwise, its picture is to be turned so that the head stands upright."""
+        x, y = self.up()
+        return round(np.degrees(np.arctan2(x, -y)) / 90) % 4
 
     def lies(self) -> bool:
         """Whether the head leans far from upright, as far as the guide tells."""
@@ -76,7 +90,8 @@ class Predictor:
         """As one call for each crop (H, W, 3) uint8, through the network together, some at a time."""
         found: list[Prediction] = []
         for start in range(0, len(crops), MOST_AT_ONCE):
-            answers = self.engine(np.stack([squash(crop, self.side) for crop in crops[start : start + MOST_AT_ONCE]]))
+            pictures = np.stack([squash(crop, self.side) for crop in crops[start : start + MOST_AT_ONCE]])
+            answers = Answers(*self.engine(pictures))
             guides = [None] * len(answers.hair) if answers.guide is None else list(answers.guide)
             found += [Prediction(hair, guide) for hair, guide in zip(answers.hair, guides)]
         return found

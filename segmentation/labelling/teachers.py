@@ -145,7 +145,7 @@ def ready_student(weights: Path, device: str, _: str) -> FindHair:
     from segmentation.finding.hair_finder import HairFinder
 
     engine = HairFinder(weights, device).student.engine
-    return lambda rgb: engine(rgb).hair
+    return lambda rgb: engine(rgb)[0]
 
 
 def ready_ensemble(weights: Sequence[Path], device: str, views: Sequence[str]) -> FindHair:

@@ -7,17 +7,19 @@ one line in `NETWORKS`.
 from pathlib import Path
 
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.files import replacing
 from common.weights import WeightsError, load_state_dict, load_strict, safetensors_metadata
-from segmentation.networks.effisegnet import EffiSegNet
+from segmentation.networks.effisegnet import EffiSegNet, HairProbability
 from segmentation.networks.network import Network
+from segmentation.networks.person_detector import PersonBoxes, PersonDetector
 from segmentation.networks.scout import Scout
 
 NETWORKS: dict[str, type[Network]] = {
     "effisegnet": EffiSegNet,
     "scout": Scout,
+    "person-detector": PersonDetector,
 }
 STUDENT = "effisegnet"  # what a training makes, and what files are of that name no network
 
@@ -53,11 +55,16 @@ def load_network(path: Path) -> Network:
 
 
 def load_student(path: Path) -> Network:
-    """As `load_network`, of a student. Raises WeightsError: it is a scout's too."""
+    """As `load_network`, of a student. Raises WeightsError: it is another network's too."""
     network = load_network(path)
-    if isinstance(network, Scout):
-        raise WeightsError(f"{path}: is a scout, which only tells where to look; name a student's weights")
+    if isinstance(network, (Scout, PersonDetector)):
+        raise WeightsError(f"{path}: is no student but what tells it where to look; name a student's weights")
     return network
+
+
+def of_bytes(network: Network) -> nn.Module:
+    """A network as the engines run it: RGB (N, side, side, 3) uint8 in, probabilities out."""
+    return PersonBoxes(network) if isinstance(network, PersonDetector) else HairProbability(network, guided=True)
 
 
 def save_weights(network: Network, path: Path, **further: str) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 
 INPUT_SIZE = 224  # pixels, the side of the square
 SCOUT_SIZE = 448  # of the one that the scout sees
+PERSONS_SIZE = 416  # of the one that the person detector sees
 HAIR = 128  # a soft mask's value from which a pixel counts as hair
 
 

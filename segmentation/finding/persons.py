@@ -1,0 +1,68 @@
+"""Where people are in a picture, by the person detector: it has seen bodies, animals and things of all kinds, where the
+student has seen hair."""
+
+import cv2
+import numpy as np
+
+from segmentation.finding.box import Part
+from segmentation.finding.engines import Engine
+from segmentation.finding.predictor import Prediction
+from segmentation.networks.resize import PERSONS_SIZE, squash
+
+CELLS = 104  # on a side of the map of people
+LEAST, SAME = 0.25, 0.5  # certainty from which a person's head is looked for; IoU from which boxes are of one person
+MOST = 32  # people whose heads are looked for, the surest first
+STANDING, CLOSE = 0.36, 0.6  # of a person's height: side of the crop of the head of one who stands, and at most
+ABOVE = 0.15  # of that crop, what it shows above the person
+
+
+class Persons:
+    """The people in one picture (H, W, 3) uint8; the detector is asked when that is to be known."""
+
+    def __init__(self, engine: Engine, rgb: np.ndarray):
+        self.engine, self.rgb = engine, rgb
+        self._boxes: dict[int, np.ndarray] = {}
+
+    def boxes(self, quarters: int = 0) -> np.ndarray:
+        """Of the picture turned by so many quarters, counterclockwise: (100, 5) float32, left, top, right and bottom as
+        shares of its sides, and the certainty that this is a person."""
+        if quarters not in self._boxes:
+            self._boxes[quarters] = self.engine(squash(np.rot90(self.rgb, quarters), PERSONS_SIZE)[None])[0][0]
+        return self._boxes[quarters]
+
+    def certainty(self, part: Part, seen: Prediction) -> float:
+        """How sure it is that what a part of the picture shows as hair is of a person, 0..1, the mean over the hair; by
+        the picture turned as the head is."""
+        quarters = seen.quarters()
+        cells = np.rot90(painted(self.boxes(quarters)), -quarters)
+        place = part.scaled(CELLS / self.rgb.shape[0], CELLS / self.rgb.shape[1])
+        place = Part(place.top, place.left, max(place.bottom, place.top + 1), max(place.right, place.left + 1))
+        people = cv2.resize(cells[place.slices], seen.hair.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        hair = seen.hair > 0.5
+        return float(people[hair].mean()) if hair.any() else 0.0
+
+    def heads(self) -> list[Part]:
+        """A part of the picture for the head of each person."""
+        height, width = self.rgb.shape[:2]
+        found = self.boxes() * np.array([width, height, width, height, 1], np.float32)
+        left, top, right, bottom, sure = found.T
+        corners = np.stack([left, top, right - left, bottom - top], 1)
+        kept = cv2.dnn.NMSBoxes(corners.tolist(), sure.tolist(), LEAST, SAME, top_k=MOST)
+        return [head_of(*found[index, :4].tolist()).within(height, width) for index in kept]
+
+
+def painted(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (M, 5) -> (CELLS, CELLS) float32: of each cell, how sure the surest box is that holds it."""
+    cells = np.zeros((CELLS, CELLS), np.float32)
+    for *sides, sure in sorted(boxes.tolist(), key=lambda box: box[4]):
+        left, top, right, bottom = (max(0, round(side * CELLS)) for side in sides)
+        cells[top:bottom, left:right] = sure
+    return cells
+
+
+def head_of(left: float, top: float, right: float, bottom: float) -> Part:
+    """A square at the top of a person's box: some three heads of one who stands, nearly all of one who is near."""
+    height, middle = bottom - top, (left + right) / 2
+    side = max(STANDING * height, min(right - left, CLOSE * height))
+    above = top - ABOVE * side
+    return Part(round(above), round(middle - side / 2), round(above + side), round(middle + side / 2))
