@@ -33,7 +33,7 @@ from segmentation.dataset.pair import whole_face
 from segmentation.dataset.pairs import DataError, find_pairs, gather, parts_of, split
 from segmentation.finding.engines import torch_engine
 from segmentation.networks.effisegnet import EffiSegNet
-from segmentation.networks.registry import save_weights
+from segmentation.networks.registry import load_student, save_weights
 from segmentation.training.losses import guide_loss, make_loss
 from segmentation.training.ranks import demand_gpus
 from segmentation.training.recipe import Recipe
@@ -658,8 +658,22 @@ def test_a_start_from_a_student_keeps_its_encoder(tmp_path):
     save_weights(EffiSegNet("efficientnet-b1", "bilinear"), weights)
     model, _ = start(Recipe(warm_start=str(weights)))
     assert model.encoder_name == "efficientnet-b1" and model.upsampling == "bilinear"
-    with pytest.raises(WeightsError, match="its encoder is efficientnet-b1, not efficientnet-b0"):
+    with pytest.raises(WeightsError, match="wide.safetensors: its efficientnet-b1 cannot become .*b0.* more"):
         start(Recipe(warm_start=str(weights), encoder="efficientnet-b0"))
+
+
+def test_a_wider_encoder_begins_with_what_a_narrower_one_knows(tmp_path):
+    weights = tmp_path / "narrow.safetensors"
+    save_weights(EffiSegNet("efficientnet-b0", "bilinear"), weights)
+    wide, _ = start(Recipe(warm_start=str(weights), encoder="efficientnet-b2"))
+    assert wide.encoder_name == "efficientnet-b2" and wide.upsampling == "bilinear"
+    x = torch.rand(2, 3, 96, 96)
+    with torch.inference_mode():
+        wanted, found = load_student(weights)(x), wide.eval()(x)
+    assert torch.allclose(found, wanted, rtol=0, atol=0.01 * wanted.std().item())
+    wide.train()(x).mean().backward()
+    grown = wide.encoder._blocks[-1]._project_conv.weight
+    assert grown.grad.abs().max() > 0 or wide.conv5.weight.grad[:, 320:].abs().max() > 0, "what is new can learn"
 
 
 def test_a_warm_start_that_holds_no_numbers_is_named(tmp_path):

@@ -17,6 +17,7 @@ from segmentation.networks.effisegnet import GUIDE
 from segmentation.networks.network import Network
 from segmentation.networks.registry import load_student, make_network
 from segmentation.training.recipe import Recipe
+from segmentation.training.widen import widen
 
 # The gates of squeeze-excitation start at sigmoid(4) = 0.98: a network that was trained without them hardly notices.
 OPEN_GATE = 4.0
@@ -34,10 +35,14 @@ def start(recipe: Recipe) -> tuple[Network, Recipe]:
     before = None if recipe.warm_start in ENCODERS_OF else load_student(Path(recipe.warm_start))
     said: dict[str, str] = before.metadata if before else {}
     asked = {name: getattr(recipe, name) for name in ("encoder", "upsampling") if getattr(recipe, name) != "auto"}
-    if before and asked.get("encoder", before.encoder_name) != before.encoder_name:
-        raise WeightsError(f"{recipe.warm_start}: its encoder is {before.encoder_name}, not {asked['encoder']}")
     model = make_network(said | asked | {"guide": GUIDE if recipe.guide else ""})
-    if before:  # a new guide begins from nothing; one that is not trained along goes, since the encoder changes
+    if before and model.encoder_name != before.encoder_name:
+        try:
+            widen(before, model)
+        except WeightsError as error:
+            reason = f"its {before.encoder_name} cannot become {model.encoder_name}: {error}"
+            raise WeightsError(f"{recipe.warm_start}: {reason}") from None
+    elif before:  # a new guide begins from nothing; one that is not trained along goes, since the encoder changes
         known = before.state_dict()
         model.load_state_dict({name: known.get(name, own) for name, own in model.state_dict().items()})
     elif recipe.warm_start != "none":
