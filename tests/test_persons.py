@@ -62,6 +62,16 @@ def test_each_person_is_looked_for_once():
     assert heads[0].left < 0.2 * 300 < heads[0].right and heads[1].left < 0.7 * 300 < heads[1].right
 
 
+def test_a_long_picture_is_asked_about_in_pieces():
+    asked: list[np.ndarray] = []
+    persons = Persons(detector_of(boxes((0.25, 0, 0.75, 1, 0.9)), asked), np.zeros((100, 600, 3), np.uint8))
+    found = persons.boxes()
+    people = found[found[:, 4] > 0]
+    assert len(asked) == len(people) > 3
+    assert people[:, 0].min() > 0 and people[:, 2].max() < 1
+    assert (people[:, 2] - people[:, 0]) == pytest.approx(0.5 * 140 / 600, abs=0.01)
+
+
 @pytest.mark.parametrize("quarters", range(4))
 def test_people_are_looked_for_as_their_heads_stand(quarters):
     upright = np.zeros((100, 80, 3), np.uint8)
@@ -83,10 +93,11 @@ ASKED = [
     (0.95, 200, 0.0, True, 0),  # so sure that nobody is asked
     (0.85, 200, 0.0, False, 1),  # an animal's fur
     (0.85, 200, 0.9, True, 1),
+    (0.85, 25, 0.0, True, 0),  # too far away for the detector
     (0.75, 200, 0.9, False, 0),  # a doubtful one that is large
-    (0.70, 40, 0.9, True, 1),  # and one that is small
-    (0.70, 40, 0.0, False, 1),
-    (0.60, 40, 0.9, False, 0),
+    (0.75, 40, 0.9, True, 1),  # and one that is small
+    (0.75, 40, 0.0, False, 1),
+    (0.70, 40, 0.9, False, 0),
 ]
 
 

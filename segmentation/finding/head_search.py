@@ -34,8 +34,9 @@ FAINT = 0.2  # probability from which the scout's word is worth a crop where not
 WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
 NOBODY, SOMEBODY = 0.2, 0.4  # certainty of a person up to which nobody is there, from which somebody is
 MORE = 0.12  # so much more surely is a head to be seen where nobody is: animals' fur is taken for hair with certainty
-LESS = 0.15  # and so much less surely where somebody is, if it is small: all that is blurred is seen with doubt
-SMALL, LARGE = 40, 130  # pixels, a crop that is small, and one in which nothing is
+NEAR = 0.1, 0.3  # of the picture's longer side: crops up to which that does not hold, since the detector overlooks such
+LESS = 0.08  # so much less surely is a head to be seen where somebody is, if it is small: all is blurred there
+SMALL, LARGE = 40, 100  # pixels, a crop that is small, and one that is not
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
@@ -147,11 +148,13 @@ class HeadSearch:
         depends on whether a person is there."""
         if not self.sure or persons is None:
             return crop.seen.sure >= max(self.sure, 0.5)
-        beyond, small = crop.seen.sure - self.sure, np.interp(crop.part.size, (SMALL, LARGE), (LESS, 0))
-        if not -small <= beyond < MORE:
+        beyond, size = crop.seen.sure - self.sure, crop.part.size
+        more = np.interp(size / max(persons.rgb.shape), NEAR, (0, MORE))
+        less = np.interp(size, (SMALL, LARGE), (LESS, 0))
+        if not -less <= beyond < more:
             return beyond > 0
         person = persons.certainty(crop.part, crop.seen)
-        return beyond >= float(np.interp(person, (NOBODY, SOMEBODY), (MORE, -small)))
+        return beyond >= float(np.interp(person, (NOBODY, SOMEBODY), (more, -less)))
 
     def seen(self, rgb: np.ndarray, parts: Iterable[Part], reason: Reason) -> list[Crop]:
         """What the student sees in parts of a picture, but for those that are too thin to show a head."""

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 
 from segmentation.finding.box import Part
+from segmentation.finding.crops import pieces
 from segmentation.finding.engines import Engine
 from segmentation.finding.predictor import Prediction
 from segmentation.networks.resize import PERSONS_SIZE, squash
@@ -24,11 +25,21 @@ class Persons:
         self._boxes: dict[int, np.ndarray] = {}
 
     def boxes(self, quarters: int = 0) -> np.ndarray:
-        """Of the picture turned by so many quarters, counterclockwise: (100, 5) float32, left, top, right and bottom as
-        shares of its sides, and the certainty that this is a person."""
+        """Of the picture turned by so many quarters, counterclockwise: (M, 5) float32, left, top, right and bottom as
+        shares of its sides, and the certainty that this is a person. A long picture is seen in pieces."""
         if quarters not in self._boxes:
-            self._boxes[quarters] = self.engine(squash(np.rot90(self.rgb, quarters), PERSONS_SIZE)[None])[0][0]
+            rgb = np.rot90(self.rgb, quarters)
+            windows = pieces(Part(0, 0, *rgb.shape[:2]))[:MOST]
+            self._boxes[quarters] = np.concatenate([self.boxes_in(rgb, window) for window in windows])
         return self._boxes[quarters]
+
+    def boxes_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
+        """Boxes of a part of a picture, in shares of the picture's sides."""
+        (found,) = self.engine(squash(rgb[part.slices], PERSONS_SIZE)[None])[0]
+        height, width = rgb.shape[:2]
+        scale = part.width / width, part.height / height
+        moved = part.left / width, part.top / height
+        return found * np.array([*scale, *scale, 1], np.float32) + np.array([*moved, *moved, 0], np.float32)
 
     def certainty(self, part: Part, seen: Prediction) -> float:
         """How sure it is that what a part of the picture shows as hair is of a person, 0..1, the mean over the hair; by
