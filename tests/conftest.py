@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
         return folder
 
     return folder_of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_networks_once() -> Iterator[None]:
+    """Each process readies the shipped networks once, which takes half a second; it calls scripts a hundred times."""
+    from segmentation.finding import hair_finder
+
+    ready, shipped = hair_finder.engine_of, (hair_finder.SHIPPED_WEIGHTS, hair_finder.SCOUT)
+    ready_once = cache(ready)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            hair_finder, "engine_of", lambda weights, *how: (ready_once if weights in shipped else ready)(weights, *how)
+        )
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from tests.tools.scripts import Done, run_script
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "ombre" / "generate_ombre_images.py"
 ASTRONAUT = ROOT / "data" / "samples" / "astronaut.jpg"
+PORTRAIT = ASTRONAUT.with_name("brown_long.jpg")  # in which the finder looks but once
 
 
 def run(*arguments: object) -> Done:
@@ -40,7 +41,7 @@ def folder(tmp_path) -> Path:
     """A folder with a good picture at each depth, named alike."""
     folder = tmp_path / "pictures"
     (folder / "deep").mkdir(parents=True)
-    shutil.copy(ASTRONAUT, folder / "a.jpg")
+    Image.open(PORTRAIT).resize((512, 512)).save(folder / "a.jpg", quality=95)
     Image.open(ASTRONAUT).crop((150, 0, 350, 260)).save(folder / "deep" / "a.png")
     return folder
 
@@ -49,7 +50,7 @@ def test_without_arguments_from_elsewhere_the_samples_are_dyed(tmp_path, monkeyp
     """Some of them, into another folder than data/ombre, so that nobody's results are touched."""
     samples, output = tmp_path / "samples", tmp_path / "ombre"
     samples.mkdir()
-    for name in ("astronaut.jpg", "two_women.jpg"):
+    for name in ("brown_long.jpg", "two_women.jpg"):
         shutil.copy(script.SAMPLES / name, samples)
     short_sample(samples / "learn.mkv")
     monkeypatch.setattr(script, "SAMPLES", samples)
@@ -293,11 +294,11 @@ def test_new_content_under_an_old_name_is_dyed(folder, tmp_path):
 def test_pictures_named_alike_but_for_the_suffix_get_two_results(tmp_path):
     source, output = tmp_path / "s", tmp_path / "out"
     source.mkdir()
-    shutil.copy(ASTRONAUT, source / "x")
+    shutil.copy(PORTRAIT, source / "x")
     Image.open(ASTRONAUT).crop((150, 0, 350, 260)).save(source / "x.png")
     assert run(source / "x", source / "x.png", "--output", output).returncode == 0
     sizes = {row.image: head_of(output / name).size for name, row in rows(output).iterrows()}
-    assert sizes == {"../s/x": head_of(ASTRONAUT).size, "../s/x.png": (200, 260)}
+    assert sizes == {"../s/x": head_of(PORTRAIT).size, "../s/x.png": (200, 260)}
 
 
 def test_starting_up_imports_neither_torch_nor_training(tmp_path):

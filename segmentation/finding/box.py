@@ -64,16 +64,9 @@ class Part(NamedTuple):
         )
 
 
-def around(parts: list[Part]) -> Part:
-    """The rectangle round parts, at least one."""
-    corners = np.array(parts)
-    return Part(*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
-
-
-def gap(one: Part, other: Part) -> int:
-    """Pixels between two parts, along the axis where they lie farther apart; 0 where they overlap."""
-    down = max(one.top - other.bottom, other.top - one.bottom)
-    return max(down, one.left - other.right, other.left - one.right, 0)
+def around(parts: np.ndarray) -> Part:
+    """The rectangle round parts (N, 4), at least one."""
+    return Part(*parts[:, :2].min(axis=0).tolist(), *parts[:, 2:].max(axis=0).tolist())
 
 
 def is_in(part: Part, other: Part) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-from segmentation.finding.box import Part, around, gap, square_around
+from segmentation.finding.box import Part, around, square_around
 
 LONGEST = 2.0  # long side / short side from which a picture is seen in pieces: squashed heads are strange
 PIECE = 1.4  # long side / short side of a piece at most
@@ -89,10 +89,13 @@ def crops_of(
     heads = heads_of(probability, scale, least)
     if crowded:
         heads = [piece for head in heads for piece in of_crowd(head, probability, scale, least)]
+    parts = sorted((piece for head in heads for piece in side_by_side(head)), key=lambda head: -head.size)
     crops: list[Part] = []
-    for head in sorted((piece for head in heads for piece in side_by_side(head)), key=lambda head: -head.size):
+    corners = np.empty((len(parts), 4), int)  # of the crops, to ask all at once: there may be thousands
+    for head in parts:
         crop = square_around(head, height, width, ROOM)
-        if crop.area <= below * height * width and not any(serves(other, head, crop) for other in crops):
+        if crop.area <= below * height * width and not serves(corners[: len(crops)], head, crop).any():
+            corners[len(crops)] = crop
             crops.append(crop)
     return sorted(crops, key=lambda crop: -crop.area)[:MOST]
 
@@ -143,9 +146,11 @@ def half_thickness(head: Part, probability: np.ndarray, scale: tuple[float, floa
     return float(np.percentile(inner, 90)) * cell if inner.size else float(head.size)
 
 
-def serves(other: Part, head: Part, crop: Part) -> bool:
-    """Whether another head's crop shows this head as well as its own crop would."""
-    return other.holds(head) and other.size <= NEAR_ENOUGH * crop.size
+def serves(others: np.ndarray, head: Part, crop: Part) -> np.ndarray:
+    """Which of other heads' crops (N, 4) show this head as well as its own crop would: (N,) bool."""
+    top, left, bottom, right = others.T
+    holds = (top <= head.top) & (left <= head.left) & (head.bottom <= bottom) & (head.right <= right)
+    return holds & (np.maximum(bottom - top, right - left) <= NEAR_ENOUGH * crop.size)
 
 
 def heads_of(probability: np.ndarray, scale: tuple[float, float], least: float) -> list[Part]:
@@ -178,8 +183,14 @@ def in_pixels(box: np.ndarray, scale: tuple[float, float]) -> Part:
 
 def joined(pieces_of_hair: Iterable[Part]) -> list[Part]:
     """Pieces of hair that lie near each other, as one: a face often parts hair."""
-    heads: list[list[Part]] = []
-    for one in pieces_of_hair:
-        near = [head for head in heads if any(gap(one, other) <= GAP * min(one.size, other.size) for other in head)]
-        heads = [head for head in heads if head not in near] + [[one, *(piece for head in near for piece in head)]]
-    return [around(head) for head in heads]
+    boxes = np.array(list(pieces_of_hair), int).reshape(-1, 4)
+    top, left, bottom, right = boxes.T
+    size = np.maximum(bottom - top, right - left)
+    head = np.arange(len(boxes))  # of each piece
+    for one in range(1, len(boxes)):
+        down = np.maximum(top[one] - bottom[:one], top[:one] - bottom[one])
+        across = np.maximum(left[one] - right[:one], left[:one] - right[one])
+        near = np.maximum(np.maximum(down, across), 0) <= GAP * np.minimum(size[one], size[:one])
+        if near.any():
+            head[:one][np.isin(head[:one], head[:one][near])] = one
+    return [around(boxes[head == each]) for each in np.unique(head)]
