@@ -51,7 +51,8 @@ def shipped_networks_once() -> Iterator[None]:
     """Each process readies the shipped networks once, which takes half a second; it calls scripts a hundred times."""
     from segmentation.finding import hair_finder
 
-    ready, shipped = hair_finder.engine_of, (hair_finder.SHIPPED_WEIGHTS, hair_finder.SCOUT)
+    ready = hair_finder.engine_of
+    shipped = hair_finder.SHIPPED_WEIGHTS, hair_finder.SCOUT, hair_finder.PERSONS
     ready_once = cache(ready)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
