@@ -19,7 +19,6 @@ from segmentation.networks.registry import load_network, of_bytes
 from segmentation.networks.resize import PERSONS_SIZE
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "astronaut.jpg"
-WHOLE = Part(0, 0, 100, 80)
 
 
 def seen_with(sure: float, up: tuple[float, float] = (0, -1)) -> Prediction:
@@ -110,6 +109,17 @@ def test_where_a_person_is_a_head_is_believed_with_more_doubt_than_where_nobody_
     crop = Crop(Part(0, 0, size, size), Reason.SCOUT, seen_with(sure))
     persons = search.persons(np.zeros((300, 300, 3), np.uint8))
     assert search.shows_head(crop, persons) == shown and len(calls) == asked
+
+
+def test_a_face_that_the_student_sees_is_a_persons():
+    search = HeadSearch(Predictor(lambda _: Answers(np.zeros(0))), None, 0.8, detector_of(boxes()))
+    persons, seen = search.persons(np.zeros((200, 200, 3), np.uint8)), seen_with(0.85)
+    crop = Crop(Part(0, 0, 200, 200), Reason.WHOLE, seen)
+    assert not search.shows_head(crop, persons)
+    seen.guide[0, 14:, 8:20] = 0.9
+    assert search.shows_head(crop, persons)
+    seen.guide[1:] *= 0.3  # which way is up is told with doubt
+    assert not search.shows_head(crop, persons)
 
 
 def test_a_person_whom_the_scout_overlooks_is_looked_at():

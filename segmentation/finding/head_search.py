@@ -34,7 +34,7 @@ FAINT = 0.2  # probability from which the scout's word is worth a crop where not
 WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
 NOBODY, SOMEBODY = 0.2, 0.4  # certainty of a person up to which nobody is there, from which somebody is
 MORE = 0.12  # so much more surely is a head to be seen where nobody is: animals' fur is taken for hair with certainty
-NEAR = 0.1, 0.3  # of the picture's longer side: crops up to which that does not hold, since the detector overlooks such
+NEAR = 0.2, 0.4  # of the picture's longer side: crops up to which that does not hold, since the detector overlooks such
 LESS = 0.08  # so much less surely is a head to be seen where somebody is, if it is small: all is blurred there
 SMALL, LARGE = 40, 100  # pixels, a crop that is small, and one that is not
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
@@ -149,7 +149,7 @@ class HeadSearch:
         if not self.sure or persons is None:
             return crop.seen.sure >= max(self.sure, 0.5)
         beyond, size = crop.seen.sure - self.sure, crop.part.size
-        more = np.interp(size / max(persons.rgb.shape), NEAR, (0, MORE))
+        more = 0 if crop.seen.has_face() else np.interp(size / max(persons.rgb.shape), NEAR, (0, MORE))
         less = np.interp(size, (SMALL, LARGE), (LESS, 0))
         if not -less <= beyond < more:
             return beyond > 0
