@@ -12,7 +12,7 @@ from common.image.hdr import HdrSpace, hdr_space
 from common.image.moving import is_clip
 from common.image.picture import PictureError
 from ombre.media.video import Clip
-from ombre.media.video_frame import UPRIGHT, changed, matrix_of, pixels_of
+from ombre.media.video_frame import UPRIGHT, ClipFrame, changed, matrix_of, pixels_of
 from tests.tools.clips import SIZE, make_clip, scene
 
 BOX = np.s_[20:61, 31:90]
@@ -88,6 +88,17 @@ def test_the_box_gets_its_colour_and_the_rest_stays_to_the_bit(pix_fmt, tags, tm
     outside = np.ones(now.shape[:2], bool)
     outside[16:64, 28:92] = False
     assert np.array_equal(now[outside], before[outside])
+
+
+@pytest.mark.parametrize("width", [64, 65])
+@pytest.mark.parametrize(("pix_fmt", "most"), [("yuv420p", 255), ("yuv420p10le", 1023), ("yuv444p10le", 1023)])
+def test_frames_of_odd_sides_have_their_colours(pix_fmt, most, width):
+    raw = av.VideoFrame(width, 40, pix_fmt)
+    for plane, shares in zip(raw.planes, [(0.4, 0.35), (0.385, 0.68), (0.75, 0.39)]):
+        for half, share in zip(np.split(pixels_of(plane, most), 2), shares):
+            half[...] = round(share * most)
+    seen = ClipFrame(1, 0.0, raw).rgb8().astype(int)
+    assert np.abs(seen[:18] - (201, 60, 41)).max() < 5 and np.abs(seen[22:] - (40, 90, 178)).max() < 5
 
 
 @pytest.mark.parametrize("frames", [1, 2])

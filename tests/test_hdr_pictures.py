@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from common.image.hdr import hdr_space
 from common.image.hdr_files import Hdr, write_heif
+from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_picture, write_picture
 from common.image.pixels import png_chunk, to8
 from ombre.dye_photo import dye_photo
@@ -75,9 +77,35 @@ def test_a_heic_stays_hdr(transfer, orientation, tmp_path):
     assert again["status"] == "ok" and png_of_it.hdr.transfer == transfer
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_an_avif_stays_hdr(transfer, orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    made = Picture(in_hdr(transfer), metadata=Metadata(exif.tobytes()), orientation=orientation)
+    write_picture(tmp_path / "a.avif", replace(made, hdr=Hdr(transfer, 9, 9, {})))
+    before = read_picture(tmp_path / "a.avif", hdr=True)
+    assert np.abs(before.rgb.astype(int) - made.rgb).mean() < 2 * 257
+    result, after = dyed(tmp_path / "a.avif", "b.avif")
+    assert result["status"] == "ok" and result["note"] == "" and after.hdr == before.hdr == Hdr(transfer, 9, 9, {})
+    assert after.rgb.shape == before.rgb.shape and after.orientation == before.orientation == orientation
+    apart = np.abs(after.rgb.astype(int) - before.rgb).max(axis=2) / 257
+    assert apart[:20].mean() < 3 and apart.max() > 20
+    for name in ("c.png", "c.heic"):
+        again, other = dyed(tmp_path / "a.avif", name)
+        assert again["status"] == "ok" and other.hdr.transfer == transfer
+
+
+def test_an_hdr_avif_that_is_not_plain_says_what_to_do(tmp_path, monkeypatch):
+    write_picture(tmp_path / "a.avif", Picture(in_hdr(PQ), hdr=Hdr(PQ, 9, 9, {"content_light_level": {}})))
+    monkeypatch.setattr("common.image.avif.decode", lambda *_: None)
+    with pytest.raises(PictureError, match="save it as HEIC, or as PNG of 16 bits"):
+        read_picture(tmp_path / "a.avif", hdr=True)
+
+
 def test_hdr_goes_before_a_profile_and_is_not_flattened(tmp_path):
     png(tmp_path / "a.png", in_hdr(PQ), PQ)
-    with pytest.raises(PictureError, match=r"HDR .PQ. has room in PNG and HEIC alone"):
+    with pytest.raises(PictureError, match=r"HDR .PQ. has room in PNG, HEIC and"):
         dyed(tmp_path / "a.png", "b.jpg")
     assert not (tmp_path / "b.jpg").exists()
     with pytest.raises(PictureError, match="HDR .PQ. is not supported here"):

@@ -12,6 +12,9 @@ SMALL = 64  # bytes of a PNG's chunk
 SRGB_LIKE = (1, 2, 5, 6)  # primaries of BT.709, unknown ones, BT.601's
 PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 HDR = {16: "PQ", 18: "HLG"}  # transfer
+# Shares of red and blue in luma, by matrix (ITU-T H.273, table 4): BT.709, FCC, SMPTE 240M, BT.2020; and BT.601's.
+LUMA = {1: (0.2126, 0.0722), 4: (0.3, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+BT601 = (0.299, 0.114)
 
 
 class CodePoints(NamedTuple):
@@ -65,6 +68,13 @@ def bits_of_avif(path: Path) -> int:
     place = head.find(b"av1C")
     said = head[place + 6] if 0 <= place < len(head) - 6 else 0  # AV1 in ISO base media files, 2.3.3
     return 8 if not said & 0x40 else 12 if said & 0x20 else 10
+
+
+def names_light(path: Path) -> bool:
+    """Whether a HEIC or AVIF says how light it is, or of which screen it was made."""
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    return b"clli" in head or b"mdcv" in head
 
 
 def names_gain_map(path: Path) -> bool:

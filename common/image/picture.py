@@ -13,8 +13,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from common.files import replacing
-from common.image import jpeg, raw, tiff
-from common.image.cicp import bits_of_avif, named_space, names_gain_map
+from common.image import avif, jpeg, raw, tiff
+from common.image.cicp import bits_of_avif, code_points, named_space, names_gain_map, names_light
 from common.image.deep import rows_of, without_pixels
 from common.image.gain_map import FURTHER, Behind, behind, with_gain_map, xmp_without
 from common.image.hdr_files import Hdr, bits_of_heif, decode_heif, hdr_of, png_light, says_otherwise, write_heif
@@ -62,12 +62,14 @@ from common.image.pixels import (
 from common.image.rows import Rows
 
 NAMING = ("PNG", "AVIF", "HEIF")  # kinds that can name a colour space
-DEEP = ("PNG", "TIFF", "HEIF")  # kinds that have room for more than 8 bits
+DEEP = ("PNG", "TIFF", "HEIF", "AVIF")  # kinds that have room for more than 8 bits
+HDR_KINDS = ("PNG", "HEIF", "AVIF")
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}  # 0..100
 FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
 LARGE = 24_000_000  # pixels, from which files are read and written in ways that take less memory
 INKS, FINE_INKS = "its inks (CMYK): it is RGB now", "its inks (CMYK) and 16 bits a channel: it is RGB of 8 bits now"
+LIGHT = "what it says of its light and the screen it was made on"
 TINT = 16  # of the 255: by so much the channels of a grey mask may differ
 
 
@@ -91,7 +93,7 @@ class Picture:
     damage: str = ""  # what is wrong with the file's pixels, in words
     left_out: tuple[str, ...] = ()  # what the file has besides, and is not written again
     hdr: Hdr | None = None  # PQ or HLG: what the numbers, uint16, mean
-    bits: int = 16  # a channel of its file, where `rgb` is uint16: 10 or 12 of a HEIC
+    bits: int = 16  # a channel of its file, where `rgb` is uint16: 10 or 12 of a HEIC, 10 of an AVIF
     rows: Rows | None = None  # of 16 bits, as they lie in the file, where `rgb` and `alpha` are those of 8
 
     @property
@@ -106,8 +108,8 @@ class Picture:
 def read_picture(
     path: str | os.PathLike, max_pixels: int = DEFAULT_MAX_PIXELS, *, by_rows: bool = False, hdr: bool = False
 ) -> Picture:
-    """Read a picture of one of the FORMATS, by its content, whatever its name says. AVIF comes with 8 bits, and so do,
-    `by_rows`, large pictures of 16, whose 16 bits are to be had again in `rows`.
+    """Read a picture of one of the FORMATS, by its content, whatever its name says. AVIF of rare kinds comes with 8
+    bits, and so do, `by_rows`, large pictures of 16, whose 16 bits are to be had again in `rows`.
 
     Raises PictureError: not there, not a picture, broken or cut short, several frames, values that are not of 8 or 16
     bits, HDR where `hdr` does not ask for it, or more than `max_pixels`, which is looked at before anything is decoded.
@@ -135,7 +137,9 @@ def read_picture(
             rgb, alpha, grey = decode_heif(Path(path))
         else:
             rgb, alpha, grey = decode(image, Path(path), deep)
-            if light and not deep:
+            if kind == "AVIF":
+                rgb = _of_10_bits(Path(path), rgb, alpha, light)
+            elif light and not deep:
                 rgb, alpha = _widened(rgb), None if alpha is None else _widened(alpha)
         with Image.open(without_pixels(Path(path))) if rows and kind == "PNG" else nullcontext(image) as telling:
             metadata = read_metadata(telling, exif, segments)  # a PNG's may lie behind its pixels
@@ -157,9 +161,9 @@ def read_picture(
             lossless=kind not in QUALITY or (kind == "WEBP" and not is_lossy_webp(path)),
             gain_map=beside.gain_map,
             damage=damage,
-            left_out=beside.left_out + (_inks(image) if image.mode == "CMYK" else ()),
+            left_out=beside.left_out + _flattened(image, Path(path), rgb),
             hdr=light,
-            bits=bits_of_heif(image.info) if kind == "HEIF" else 16,
+            bits={"HEIF": bits_of_heif(image.info), "AVIF": avif.BITS}.get(kind or "", 16),
             rows=rows,
         )
 
@@ -185,14 +189,27 @@ def _developed(path: Path, max_pixels: int) -> Picture:
 def _hdr(image: Image.Image, path: Path, wanted: bool) -> Hdr | None:
     """What a file says of its HDR, if it is such, which goes before a profile: that is for those that do not know it.
 
-    Raises PictureError where it is not wanted, or is of a kind that cannot be written again."""
+    Raises PictureError where it is not wanted."""
     hdr = hdr_of(image, path)
     if hdr and not wanted:
         raise PictureError(f"{path}: HDR ({hdr.kind}) is not supported here; convert it to SDR first", "hdr")
-    if hdr and image.format == "AVIF":
-        what = f"HDR ({hdr.kind}) in AVIF cannot be written here in 10 bits; save it as HEIC, or as PNG of 16 bits"
-        raise PictureError(f"{path}: {what}", "hdr")
     return hdr
+
+
+def _of_10_bits(path: Path, rgb: np.ndarray, alpha: np.ndarray | None, hdr: Hdr | None) -> np.ndarray:
+    """The pixels of an AVIF, uint16 where it has 10 bits, else those that Pillow has read.
+
+    Raises PictureError where HDR is of a kind that cannot be written again."""
+    fine = None
+    if alpha is None and bits_of_avif(path) == avif.BITS:
+        points = code_points(path)
+        fine = avif.decode(path, points and points.matrix)
+    if fine is not None and fine.shape == rgb.shape:
+        return fine
+    if hdr:
+        what = f"HDR ({hdr.kind}) in AVIF is read here in plain 10 bits, without transparency and tiles, alone"
+        raise PictureError(f"{path}: {what}; save it as HEIC, or as PNG of 16 bits", "hdr")
+    return rgb
 
 
 def _widened(values: np.ndarray) -> np.ndarray:
@@ -200,10 +217,14 @@ def _widened(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint16) * 257
 
 
-def _inks(image: Image.Image) -> tuple[str, ...]:
-    """That a picture in inks comes without them, in words."""
-    fine = isinstance(image, TiffImageFile) and max(image.tag_v2.get(tiff.BITS, (8,))) == 16
-    return (FINE_INKS if fine else INKS,)
+def _flattened(image: Image.Image, path: Path, rgb: np.ndarray) -> tuple[str, ...]:
+    """What of a file's numbers is lost in RGB of its bits, in words."""
+    if image.mode == "CMYK":
+        fine = isinstance(image, TiffImageFile) and max(image.tag_v2.get(tiff.BITS, (8,))) == 16
+        return (FINE_INKS if fine else INKS,)
+    if image.format == "AVIF" and rgb.dtype == np.uint8 and (bits := bits_of_avif(path)) > 8:
+        return (f"its {bits} bits a channel: it has 8 now",)
+    return ()
 
 
 def besides(image: Image.Image, path: Path) -> tuple[str, ...]:
@@ -215,8 +236,8 @@ def besides(image: Image.Image, path: Path) -> tuple[str, ...]:
         "its depth": bool(image.info.get("depth_images")),
         FURTHER: getattr(image, "n_frames", 1) > 1,
     }
-    if image.format == "AVIF" and (bits := bits_of_avif(path)) > 8:
-        found[f"its {bits} bits a channel: it has 8 now"] = True
+    if image.format == "AVIF":
+        found[LIGHT] = names_light(path)
     return tuple(what for what, there in found.items() if there)
 
 
@@ -227,10 +248,10 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> list[str]:
     """Write in the format of the suffix of `path`, whole or not at all; what was left out, in words.
 
     PNG, TIFF and BMP are lossless, WebP where its source was; a JPEG takes the tables of the JPEG it came from, else
-    quality 95; AVIF and HEIC take quality 90. 16 bits stay in PNG and TIFF, and become 10 in HEIC, or 12 where its
-    source has 12. Transparency stays everywhere but in JPEG, where it lies on white. The ICC profile and the metadata
-    go along as far as the format has room for them, without EXIF's thumbnail, and the pixels lie as the orientation tag
-    says (upright in BMP, which has no tags).
+    quality 95; AVIF and HEIC take quality 90. 16 bits stay in PNG and TIFF, and become 10 in HEIC, in which 12 stay,
+    and in AVIF without transparency. Transparency stays everywhere but in JPEG, where it lies on white. The ICC profile
+    and the metadata go along as far as the format has room for them, without EXIF's thumbnail, and the pixels lie as
+    the orientation tag says (upright in BMP, which has no tags).
 
     Raises PictureError where the format is unknown, cannot hold the picture, or the file cannot be written.
     """
@@ -238,8 +259,8 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> list[str]:
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise PictureError(f"{path}: cannot be written: end its name in {', '.join(FORMATS)}")
-    if picture.hdr and kind not in ("PNG", "HEIF"):
-        what = f"HDR ({picture.hdr.kind}) has room in PNG and HEIC alone; ask for one of them"
+    if picture.hdr and (kind not in HDR_KINDS or not _has_room(kind, picture)):
+        what = f"HDR ({picture.hdr.kind}) has room in PNG, HEIC and, without transparency, AVIF; ask for one of them"
         raise PictureError(f"{path}: {what}", "hdr")
     notes = [f"without {what}" for what in picture.left_out]
     try:
@@ -255,8 +276,8 @@ def write_picture(path: str | os.PathLike, picture: Picture) -> list[str]:
 
 def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None:
     kept = picture.metadata
-    if picture.hdr and says_otherwise(picture.hdr, kind == "PNG"):
-        notes.append("without what it says of its light and the screen it was made on")
+    if picture.hdr and (says_otherwise(picture.hdr, kind == "PNG") or (kind == "AVIF" and picture.hdr.light)):
+        notes.append(f"without {LIGHT}")
     if kind == "BMP":
         path.write_bytes(into_bmp(by_opencv(".bmp", _channels(picture, kind)), kept))
         return
@@ -278,6 +299,11 @@ def _write_as(kind: str, picture: Picture, path: Path, notes: list[str]) -> None
         settings |= {"quality": QUALITY[kind]} | ({"icc_profile": icc} if icc else {})
         with open(path, "wb") as file:
             write_heif(file, lying, picture.bits, picture.hdr, settings)
+        return
+    if kind == "AVIF" and pixels.dtype == np.uint16:
+        hdr = picture.hdr
+        named = (hdr.primaries, hdr.transfer, hdr.matrix) if hdr else avif.SRGB
+        path.write_bytes(avif.encode(lying, named, settings | ({"icc_profile": icc} if icc else {})))
         return
     clear_alone = picture.lossless and picture.alpha is not None  # whose hidden colours Pillow keeps
     if kind == "WEBP" and pixels.shape[0] * pixels.shape[1] > LARGE and not clear_alone:
@@ -333,7 +359,7 @@ def _fitting_icc(picture: Picture, pixels: np.ndarray | Rows) -> bytes | None:
 
 def _channels(picture: Picture, kind: str) -> np.ndarray:
     """What a format stores: (H, W, 4) with alpha, (H, W) for what was grey and still is, else (H, W, 3)."""
-    rgb = picture.rgb if kind in DEEP else picture.rgb8
+    rgb = picture.rgb if _has_room(kind, picture) else picture.rgb8
     if picture.alpha is not None:
         alpha = picture.alpha if picture.alpha.dtype == rgb.dtype else to8(picture.alpha)
         return on_white(rgb, alpha) if kind == "JPEG" else cv2.merge([rgb, alpha])
@@ -341,6 +367,12 @@ def _channels(picture: Picture, kind: str) -> np.ndarray:
     if picture.grey and storable and (rgb[..., :1] == rgb[..., 1:]).all():
         return np.ascontiguousarray(rgb[..., 0])
     return rgb
+
+
+def _has_room(kind: str, picture: Picture) -> bool:
+    """Whether a kind of file has room for more than 8 bits of a picture."""
+    plain = picture.alpha is None and min(picture.rgb.shape[:2]) >= avif.LEAST_SIDE
+    return kind in DEEP and (kind != "AVIF" or plain)
 
 
 def is_for_grey(icc: bytes) -> bool:

@@ -13,17 +13,9 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Colorspace
 
+from common.image.cicp import BT601, LUMA
 from common.image.icc import SRGB, Space
 from common.image.pixels import to8
-
-# Shares of red and blue in luma (ITU-T H.273, table 4).
-LUMA: dict[int, tuple[float, float]] = {
-    Colorspace.ITU709: (0.2126, 0.0722),
-    Colorspace.SMPTE240M: (0.212, 0.087),
-    Colorspace.FCC: (0.3, 0.11),
-    9: (0.2627, 0.0593),  # BT.2020
-}
-BT601 = (0.299, 0.114)
 
 
 class Turn(NamedTuple):
@@ -56,8 +48,9 @@ class ClipFrame:
     def rgb(self) -> np.ndarray:
         """(H, W, 3) uint8, or uint16 where it has more than 8 bits, upright."""
         deep = self.raw.format.components[0].bits > 8
+        # swscale makes a muddle of 4:2:0 in rows of an odd length as rgb48le
         rgb = self.raw.reformat(
-            format="rgb48le" if deep else "rgb24",
+            format=("gbrp16le" if self.raw.width % 2 else "rgb48le") if deep else "rgb24",
             src_colorspace=matrix_of(self.raw),
             src_color_range=ColorRange.JPEG if is_full(self.raw) else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
