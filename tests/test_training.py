@@ -41,6 +41,7 @@ from segmentation.training.runtime import Runtime
 from segmentation.training.state import held
 from segmentation.training.validate import Validation
 from segmentation.training.warm_start import start
+from tests.tools import tiny
 from tests.tools.scripts import Done, run_script
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -403,9 +404,12 @@ def test_pictures_trained_on_and_measured_on_are_counted(pairs_folder, capsys):
 
 
 # Trainings one after another in the same processes, which start up once: a port, the exit code and the words of each.
+# The first is of the student, the others of a tiny one.
 IN_TURN = """
 import json, os, sys
 from segmentation import run_seg_model_ohlora_v4 as script
+from segmentation.training import warm_start
+from tests.tools import tiny
 script.report_figures = lambda *_: 0
 os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
 for port, wanted, words in json.loads(sys.argv[1]):
@@ -415,6 +419,7 @@ for port, wanted, words in json.loads(sys.argv[1]):
     except SystemExit as end:
         code = end.code
     assert code == wanted, (words, code)
+    warm_start.start = tiny.start
 """
 
 
@@ -435,13 +440,14 @@ def train_by_two(tmp_path: Path, *trainings: tuple[int, list[str]]) -> str:
     return result.stderr
 
 
-def test_two_processes_train_validate_and_resume_like_one(tmp_path):
+def test_two_processes_train_validate_and_resume_like_one(tmp_path, monkeypatch):
     """Batches of 7 over two processes: shares are uneven. One picture cannot be shared out."""
-    pairs_folder, two, whole, alone = (tmp_path / name for name in ("pairs", "two", "whole", "alone"))
+    pairs_folder, student, two, whole, alone = (tmp_path / of for of in ("pairs", "student", "two", "whole", "alone"))
     draw_pairs(pairs_folder, 16)
     more = ["--batch-size", "7", "--val", pairs_folder]
     said = train_by_two(
         tmp_path,
+        (0, words_of(pairs_folder, student, *more, "--epochs", "1")),
         (0, words_of(pairs_folder, two, *more, "--epochs", "1")),
         (0, words_of(pairs_folder, two, *more, "--epochs", "2")),
         (0, words_of(pairs_folder, whole, *more, "--epochs", "2")),
@@ -449,13 +455,15 @@ def test_two_processes_train_validate_and_resume_like_one(tmp_path):
     )
     assert said.count("cannot be shared out over 2 processes") == 1 and "IndexError" not in said
     same_runs(two, whole)
+    assert len(pd.read_csv(student / "history.csv")) == 1
     history = pd.read_csv(two / "history.csv")
+    monkeypatch.setattr("segmentation.training.warm_start.start", tiny.start)
     assert train(pairs_folder, alone, *more, "--epochs", "2").returncode == 0
     # Half of the pictures a process: batch norm's statistics are coarser, everything else is the same.
     curve = pd.read_csv(alone / "history.csv").train_loss
     assert np.allclose(curve, history.train_loss, rtol=0.1)
     state = torch.load(two / "state.pt", weights_only=True)["average"]
-    model = EffiSegNet()
+    model = tiny.Tiny()
     model.load_state_dict(
         {name.removeprefix("module."): value for name, value in state.items() if name != "n_averaged"}
     )
@@ -483,25 +491,11 @@ def test_bad_numbers_are_refused(words, capsys):
 # ---- what befalls a run, in this process ----
 
 
-class Tiny(torch.nn.Module):
-    """The least that can be trained as a student."""
-
-    side, metadata = 64, {"network": "tiny"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder, self.conv6 = torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Conv2d(4, 1, 1)
-        self.norm = torch.nn.BatchNorm2d(4)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv6(self.norm(self.encoder(x)).relu())
-
-
 @pytest.fixture
 def begun(tmp_path, monkeypatch) -> Path:
     """A tiny student's run after one of two epochs, on the 20 pictures of the folder `pairs` beside it."""
     monkeypatch.setattr(script, "report_figures", lambda *_: 0)
-    monkeypatch.setattr("segmentation.training.warm_start.start", lambda recipe: (Tiny(), recipe))
+    monkeypatch.setattr("segmentation.training.warm_start.start", tiny.start)
     draw_pairs(tmp_path / "pairs", 20)
     assert goes_on(tmp_path / "run", "1") == 0
     return tmp_path / "run"
