@@ -94,9 +94,9 @@ def steadiness(path: Path, finder: HairFinder) -> dict:
     before, after = flicker(alone, flows), flicker(masks, flows)
     heads, found, seconds = SteadyHeads(), [], 0.0
     for rgb, mask, motion, frame in zip(pictures, masks, motions, frames):
-        found.append(heads.steadied(prepare(rgb, mask), motion, frame.seconds - seconds))
+        found.append(heads.steadied(prepare(rgb, mask, still=False), motion, frame.seconds - seconds))
         seconds = frame.seconds
-    by_itself = [prepare(rgb, mask) for rgb, mask in zip(pictures, alone)]
+    by_itself = [prepare(rgb, mask, still=False) for rgb, mask in zip(pictures, alone)]
     return {
         "": path.name,
         "flicker, frame by frame": before,

@@ -93,7 +93,7 @@ def seen_frames(clip: FrameSource, finder: HairFinder, masks: Masks, heads: Stea
     for frame, mask, motion in steady_masks(clip.frames(), finder, drawn, clip.frame_bytes):
         rgb, own = frame.rgb(), drawn(frame)
         mask = cv2.resize(mask, rgb.shape[1::-1]) if own is None else own
-        hair = prepare(rgb, mask, refine=own is None or masks.refined, space=clip.space)
+        hair = prepare(rgb, mask, refine=own is None or masks.refined, space=clip.space, still=False)
         yield Seen(frame, rgb, mask, heads.steadied(hair, motion, frame.seconds - seconds))
         seconds = frame.seconds
 

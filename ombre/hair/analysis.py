@@ -11,10 +11,12 @@ import numpy as np
 
 from common.image.icc import SRGB, Space
 from ombre.hair import foreground, grid, matte
+from ombre.hair.depth import depths_of_greys
 from ombre.hair.faces import Place, find_faces, which_way_up
 from ombre.hair.growth import along_hair
 from ombre.hair.illuminant import find_light
 from ombre.hair.people import People, find_people
+from ombre.hair.shadow import Made, made_strands
 from segmentation.finding.guide import Guide
 from segmentation.networks.resize import HAIR
 
@@ -40,6 +42,7 @@ class Hair(NamedTuple):
         greys: on the grid, uint8: how light hair's own colour is, as a grey of `space`.
         hair_mask: on the grid, float32: 1 where there is hair, else 0.
         illuminant: (3,) float32, the light that the picture was taken in (illuminant.py).
+        made: strands for what is in full shadow (shadow.py); None where there are none.
     """
 
     rgb: np.ndarray
@@ -56,10 +59,17 @@ class Hair(NamedTuple):
     greys: np.ndarray
     hair_mask: np.ndarray
     illuminant: np.ndarray
+    made: Made | None
 
 
 def prepare(
-    rgb: np.ndarray, mask: np.ndarray, *, refine: bool = True, space: Space = SRGB, guide: Guide | None = None
+    rgb: np.ndarray,
+    mask: np.ndarray,
+    *,
+    refine: bool = True,
+    space: Space = SRGB,
+    guide: Guide | None = None,
+    still: bool = True,
 ) -> Hair | None:
     """What all colours and heights of one picture share; None where there is no hair.
 
@@ -70,6 +80,7 @@ def prepare(
             mask as the share of hair.
         space: of the picture's numbers.
         guide: faces and which way up heads are, where that is known.
+        still: whether strands may be made for hair in full shadow; in a clip they would not go with the hair.
 
     Raises:
         ValueError: arrays of other shapes or kinds.
@@ -104,6 +115,8 @@ def prepare(
     own = foreground.Own(difference, alpha, grid.near((cells > 0) & (cells < 255)), step)
     illuminant = find_light(rgb, whole, space, None if guide is None else guide.face)
     support = grid.near(cells > 0)
+    depths = depths_of_greys(space, illuminant, 256)
+    made = made_strands(greys, depths, hair_mask, growth, step) if still else None
     return Hair(
         rgb,
         space,
@@ -119,6 +132,7 @@ def prepare(
         greys,
         hair_mask,
         illuminant,
+        made,
     )
 
 

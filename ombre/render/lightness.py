@@ -12,11 +12,14 @@ import numpy as np
 
 from ombre.colour.dye_table import DEEPEST, Tone, columns_of
 from ombre.hair.analysis import Hair
-from ombre.hair.illuminant import LUMINANCE
+from ombre.hair.depth import depths_of_greys, lightness_of
+from ombre.hair.shadow import Made
 from ombre.render import fade
 
-TOE = 7.0  # L* added before the depth is told: what is darker is the camera's black and noise
-SPREAD, USUAL = 0.72, 0.72  # deviation of depth in dyed hair, and in natural hair, both as seen above TOE
+SPREAD, USUAL = (
+    0.72,
+    0.72,
+)  # deviation of depth in dyed hair, and in natural hair
 GAIN = (0.75, 1.3)  # times the depths: half-way, in a logarithm, from hair's own spread to SPREAD, within these
 LIT = 0.15  # depth by which lit strands lie above the shade: their mean is then the shade's
 MOST_LIT = 1.5  # deviations above the mean, beyond which strands count no more
@@ -26,16 +29,17 @@ FULLY = 0.98  # of the fade: hair that is as good as fully dyed
 
 class Curve(NamedTuple):
     """Columns of a dye's table: what a grey of the picture's gives, (greys,) int16, and for each tint what is added to
-    it, on the grid, int16."""
+    it, on the grid, int16; and what is added for strands that are made, int16, as they are (shadow.py)."""
 
     of_greys: np.ndarray
     shifts: list[np.ndarray]
+    made: Made | None
 
 
 def tone_curve(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade | fade.Along], lightness: float) -> Curve:
     """Where the hair's strands are looked up in the table of a dye of these tones. Each person's hair is judged by
     itself, by the part that the tint dyes; `lightness` as in recolour.py."""
-    cells = np.take(depths_of_greys(hair, 256), hair.greys)
+    cells = np.take(depths_of_greys(hair.space, hair.illuminant, 256), hair.greys)
     shares = [fade.dye_share_of_cells(planned, hair.step, hair.hair_mask.shape) for planned in fades]
     shares.append(np.zeros_like(shares[0]))
     parts = [hair.hair_mask * (own * (1 - following) > FULLY) for own, following in zip(shares, shares[1:])]
@@ -44,25 +48,16 @@ def tone_curve(hair: Hair, tones: tuple[Tone, ...], fades: list[fade.Fade | fade
     common = float(np.mean([np.mean(gain) for gain in gains]))
     shifts = []
     for tone, gain, (mean, lit, _) in zip(tones, gains, found):
-        centre = (1 - tone.pull) * _lightness(mean) + tone.pull * tone.level + LIGHTER * lightness
+        centre = (1 - tone.pull) * lightness_of(mean) + tone.pull * tone.level + LIGHTER * lightness
         place = tone.depth(centre) + (LIT if tone.lit else 0)
         shift = np.float32(place - gain * (lit if tone.lit else mean)) + np.float32(gain - common) * cells
         shifts.append(columns_of(shift, hair.rgb.dtype))
-    depths = depths_of_greys(hair, np.iinfo(hair.rgb.dtype).max + 1)
-    return Curve(columns_of(common * depths - DEEPEST, hair.rgb.dtype), shifts)
-
-
-def depths_of_greys(hair: Hair, count: int) -> np.ndarray:
-    """(count,) float32: the depth of greys from black to white, had the picture been taken in plain light."""
-    light = hair.space.luminance_of_greys(count) / (hair.illuminant @ LUMINANCE)
-    lightness = np.where(light > 216 / 24389, 116 * np.cbrt(light) - 16, light * (24389 / 27))
-    place = (np.minimum(lightness, 100) + TOE) / (100 + 2 * TOE)
-    return np.log(place / (1 - place)).astype(np.float32)
-
-
-def _lightness(depth: np.ndarray | float) -> np.ndarray | float:
-    """L* of a picture's depth."""
-    return (100 + 2 * TOE) / (1 + np.exp(-depth)) - TOE
+    depths = depths_of_greys(hair.space, hair.illuminant, np.iinfo(hair.rgb.dtype).max + 1)
+    made = hair.made and hair.made._replace(
+        depth=columns_of(hair.made.depth, hair.rgb.dtype),
+        most=columns_of(np.minimum(common * hair.made.most, -DEEPEST) - DEEPEST, hair.rgb.dtype),
+    )
+    return Curve(columns_of(common * depths - DEEPEST, hair.rgb.dtype), shifts, made)
 
 
 def _by_person(hair: Hair, depth: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -130,7 +130,11 @@ def _dye_tile(
         later = cv2.multiply(share, dye_table.FADE_STEPS, dtype=cv2.CV_16S)  # type: ignore[call-overload]
         through = cv2.add(through, later)
     look_up = cv2.LUT if most == 255 else lambda grey, levels: levels[grey]
-    level = cv2.add(look_up(hair.space.grey(own), dye.curve.of_greys), shift)
+    level = look_up(hair.space.grey(own), dye.curve.of_greys)
+    if made := dye.curve.made:
+        level = cv2.min(level, grid.grow(made.most, hair.step, rows, columns))
+        shift = cv2.add(shift, grid.grow(made.depth, made.step, rows, columns))
+    level = cv2.add(level, shift)
     at, how = cv2.merge([level, through]), dict(borderMode=cv2.BORDER_REPLICATE)
     # The stubs know no single map of both x and y.
     dyed = cv2.remap(dye.table, at, None, cv2.INTER_NEAREST, **how)  # type: ignore[call-overload]

@@ -31,7 +31,7 @@ def mirrored(frames: Iterable[F], finder: HairFinder) -> Generator[tuple[F, Hair
     heads, seconds = SteadyHeads(), 0.0
     for step, known in ahead(watched(moving(frames), finder), 1):
         rgb = step.frame.rgb8()
-        hair = prepare(rgb, cv2.resize(known.mask(), rgb.shape[1::-1]))
+        hair = prepare(rgb, cv2.resize(known.mask(), rgb.shape[1::-1]), still=False)
         yield step.frame, heads.steadied(hair, step.to_before, step.frame.seconds - seconds)
         seconds = step.frame.seconds
 
