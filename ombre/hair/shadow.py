@@ -85,13 +85,13 @@ def made_strands(greys: np.ndarray, depths: np.ndarray, hair: np.ndarray, growth
         return None
     straight = cv2.sumElems(coherence * own)[0] >= CURLY * cv2.sumElems(own)[0]
     fine = max(step // 2, 1)
-    made = np.zeros([-(-length * step // fine) for length in greys.shape], np.float32)
+    made: np.ndarray = np.zeros([-(-length * step // fine) for length in greys.shape], np.float32)
     place, planes = _in_places((across, turned, lost), lost > 0, made.shape)
     texture = _texture(planes[0], planes[1], straight)
-    cv2.multiply(texture, planes[2], made[place], 1 / ONE, cv2.CV_32F)
-    most = level + np.float32(MOST_LIT) * np.maximum(own, LEAST_SPREAD)
-    free = 1 - np.minimum(4 * darkness, 1) * np.minimum(100 * means[3], 1)
-    most, free = (cv2.resize(plane, greys.shape[::-1]) for plane in (most, free))
+    made[place] = cv2.multiply(texture, planes[2], scale=1 / ONE, dtype=cv2.CV_32F)
+    above = level + np.float32(MOST_LIT) * np.maximum(own, LEAST_SPREAD)
+    outside = 1 - np.minimum(4 * darkness, 1) * np.minimum(100 * means[3], 1)
+    most, free = (cv2.resize(plane, greys.shape[::-1]) for plane in (above, outside))
     return Made(made, fine, most + np.float32(ANY) * np.maximum(free, cv2.blur(inside, (3, 3))))
 
 
@@ -135,12 +135,12 @@ def _in_places(
     """Planes of blocks brought to the size `shape`, in the part where some blocks are `wanted`, bool; and that part."""
     left, top, width, height = cv2.boundingRect(cv2.dilate(wanted.astype(np.uint8), np.ones((3, 3), np.uint8)))
     blocks = slice(top, top + height), slice(left, left + width)
-    place = tuple(
+    rows, columns = (
         slice(side.start * most // count, side.stop * most // count)
         for side, most, count in zip(blocks, shape, wanted.shape)
     )
-    size = place[1].stop - place[1].start, place[0].stop - place[0].start
-    return place, [cv2.resize(plane[blocks], size) for plane in planes]
+    size = columns.stop - columns.start, rows.stop - rows.start
+    return (rows, columns), [cv2.resize(plane[blocks], size) for plane in planes]
 
 
 def _texture(cosine: np.ndarray, sine: np.ndarray, straight: bool) -> np.ndarray:
@@ -179,4 +179,4 @@ def _pattern(frequencies: np.ndarray) -> np.ndarray:
     """(SIDE, SIDE) int16, depth x ONE, of its frequencies."""
     pattern = np.fft.irfft2(frequencies)
     pattern = np.clip(AMOUNT * pattern / pattern.std(), -MOST * AMOUNT, MOST * AMOUNT) - DEEPER
-    return np.int16(np.rint(ONE * pattern))
+    return np.rint(ONE * pattern).astype(np.int16)
