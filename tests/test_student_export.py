@@ -15,14 +15,15 @@ from common.weights import short_hash
 from segmentation import run_seg_model_ohlora_v4 as script
 from segmentation.finding import formats
 from segmentation.finding.engines import torch_engine
-from segmentation.finding.formats import ExportError, Form, demand_alike, probes, write_forms
+from segmentation.finding.formats import ExportError, Form, demand_alike, probes, write_forms, write_onnx
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
 from segmentation.finding.published import OTHERWISE, published_state, write_published
-from segmentation.networks.effisegnet import EffiSegNet
-from segmentation.networks.registry import load_student, save_weights
+from segmentation.networks.effisegnet import EffiSegNet, HairProbability
+from segmentation.networks.registry import NETWORKS, load_student, save_weights
 from segmentation.networks.resize import squash, to_mask
 from segmentation.training.card import write_card
 from segmentation.training.manifest import write_manifest
+from tests.tools.dot import Dot
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -125,11 +126,14 @@ def test_a_bilinear_decoder_is_told_of(tmp_path):
     assert write_published(EffiSegNet(upsampling="bilinear"), tmp_path / "student.pth") == OTHERWISE
 
 
-def test_a_form_that_answers_otherwise_is_refused(published, tmp_path, monkeypatch):
+def test_a_form_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
     pytest.importorskip("onnx")
-    monkeypatch.setattr(formats, "TOLERANCE", 1e-12)
+    monkeypatch.setitem(NETWORKS, "dot", Dot)
+    other = HairProbability(Dot()).eval()
+    monkeypatch.setattr(formats, "write_onnx", lambda network, *how: write_onnx(other, *how))
+    save_weights(Dot(), tmp_path / "dot.safetensors")
     with pytest.raises(ExportError, match="answers otherwise"):
-        write_forms(published, tmp_path)
+        write_forms(tmp_path / "dot.safetensors", tmp_path)
     assert not list(tmp_path.glob("*.onnx"))
 
 

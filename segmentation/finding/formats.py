@@ -94,13 +94,13 @@ def write_forms(weights: Path, folder: Path, scout: Path | None = SCOUT) -> list
             with replacing(form.path) as part:
                 write_onnx(model, student.side, part, batch)
                 answers[form.path] = openvino_answer(part)
-                demand_alike(form, network, answers[form.path], batch)
+                demand_alike(form, network, answers[form.path], batch, student.side)
             forms.append(form)
         form = Form("OpenVINO, batches of any size", folder / f"{stem}.xml")
         with replacing(form.path) as part:
             write_openvino(network, student.side, part)
             answers[form.path] = openvino_answer(part)
-            demand_alike(form, network, answers[form.path])
+            demand_alike(form, network, answers[form.path], side=student.side)
             os.replace(part.with_suffix(".bin"), form.path.with_suffix(".bin"))
         forms.append(form)
         for form, answer in further_forms(network, student.side, folder / stem):
