@@ -41,10 +41,13 @@ WARM_UP = 2.0  # seconds that are not counted
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--steady", action="store_true", help="how much flickers instead")
+    parser.add_argument("--steady", action="store_true", help="how much flickers instead, in so many seconds")
     options = parser.parse_args()
     frames, finder = film(options.clip, *options.size), HairFinder(streams=own_cores())
-    print(markdown([steadiness(frames, finder)] if options.steady else pace(frames, finder, options)))
+    if options.steady:
+        print(markdown([steadiness(frames[: round(options.seconds / CAMERA)], finder)]))
+    else:
+        print(markdown(pace(frames, finder, options)))
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -40,9 +39,10 @@ def folder(tmp_path):
     """Pictures at two depths, one without hair, one broken, two of one stem."""
     folder = tmp_path / "in"
     (folder / "deep").mkdir(parents=True)
-    shutil.copy(SAMPLES / "astronaut.jpg", folder)
-    Image.open(SAMPLES / "astronaut.jpg").resize((200, 200)).save(folder / "deep" / "a.png")
-    Image.open(SAMPLES / "astronaut.jpg").resize((200, 150)).save(folder / "deep" / "a.jpg")
+    portrait = Image.open(SAMPLES / "ginger_wavy.jpg")  # one look each
+    portrait.resize((512, 512)).save(folder / "portrait.jpg")
+    portrait.resize((200, 200)).save(folder / "deep" / "a.png")
+    portrait.resize((200, 150)).save(folder / "deep" / "a.jpg")
     Image.new("RGB", (60, 40), (180, 170, 150)).save(folder / "deep" / "wall.bmp")
     (folder / "broken.jpg").write_text("no picture")
     return folder
@@ -88,8 +88,8 @@ def test_a_cluster_does_what_a_plain_run_does_and_goes_on(folder, tmp_path, addr
     assert files_of(there) == files_of(plain)
     assert rows_of(there / f"{table}.parquet") == rows_of(plain / f"{table}.csv")
 
-    Image.open(SAMPLES / "astronaut.jpg").resize((222, 150)).save(folder / "deep" / "a.jpg")  # another picture
-    missing = there / ("astronaut.png" if script == LABEL else "deep/a_0.5.png")
+    Image.open(SAMPLES / "ginger_wavy.jpg").resize((222, 150)).save(folder / "deep" / "a.jpg")  # another picture
+    missing = there / ("portrait.png" if script == LABEL else "deep/a_0.5.png")
     missing.unlink()
     (folder / "broken.jpg").unlink()
     again = run(script, folder, "--output", there, *more, "--cluster", address)
@@ -122,7 +122,7 @@ def test_pictures_and_results_in_an_object_store(folder, tmp_path, address):
 
 
 def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
-    portrait = Image.open(SAMPLES / "ginger_wavy.jpg").resize((200, 200))  # one look each
+    portrait = Image.open(SAMPLES / "ginger_wavy.jpg").resize((200, 200))
     for number in range(45):
         portrait.save(folder / f"{number:03}.jpg")
     there, plain = tmp_path / "there", tmp_path / "plain"

@@ -18,6 +18,7 @@ from segmentation.finding.engines import torch_engine
 from segmentation.finding.formats import ExportError, Form, demand_alike, probes, write_forms, write_onnx
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS
 from segmentation.finding.published import OTHERWISE, published_state, write_published
+from segmentation.networks.cost import time_in_turn
 from segmentation.networks.effisegnet import EffiSegNet, HairProbability
 from segmentation.networks.registry import NETWORKS, load_student, save_weights
 from segmentation.networks.resize import squash, to_mask
@@ -42,6 +43,7 @@ def exported(published, made_once) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             here = lambda package: None if "lite" in package or "core" in package else True  # noqa: E731
             patch.setattr(formats, "find_spec", here)
+            patch.setattr(formats, "time_in_turn", lambda calls, runs: time_in_turn(calls, runs=1, warm_up=0))
             assert script.main(["export", "--weights", str(published), "--output", str(folder)]) == 0
 
     return made_once("exported", export)
@@ -93,7 +95,7 @@ def test_the_cards_example_is_what_we_do(exported, published, golden, tmp_path, 
     exec(compile(code, "the card's example", "exec"), {})
     found = np.asarray(Image.open("hair.png")).astype(int)
     stored = np.asarray(Image.open("portrait.jpg"))
-    wanted = torch_engine(published, "cpu")(squash(np.rot90(stored, -1))[None]).hair[0]
+    wanted = torch_engine(published, "cpu")(squash(np.rot90(stored, -1))[None])[0][0]
     assert found.shape == (330, 500)
     assert np.abs(found - to_mask(wanted, 330, 500)).mean() < 1.5
 
@@ -106,7 +108,7 @@ def test_the_seed_project_takes_what_is_trained_here(published, golden, tmp_path
     state = torch.load(path, weights_only=True)
     told = {name: [list(tensor.shape), str(tensor.dtype).removeprefix("torch.")] for name, tensor in state.items()}
     assert told == spec
-    hair = torch_engine(path, "cpu")(golden["rgb"][None]).hair[0]
+    hair = torch_engine(path, "cpu")(golden["rgb"][None])[0][0]
     assert np.abs(hair - golden["ohlora_hair"]).max() < 1e-4
 
 
@@ -164,7 +166,7 @@ def test_answers_that_are_no_numbers_are_refused():
 
 def test_the_first_probe_is_one_picture_with_hair():
     assert [len(rgb) for rgb in probes(64)] == [1, 3]
-    hair = torch_engine(SHIPPED_WEIGHTS, "cpu")(probes(224)[0]).hair
+    hair = torch_engine(SHIPPED_WEIGHTS, "cpu")(probes(224)[0])[0]
     assert 0.1 < (hair > 0.5).mean() < 0.9
 
 

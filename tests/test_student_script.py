@@ -86,12 +86,12 @@ def first_channel(rgb: np.ndarray) -> np.ndarray:
 
 def test_evaluate_gives_full_marks_to_its_own_masks(tmp_path):
     """The student's masks, made black and white, serve as the drawn ones: each figure is then known."""
-    assert run("predict", SAMPLES / "astronaut.jpg", "--output", tmp_path / "masks", cwd=tmp_path).returncode == 0
-    path = tmp_path / "masks" / "astronaut.png"
+    assert run("predict", SAMPLES / "ginger_wavy.jpg", "--output", tmp_path / "masks", cwd=tmp_path).returncode == 0
+    path = tmp_path / "masks" / "ginger_wavy.png"
     mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(path), np.where(mask > 127, 255, 0).astype(np.uint8))
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "astronaut.jpg").write_bytes((SAMPLES / "astronaut.jpg").read_bytes())
+    (tmp_path / "images" / "ginger_wavy.jpg").write_bytes((SAMPLES / "ginger_wavy.jpg").read_bytes())
     result = run("evaluate", "--data", tmp_path, "--output", tmp_path / "figures", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     figures = pd.read_csv(tmp_path / "figures" / "metrics.csv").set_index("by").loc["finder"]

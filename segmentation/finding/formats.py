@@ -164,7 +164,8 @@ def write_openvino(network: nn.Module, side: int, path: Path) -> None:
         import openvino as ov
         from openvino.tools.ovc import convert_model
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    model = convert_model(network, example_input=example, input=[ov.PartialShape([-1, *example.shape[1:]])])
+    traced = torch.jit.trace(network, example, check_trace=False)  # its answers are checked in the end
+    model = convert_model(traced, example_input=example, input=[ov.PartialShape([-1, *example.shape[1:]])])
     model.inputs[0].set_names({INPUT})
     model.outputs[0].set_names({OUTPUT})
     ov.save_model(model, path, compress_to_fp16=False)
