@@ -66,11 +66,11 @@ def made_strands(greys: np.ndarray, depths: np.ndarray, hair: np.ndarray, growth
         step: pixels a cell.
     """
     darkness = np.clip((DARK[1] - lightness_of(depths)) / (DARK[1] - DARK[0]), 0, 1).astype(np.float32)
-    inside = cv2.erode(hair, np.ones((2 * RIM + 1, 2 * RIM + 1)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    dark = cv2.LUT(greys, darkness) * inside
-    enough = FEWEST * cv2.sumElems(hair)[0]
+    dark, enough = cv2.LUT(greys, darkness) * hair, FEWEST * cv2.sumElems(hair)[0]
     if cv2.sumElems(dark)[0] < enough:
         return None
+    inside = cv2.erode(hair, np.ones((2 * RIM + 1, 2 * RIM + 1)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    dark = dark * inside
     depth, size = cv2.LUT(greys, depths), (AROUND, AROUND)
     level = depth * inside
     away = level - cv2.blur(level, size) / (cv2.blur(inside, size) + np.float32(1e-3)) * inside
@@ -78,8 +78,11 @@ def made_strands(greys: np.ndarray, depths: np.ndarray, hair: np.ndarray, growth
     share = means[3] + np.float32(1e-5)
     own, darkness, level = (plane / share for plane in means[:3])
     own = np.sqrt(own)
+    lost = darkness * _falling(own, *UNEVEN)
+    if cv2.sumElems(lost * share)[0] * BLOCK**2 < enough:
+        return None
     across, turned, coherence = _directions(away, inside, hair, growth)
-    lost = darkness * _falling(own, *UNEVEN) * _falling(own * coherence, *STRANDS)
+    lost = lost * _falling(own * coherence, *STRANDS)
     lost[lost < LEAST] = 0
     if cv2.sumElems(lost * share)[0] * BLOCK**2 < enough:
         return None
