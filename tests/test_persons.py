@@ -54,11 +54,12 @@ def test_a_standing_persons_head_is_looked_for_at_the_top_and_a_near_ones_all_ar
     assert near.size == pytest.approx(0.6 * 300, abs=1) and near.top < 20
 
 
-def test_each_person_is_looked_for_once():
-    found = boxes((0.1, 0.1, 0.3, 0.9, 0.8), (0.11, 0.1, 0.31, 0.9, 0.7), (0.6, 0.2, 0.8, 0.9, 0.5), (0, 0, 1, 1, 0.1))
-    heads = Persons(detector_of(found), np.zeros((200, 300, 3), np.uint8)).heads()
+def test_each_person_who_is_far_away_is_looked_for_once():
+    far, same, other = (0.1, 0.1, 0.2, 0.6, 0.8), (0.11, 0.1, 0.21, 0.6, 0.7), (0.6, 0.2, 0.7, 0.8, 0.5)
+    near, nobody = (0.2, 0, 1, 1, 0.9), (0.4, 0.2, 0.5, 0.8, 0.1)
+    heads = Persons(detector_of(boxes(far, same, other, near, nobody)), np.zeros((200, 300, 3), np.uint8)).heads()
     assert len(heads) == 2 and all(head.within(200, 300) == head for head in heads)
-    assert heads[0].left < 0.2 * 300 < heads[0].right and heads[1].left < 0.7 * 300 < heads[1].right
+    assert heads[0].left < 0.15 * 300 < heads[0].right and heads[1].left < 0.65 * 300 < heads[1].right
 
 
 def test_a_long_picture_is_asked_about_in_pieces():

@@ -15,6 +15,7 @@ LEAST, SAME = 0.25, 0.5  # certainty from which a person's head is looked for; I
 MOST = 32  # people whose heads are looked for, the surest first
 STANDING, CLOSE = 0.36, 0.6  # of a person's height: side of the crop of the head of one who stands, and at most
 ABOVE = 0.15  # of that crop, what it shows above the person
+FAR = 0.25  # of the picture's shorter side: larger crops are not taken, since nobody overlooks a head that is so near
 
 
 class Persons:
@@ -53,13 +54,14 @@ class Persons:
         return float(people[hair].mean()) if hair.any() else 0.0
 
     def heads(self) -> list[Part]:
-        """A part of the picture for the head of each person."""
+        """A part of the picture for the head of each person who is far away."""
         height, width = self.rgb.shape[:2]
         found = self.boxes() * np.array([width, height, width, height, 1], np.float32)
         left, top, right, bottom, sure = found.T
         corners = np.stack([left, top, right - left, bottom - top], 1)
         kept = cv2.dnn.NMSBoxes(corners.tolist(), sure.tolist(), LEAST, SAME, top_k=MOST)
-        return [head_of(*found[index, :4].tolist()).within(height, width) for index in kept]
+        heads = (head_of(*found[index, :4].tolist()) for index in kept)
+        return [head.within(height, width) for head in heads if head.size <= FAR * min(height, width)]
 
 
 def painted(boxes: np.ndarray) -> np.ndarray:
