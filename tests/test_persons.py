@@ -89,6 +89,12 @@ def test_people_are_looked_for_as_their_heads_stand(quarters):
     assert persons.certainty(Part(0, 0, height, width), seen_with(0.9, other)) == 0
 
 
+def test_what_is_small_at_a_border_is_asked_about_too():
+    persons = Persons(detector_of(boxes((0, 0, 1, 1, 0.9))), np.zeros((4000, 6000, 3), np.uint8))
+    corner = Part(3992, 5992, 4000, 6000)
+    assert persons.certainty(corner, seen_with(0.85)) == pytest.approx(0.9)
+
+
 ASKED = [
     (0.95, 200, 0.0, True, 0),  # so sure that nobody is asked
     (0.85, 200, 0.0, False, 1),  # an animal's fur

@@ -149,6 +149,8 @@ class HeadSearch:
         if not self.sure or persons is None:
             return crop.seen.sure >= max(self.sure, 0.5)
         beyond, size = crop.seen.sure - self.sure, crop.part.size
+        if not -LESS <= beyond < MORE:  # as most crops: who is there changes nothing
+            return beyond > 0
         more = 0 if crop.seen.has_face() else np.interp(size / max(persons.rgb.shape), NEAR, (0, MORE))
         less = np.interp(size, (SMALL, LARGE), (LESS, 0))
         if not -less <= beyond < more:

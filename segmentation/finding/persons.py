@@ -24,6 +24,7 @@ class Persons:
     def __init__(self, engine: Engine, rgb: np.ndarray):
         self.engine, self.rgb = engine, rgb
         self._boxes: dict[int, np.ndarray] = {}
+        self._cells: dict[int, np.ndarray] = {}
 
     def boxes(self, quarters: int = 0) -> np.ndarray:
         """Of the picture turned by so many quarters, counterclockwise: (M, 5) float32, left, top, right and bottom as
@@ -33,6 +34,12 @@ class Persons:
             windows = pieces(Part(0, 0, *rgb.shape[:2]))[:MOST]
             self._boxes[quarters] = np.concatenate([self.boxes_in(rgb, window) for window in windows])
         return self._boxes[quarters]
+
+    def cells(self, quarters: int) -> np.ndarray:
+        """(CELLS, CELLS) float32 over the picture: how sure it is that a person is there, as it is seen turned so."""
+        if quarters not in self._cells:
+            self._cells[quarters] = np.rot90(painted(self.boxes(quarters)), -quarters)
+        return self._cells[quarters]
 
     def boxes_in(self, rgb: np.ndarray, part: Part) -> np.ndarray:
         """Boxes of a part of a picture, in shares of the picture's sides."""
@@ -45,11 +52,11 @@ class Persons:
     def certainty(self, part: Part, seen: Prediction) -> float:
         """How sure it is that what a part of the picture shows as hair is of a person, 0..1, the mean over the hair; by
         the picture turned as the head is."""
-        quarters = seen.quarters()
-        cells = np.rot90(painted(self.boxes(quarters)), -quarters)
         place = part.scaled(CELLS / self.rgb.shape[0], CELLS / self.rgb.shape[1])
-        place = Part(place.top, place.left, max(place.bottom, place.top + 1), max(place.right, place.left + 1))
-        people = cv2.resize(cells[place.slices], seen.hair.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        top, left = min(place.top, CELLS - 1), min(place.left, CELLS - 1)  # one cell at least, also at the border
+        place = Part(top, left, max(place.bottom, top + 1), max(place.right, left + 1))
+        cells = self.cells(seen.quarters())[place.slices]
+        people = cv2.resize(cells, seen.hair.shape[::-1], interpolation=cv2.INTER_NEAREST)
         hair = seen.hair > 0.5
         return float(people[hair].mean()) if hair.any() else 0.0
 
