@@ -11,7 +11,7 @@ from ombre.hair.analysis import Hair
 from ombre.render import fade
 from ombre.style import Style
 from segmentation.finding.hair_finder import Found
-from segmentation.finding.head_search import Crop, Reason
+from segmentation.finding.head_search import Reason
 
 COLOURS = {
     Reason.WHOLE: (255, 255, 255),
@@ -58,16 +58,10 @@ def draw_crops(rgb: np.ndarray, found: Found) -> np.ndarray:
         corners = (left + inset, top + inset), (right - 1 - inset, bottom - 1 - inset)
         cv2.rectangle(drawn, *corners, COLOURS[crop.reason], max(1, size // 400))
         at = left + 6, top + max(14, size // 45) * (1 + (number - 1) % 4)
-        words = f"{number}: {crop.reason.value}, {certainty(crop):.2f}"
+        words = f"{number}: {crop.reason.value}, {crop.seen.sure:.2f}"
         for colour, thick in (((0, 0, 0), 3), (COLOURS[crop.reason], 1)):
             cv2.putText(drawn, words, at, cv2.FONT_HERSHEY_SIMPLEX, size / 1600, colour, thick, cv2.LINE_AA)
     return drawn
-
-
-def certainty(crop: Crop) -> float:
-    """The mean probability of what a crop shows as hair."""
-    hair = crop.seen.hair > 0.5
-    return float(crop.seen.hair[hair].mean()) if hair.any() else 0.0
 
 
 def draw_guide(rgb: np.ndarray, found: Found) -> np.ndarray | None:

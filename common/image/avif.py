@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from common.image.cicp import BT601, LUMA
+from common.image.cicp import BT601, BT2020_MATRIX, LUMA
 
 BITS, MOST = 10, 1023  # of a channel
 SRGB = (1, 13, 6)  # primaries, transfer and matrix (ITU-T H.273), where a file names no others
 UNKNOWN, MATRICES = 2, (1, 5, 6, 9)  # of colours; 2 counts as BT.601's
-BT2020_MATRIX = 9
 FULL = 2  # range of the numbers
 HOW = {"crf": "7", "preset": "6", "svtav1-params": "avif=1:lp=1"}  # as fine as Pillow's 90, one picture, on one core
 LEAST_SIDE = 4  # pixels, that the encoder takes

@@ -15,6 +15,7 @@ HDR = {16: "PQ", 18: "HLG"}  # transfer
 # Shares of red and blue in luma, by matrix (ITU-T H.273, table 4): BT.709, FCC, SMPTE 240M, BT.2020; and BT.601's.
 LUMA = {1: (0.2126, 0.0722), 4: (0.3, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 BT601 = (0.299, 0.114)
+BT2020_MATRIX = 9  # which HDR is in, where a file does not say
 
 
 class CodePoints(NamedTuple):
@@ -63,8 +64,7 @@ def named_space(path: Path) -> str:
 
 def bits_of_avif(path: Path) -> int:
     """Bits a channel of an AVIF: 8, 10 or 12."""
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
+    head = _head(path)
     place = head.find(b"av1C")
     said = head[place + 6] if 0 <= place < len(head) - 6 else 0  # AV1 in ISO base media files, 2.3.3
     return 8 if not said & 0x40 else 12 if said & 0x20 else 10
@@ -72,12 +72,15 @@ def bits_of_avif(path: Path) -> int:
 
 def names_light(path: Path) -> bool:
     """Whether a HEIC or AVIF says how light it is, or of which screen it was made."""
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
+    head = _head(path)
     return b"clli" in head or b"mdcv" in head
 
 
 def names_gain_map(path: Path) -> bool:
     """Whether a HEIC or AVIF has a picture that is made of another and a gain map (ISO 21496-1)."""
+    return b"tmap" in _head(path)
+
+
+def _head(path: Path) -> bytes:
     with open(path, "rb") as file:
-        return b"tmap" in file.read(HEAD)
+        return file.read(HEAD)

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from common.image.cicp import HDR, code_points
+from common.image.cicp import BT2020_MATRIX, HDR, code_points
 from common.image.pixels import HEIF_SETTINGS, Pixels, png_chunk
 
 CHUNKS = (b"mDCV", b"mDCv", b"cLLI", b"cLLi")  # of a PNG: the screen that it was made on, and its light
@@ -17,7 +17,7 @@ TOLD = (  # the same of a HEIC, in pillow-heif's words
     "ambient_viewing_environment",
     "nominal_diffuse_white_luminance",
 )
-BT2020_MATRIX, LEAST_BITS, MOST_BITS = 9, 10, 12  # of a HEIC of more than 8 bits
+LEAST_BITS, MOST_BITS = 10, 12  # of a HEIC of more than 8 bits
 ROWS = 256  # widened at a time
 
 

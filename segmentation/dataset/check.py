@@ -9,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from common.batch.local import damage_of
 from common.device import own_cores
 from common.image.picture import PictureError, read_picture
 from common.progress import progress, say
@@ -139,8 +140,8 @@ def likenesses_of(pairs: Sequence[Pair]) -> tuple[np.ndarray, list[str], list[st
         except PictureError as error:
             faults.append(str(error))
             return np.zeros((SIDE, SIDE), np.float32)
-        if picture.damage:
-            damaged.append(f"{pair.image}: damaged: {picture.damage}")
+        if damage := damage_of(picture):
+            damaged.append(f"{pair.image}: {damage}")
         grey = cv2.cvtColor(picture.rgb8, cv2.COLOR_RGB2GRAY)
         return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
 
