@@ -270,7 +270,13 @@ run_here(label, [{str(tmp_path / "in")!r}], Path({str(tmp_path / "out")!r}))
 """
     run = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.monotonic() + 300
-    while len(list((tmp_path / "out").glob("[0-9]*.png"))) < 3 and time.monotonic() < deadline:
+    written = tmp_path / "out" / "labels.csv"
+
+    def is_under_way() -> bool:
+        labels = len(list((tmp_path / "out").glob("[0-9]*.png")))
+        return labels >= 3 and written.is_file() and written.read_bytes().count(b"\n") > 1  # a row follows its label
+
+    while not is_under_way() and time.monotonic() < deadline:
         time.sleep(0.02)
     run.send_signal(signal.SIGKILL)
     run.wait()
