@@ -126,15 +126,19 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
     for number in range(45):
         portrait.save(folder / f"{number:03}.jpg")
     there, plain = tmp_path / "there", tmp_path / "plain"
-    command = [sys.executable, str(DYE), str(folder), "--output", str(there), "--cluster"]
-    job = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 240
-    while not list(there.glob("ombre.parquet/[0-9]*.parquet")) and time.monotonic() < end:
+    command = [sys.executable, str(DYE), str(folder), "--output", str(there), "--cluster", address]
+    log = tmp_path / "job.log"
+    with log.open("w") as output:
+        job = subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output)
+    end = time.monotonic() + 300
+    while not (rows := list(there.glob("ombre.parquet/[0-9]*.parquet"))) and job.poll() is None:
+        assert time.monotonic() < end, log.read_text()
         time.sleep(0.05)
+    assert rows and job.poll() is None, log.read_text()
     kill(job)
     noted = len(pd.read_parquet(there / "ombre.parquet"))
     assert 0 < noted < 50
-    again = run(DYE, folder, "--output", there, "--cluster", address)
+    again = run(DYE, folder, "--output", there, "--cluster")  # a Ray of its own
     assert again.returncode == 1, again.stderr
     before = int(re.search(r"(\d+) were done before", again.stdout)[1])
     assert noted - 1 <= before < 50  # the broken picture's row may be among those that were noted
