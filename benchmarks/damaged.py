@@ -26,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.markdown import markdown
+from common.image.hdr import PQ
+from common.image.hdr_files import Hdr
+from common.image.picture import Picture, write_picture
 from common.image.pixels import learn_heif
 from tests.tools.clips import make_clip
 
@@ -36,7 +39,7 @@ FRAMES = 5
 HEAD = 600  # bytes in which half of all turned bytes lie: there is said what the file is
 LONGEST = 60  # seconds without a row
 LOOK = 0.5  # seconds between two looks at the table
-OURS = re.compile(r"^(\S*in/|out: |Error|left out|\d)")  # how lines of the script begin
+OURS = re.compile(r"^(\S*in/|out: |Error|left out|preparing|\d)")  # how lines of the script begin
 UNEXPECTED = r"\w*([Ee]rror|Exception|Warning): "  # what follows a file's name where an error is none of the script's
 
 Damage = Callable[[bytes, np.random.Generator], bytes]
@@ -116,6 +119,11 @@ def whole_files(folder: Path) -> tuple[list[Path], list[Path]]:
         image.save(folder / name, **settings)
     cv2.imwrite(str(folder / "deep.png"), np.asarray(rgb, np.uint16)[..., ::-1] * 257)
     cv2.imwrite(str(folder / "deep.tif"), np.asarray(rgb, np.uint16)[..., ::-1] * 257)
+    wide = np.asarray(rgb, np.uint16) * 257
+    write_picture(folder / "deep.avif", Picture(wide))
+    write_picture(folder / "deep.heic", Picture(wide, bits=12))
+    for name in ("hdr.png", "hdr.heic", "hdr.avif"):
+        write_picture(folder / name, Picture(wide, hdr=Hdr(PQ, 9, 9, {})))
     gain = io.BytesIO()
     rgb.convert("L").resize((30, 36)).save(
         gain, "JPEG", xmp=b"<x xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/'/>"
@@ -132,6 +140,7 @@ def whole_files(folder: Path) -> tuple[list[Path], list[Path]]:
     make_clip(folder / "vp8.webm", "libvpx", frames=FRAMES)
     make_clip(folder / "prores.mov", "prores_ks", "yuv422p10le", frames=FRAMES)
     make_clip(folder / "mpeg2.mpg", "mpeg2video", frames=FRAMES)
+    make_clip(folder / "deep.mp4", "libx265", "yuv420p10le", frames=FRAMES)
     return pictures, sorted(set(folder.iterdir()) - set(pictures))
 
 

@@ -796,6 +796,17 @@ def test_an_avif_of_10_bits_and_transparency_or_of_no_size_has_8(tmp_path):
         assert read_picture(tmp_path / name).rgb.dtype == np.uint8
 
 
+def test_a_large_avif_has_8_bits_and_says_so(tmp_path, monkeypatch):
+    avif_of(tmp_path / "a.avif", colours()[:, :64])
+    small = read_picture(tmp_path / "a.avif")
+    assert small.rgb.dtype == np.uint16
+    monkeypatch.setattr("common.image.picture.LARGE", 1000)
+    large = read_picture(tmp_path / "a.avif")
+    assert large.rgb.dtype == np.uint8 and "its 10 bits a channel: it has 8 now" in large.left_out
+    write_picture(tmp_path / "b.avif", small)
+    assert bits_of_avif(tmp_path / "b.avif") == 8
+
+
 def test_the_bits_that_an_avif_loses_are_said(tmp_path, monkeypatch):
     avif_of(tmp_path / "a.avif", colours()[:, :64])
     monkeypatch.setattr("common.image.avif.decode", lambda *_: None)  # as where it lies in tiles

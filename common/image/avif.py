@@ -16,7 +16,7 @@ BITS, MOST = 10, 1023  # of a channel
 SRGB = (1, 13, 6)  # primaries, transfer and matrix (ITU-T H.273), where a file names no others
 UNKNOWN, MATRICES = 2, (1, 5, 6, 9)  # of colours; 2 counts as BT.601's
 FULL = 2  # range of the numbers
-HOW = {"crf": "7", "preset": "6", "svtav1-params": "avif=1:lp=1"}  # as fine as Pillow's 90, one picture, on one core
+HOW = {"crf": "7", "preset": "8", "svtav1-params": "avif=1:lp=1"}  # as fine as Pillow's 90, one picture, on one core
 LEAST_SIDE = 4  # pixels, that the encoder takes
 ITEM = 1  # that of the picture, in a file by Pillow
 STRIP = 256  # rows worked on at a time, an even number

@@ -66,7 +66,12 @@ DEEP = ("PNG", "TIFF", "HEIF", "AVIF")  # kinds that have room for more than 8 b
 HDR_KINDS = ("PNG", "HEIF", "AVIF")
 UPRIGHT = ("TIFF", "HEIF")  # kinds whose pixels come turned already
 QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90, "JXL": 90}  # 0..100
-FURTHER_SETTINGS: dict[str, dict] = {"JPEG": {"subsampling": 0}, "WEBP": {"exact": True}, "HEIF": HEIF_SETTINGS}
+FURTHER_SETTINGS: dict[str, dict] = {
+    "JPEG": {"subsampling": 0},
+    "WEBP": {"exact": True},
+    "HEIF": HEIF_SETTINGS,
+    "AVIF": {"speed": 9},  # 4 % more bytes than 6, the default, in an eighth of its time
+}
 LARGE = 24_000_000  # pixels, from which files are read and written in ways that take less memory
 INKS, FINE_INKS = "its inks (CMYK): it is RGB now", "its inks (CMYK) and 16 bits a channel: it is RGB of 8 bits now"
 LIGHT = "what it says of its light and the screen it was made on"
@@ -197,11 +202,11 @@ def _hdr(image: Image.Image, path: Path, wanted: bool) -> Hdr | None:
 
 
 def _of_10_bits(path: Path, rgb: np.ndarray, alpha: np.ndarray | None, hdr: Hdr | None) -> np.ndarray:
-    """The pixels of an AVIF, uint16 where it has 10 bits, else those that Pillow has read.
+    """The pixels of an AVIF, uint16 where it has 10 bits and is not large, else those that Pillow has read.
 
     Raises PictureError where HDR is of a kind that cannot be written again."""
     fine = None
-    if alpha is None and bits_of_avif(path) == avif.BITS:
+    if alpha is None and (hdr or rgb.shape[0] * rgb.shape[1] <= LARGE) and bits_of_avif(path) == avif.BITS:
         points = code_points(path)
         fine = avif.decode(path, points and points.matrix)
     if fine is not None and fine.shape == rgb.shape:
@@ -371,8 +376,11 @@ def _channels(picture: Picture, kind: str) -> np.ndarray:
 
 def _has_room(kind: str, picture: Picture) -> bool:
     """Whether a kind of file has room for more than 8 bits of a picture."""
-    plain = picture.alpha is None and min(picture.rgb.shape[:2]) >= avif.LEAST_SIDE
-    return kind in DEEP and (kind != "AVIF" or plain)
+    if kind != "AVIF":
+        return kind in DEEP
+    height, width = picture.rgb.shape[:2]
+    small = picture.hdr is not None or height * width <= LARGE  # the encoder takes 34 bytes a pixel
+    return picture.alpha is None and min(height, width) >= avif.LEAST_SIDE and small
 
 
 def is_for_grey(icc: bytes) -> bool:
