@@ -16,10 +16,12 @@ import numpy as np
 
 from ombre.render.recolour import Hair, prepare
 from ombre.tracking.heads import SteadyHeads
-from ombre.tracking.steady import LOOK, SIDE, Evidence, F, Motion, Step, ahead, moved, moving, seen, seen_of
+from ombre.tracking.steady import SIDE, Evidence, F, Motion, Step, ahead, moved, moving, seen, seen_of
 from segmentation.finding.box import Part
 from segmentation.finding.hair_finder import Found, HairFinder
 
+LOOK = 0.2  # seconds from look to look
+FINEST = 1  # times that the motion's grid is halved: at a quarter of the time edges flicker a twentieth more
 APART = 3  # frames from look to look at least: where a machine is slow, all the time would go into looking
 SEARCH, NOBODY = 1.0, 0.3  # seconds from the end of a search to the next; where nobody was found
 REST = 4  # times as long as a search took that passes to the next at least
@@ -29,7 +31,7 @@ def mirrored(frames: Iterable[F], finder: HairFinder) -> Generator[tuple[F, Hair
     """Each frame with its hair, ready to be dyed in any style, as dye_hair has it; None where there is none. All frames
     are of one size. While the hair of one is made ready, another thread looks for that of the next."""
     heads, seconds = SteadyHeads(), 0.0
-    for step, known in ahead(watched(moving(frames), finder), 1):
+    for step, known in ahead(watched(moving(frames, FINEST), finder), 1):
         rgb = step.frame.rgb8()
         hair = prepare(rgb, cv2.resize(known.mask(), rgb.shape[1::-1]), still=False)
         yield step.frame, heads.steadied(hair, step.to_before, step.frame.seconds - seconds)

@@ -176,14 +176,15 @@ def masks_of(steps: list[Step[F]]) -> list[np.ndarray]:
     return masks[::-1]
 
 
-def moving(frames: Iterable[F]) -> Generator[Step[F], None, None]:
-    """Each frame with its motion; its `to_next` is set when the next one comes."""
+def moving(frames: Iterable[F], finest: int = 0) -> Generator[Step[F], None, None]:
+    """Each frame with its motion; its `to_next` is set when the next one comes. `finest`: how many times the grid is
+    halved before the motion is searched on it."""
     before: Step[F] | None = None
     for frame in frames:
         grey = small_grey(frame.grey8())
         step: Step[F] = Step(frame, grey, Motion(places(*grey.shape), np.zeros(grey.shape, np.float32)))
         if before is not None:
-            before.to_next, step.to_before = motions(before.grey, grey)
+            before.to_next, step.to_before = motions(before.grey, grey, finest)
         yield step
         before = step
 
@@ -281,9 +282,10 @@ def squared(mask: np.ndarray) -> np.ndarray:
     return cv2.multiply(mask, mask, dtype=cv2.CV_32F)
 
 
-def motions(before: np.ndarray, now: np.ndarray) -> tuple[Motion, Motion]:
-    """The motion of `before` in `now`, and of `now` in `before`, both small and grey."""
+def motions(before: np.ndarray, now: np.ndarray, finest: int = 0) -> tuple[Motion, Motion]:
+    """The motion of `before` in `now`, and of `now` in `before`, both small and grey; `finest` as in `moving`."""
     flow = dense_inverse_search()
+    flow.setFinestScale(finest)
     there = flow.calc(before, now, None)  # type: ignore[call-overload]  # the stubs do not know
     back = flow.calc(now, before, None)  # type: ignore[call-overload]  # that there need be no flow to start from
     return motion(there, back, before, now), motion(back, there, now, before)
@@ -313,8 +315,8 @@ def places(height: int, width: int) -> np.ndarray:
 
 
 def dense_inverse_search() -> cv2.DISOpticalFlow:
-    """The search at the grid's own fineness, a thread's own, since it keeps what it works with; the presets stop at
-    half or a quarter of it, where edges flicker, and spend that time on smoothing."""
+    """The search, a thread's own, since it keeps what it works with. At the grid's own fineness edges flicker least;
+    the presets stop at half or a quarter of it, and spend that time on smoothing."""
     if not hasattr(OWN, "search"):
         OWN.search = new_search()
     return OWN.search
@@ -323,7 +325,6 @@ def dense_inverse_search() -> cv2.DISOpticalFlow:
 def new_search() -> cv2.DISOpticalFlow:
     """One that nobody else uses."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    search.setFinestScale(0)
     search.setGradientDescentIterations(4)
     search.setPatchStride(6)
     search.setVariationalRefinementIterations(0)
