@@ -90,7 +90,7 @@ def test_black_brown_and_blond_take_colour_and_keep_their_strands(color, lightne
     assert weighted < 0.6 and (chroma > 20).mean() > 0.99
     inside = cv2.erode(mask, np.ones((21, 21))) > 0
     strands = [(light - cv2.GaussianBlur(light, (0, 0), 3))[inside] for light in map(lightness_of, (rgb, dyed))]
-    assert np.corrcoef(strands)[0, 1] > 0.9 and 0.5 < strands[1].std() / strands[0].std() < 2.6
+    assert np.corrcoef(strands)[0, 1] > 0.9 and 0.5 < strands[1].std() / strands[0].std() < 3.0
     assert dyed[part].min() > 0 and dyed[part].max() < 255
 
 

@@ -34,6 +34,7 @@ DEPTHS = {np.dtype(np.uint8): 1024, np.dtype(np.uint16): 4096}  # columns of a t
 DEEPEST, LIGHTEST = -5.5, 5.5  # depths of the first and the last of them
 FADE_STEPS, FADE_HUES = 128, 16  # rows of the table for a colour; hues worked out among them
 VISIBLE_CHROMA = 22.0  # below this LAB chroma one sees grey; a hue's usable lightness ends there
+SHADOW_CHROMA = 14.0  # but not below: shadows between strands are dark first of all, or hair looks painted
 SHADE_ENDS = 0.0, 100.0  # the usable lightness of a shade
 HUE_PULL = 0.55  # a hue meets the hair's own lightness half-way; a shade has its own
 
@@ -121,8 +122,8 @@ def _rgb_of_tint(tint: Tint) -> np.ndarray:
 
 def _tone_of_hue(ramp: np.ndarray) -> Tone:
     lightness, chroma = lightness_and_chroma(ramp)
-    seen = lightness[chroma >= VISIBLE_CHROMA]
-    return Tone(float(seen[0]), float(seen[-1]), float(lightness[chroma.argmax()]), HUE_PULL, lit=False)
+    darkest, lightest = lightness[chroma >= SHADOW_CHROMA][0], lightness[chroma >= VISIBLE_CHROMA][-1]
+    return Tone(float(darkest), float(lightest), float(lightness[chroma.argmax()]), HUE_PULL, lit=False)
 
 
 def _tone_of_shade(rgb: np.ndarray) -> Tone:
