@@ -12,7 +12,7 @@ from segmentation.finding.blend import fading
 from segmentation.finding.box import Part
 from segmentation.finding.crops import LONGER, MOST, crops_of, is_far_away, is_of_crowd, pieces, tiles
 from segmentation.finding.hair_finder import HairFinder
-from segmentation.finding.head_search import FINE, HeadSearch, Reason
+from segmentation.finding.head_search import FINE, LOOKS, HeadSearch, Reason
 from segmentation.finding.predictor import Answers, Predictor
 from segmentation.networks.resize import SCOUT_SIZE, squash, to_mask
 from segmentation.training.metrics import measure
@@ -253,6 +253,23 @@ def test_a_head_that_a_crop_shows_small_gets_a_nearer_one():
     assert Reason.NEARER in {crop.reason for crop in found.crops}
 
 
+def test_what_is_smaller_than_any_head_is_not_looked_at_from_nearer():
+    sizes = []
+
+    def small_things(picture: np.ndarray) -> np.ndarray:
+        seen = np.zeros((224, 224), np.float32)
+        seen[100:112, 100:112] = 0.95
+        sizes.append(picture.shape)
+        return seen
+
+    scout = np.zeros((112, 112), np.float32)
+    scout[20:30, 20:30] = 0.9
+    finder_that(small_things, scout).find(np.zeros((300, 300, 3), np.uint8))
+    few = len(sizes)
+    finder_that(small_things, scout).find(np.zeros((3000, 3000, 3), np.uint8))
+    assert len(sizes) - few > few
+
+
 def test_what_the_scout_sees_is_no_hair_unless_the_student_sees_it_too():
     seen = np.zeros((112, 112), np.float32)
     seen[20:40, 20:40] = 1
@@ -279,7 +296,7 @@ def test_the_crops_of_a_picture_are_bounded_whatever_its_shape(height, width):
 
     dots = np.float32((np.indices((112, 112)) % 4 < 2).all(axis=0))
     found = finder_that(everywhere, dots).find(np.full((height, width, 3), 255, np.uint8))
-    assert 0 < len(found.crops) <= MOST and len(count) <= 3 * MOST
+    assert 0 < len(found.crops) <= MOST and len(count) <= LOOKS
 
 
 @pytest.mark.parametrize("height, width, count", [(9, 40000, 1), (40000, 300, 3), (600, 900, 3)])

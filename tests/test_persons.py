@@ -144,6 +144,20 @@ def test_a_person_whom_the_scout_overlooks_is_looked_at():
         assert [crop.reason for crop in search(rgb)][:1] == expected
 
 
+def test_a_crowd_that_looks_like_hair_all_over_is_searched_where_people_are():
+    def sees(pictures: np.ndarray) -> Answers:  # doubtful hair all over, and red for certain
+        hair = np.maximum(0.7 * np.float32(pictures[..., 1] > 127), np.float32(pictures[..., 0] > 127))
+        return Answers(hair)
+
+    rgb = np.zeros((600, 900, 3), np.uint8)
+    rgb[..., 1] = 200
+    rgb[170:340, 380:540] = 255, 0, 0
+    scout = Predictor(lambda pictures: Answers(np.zeros((len(pictures), 112, 112), np.float32)), 448)
+    for found, expected in ((boxes((0.46, 0.34, 0.55, 0.9, 0.8)), True), (boxes(), False)):
+        search = HeadSearch(Predictor(sees), scout, 0.9, detector_of(found))
+        assert [crop.reason for crop in search(rgb)] == [Reason.PERSON] * expected
+
+
 def test_the_shipped_detector_sees_a_person_and_nobody_in_nothing():
     engine = HairFinder(device="cpu").search.detector
     rgb = read_picture(SAMPLE).rgb8

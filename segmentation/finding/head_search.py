@@ -29,8 +29,10 @@ from segmentation.finding.predictor import Prediction, Predictor
 
 FINE = 896  # cells on a side of what a search finds
 THINNEST = 8  # pixels: a picture's or a crop's shorter side that can show a head
+LOOKS = 2 * MOST  # at one picture: a crowd's heads are seen in two steps
 OWN, SEEN = 0.5, 0.35  # of a crop's size, from which a place in it is of the same head; where the crop holds it whole
 FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
+LEAST_NEARER = 32  # pixels: what a crop shows smaller than that is not looked at from nearer
 WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
 NOBODY, SOMEBODY = 0.2, 0.4  # certainty of a person up to which nobody is there, from which somebody is
 MORE = 0.12  # so much more surely is a head to be seen where nobody is: animals' fur is taken for hair with certainty
@@ -62,6 +64,27 @@ class Crop(NamedTuple):
     seen: Prediction
 
 
+class Looks:
+    """The student's looks at one picture, at LOOKS crops at most, however many heads there may be.
+
+    Args:
+        student: tells hair in a crop.
+        rgb: the picture, (H, W, 3) uint8.
+        persons: the people in it; None without a detector.
+    """
+
+    def __init__(self, student: Predictor, rgb: np.ndarray, persons: Persons | None):
+        self.student, self.rgb, self.persons = student, rgb, persons
+        self.left = LOOKS
+
+    def at(self, parts: Iterable[Part], reason: Reason) -> list[Crop]:
+        """What the student sees in parts of the picture, but for those that are too thin to show a head."""
+        parts = [part for part in parts if min(part.height, part.width) >= THINNEST][: self.left]
+        self.left -= len(parts)
+        seen = self.student.upright([self.rgb[part.slices] for part in parts])
+        return [Crop(part, reason, each) for part, each in zip(parts, seen)]
+
+
 class HeadSearch:
     """Finds the crops of a picture that its mask is made of.
 
@@ -81,33 +104,36 @@ class HeadSearch:
         height, width = rgb.shape[:2]
         if min(height, width) < THINNEST:
             return []
-        windows, persons = pieces(Part(0, 0, height, width)), self.persons(rgb)
+        looks = Looks(self.student, rgb, self.persons(rgb))
+        windows = pieces(Part(0, 0, height, width))
         if len(windows) > 1:
-            return self.in_scene(rgb, persons, self.seen(rgb, windows[:MOST], Reason.PIECE))
-        (whole,) = self.seen(rgb, windows, Reason.WHOLE)
+            return self.in_scene(looks, looks.at(windows[:MOST], Reason.PIECE))
+        (whole,) = looks.at(windows, Reason.WHOLE)
         if is_far_away(whole.seen.hair):
-            return self.in_scene(rgb, persons, [whole])
-        closer = self.seen(rgb, crops_of(whole.seen.hair, height, width), Reason.CLOSER)
-        return [crop for crop in (whole, *closer) if self.shows_head(crop, persons)]
+            return self.in_scene(looks, [whole])
+        closer = looks.at(crops_of(whole.seen.hair, height, width), Reason.CLOSER)
+        shown = [crop for crop in (whole, *closer) if self.shows_head(crop, looks.persons)]
+        if not shown and looks.persons and looks.persons.heads():  # a crowd may look like hair all over
+            return self.in_scene(looks, [])
+        return shown
 
     def persons(self, rgb: np.ndarray) -> Persons | None:
         """The people in a picture, not looked for yet; None without a detector."""
         return Persons(self.detector, rgb) if self.detector else None
 
-    def in_scene(self, rgb: np.ndarray, persons: Persons | None, first: list[Crop]) -> list[Crop]:
+    def in_scene(self, looks: Looks, first: list[Crop]) -> list[Crop]:
         """The crops of the heads in a picture in which they are small, of which some are seen in the `first` crops."""
-        height, width = rgb.shape[:2]
+        height, width = looks.rgb.shape[:2]
         heads: list[Crop] = []
 
         def look(places: Iterable[Part], reason: Reason) -> None:
-            nonlocal heads
-            heads += self.heads(rgb, persons, self.seen(rgb, without(heads, places)[: MOST - len(heads)], reason))
+            heads.extend(self.heads(looks, looks.at(without(heads, places), reason)))
 
         look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
-        found = self.search(rgb)
+        found = self.search(looks.rgb)
         places = crops_of(found, height, width, below=1, crowded=True)
         look(places, Reason.SCOUT)
-        look(persons.heads() if persons else [], Reason.PERSON)
+        look(looks.persons.heads() if looks.persons else [], Reason.PERSON)
         # Small heads in a blur are told by the body below them.
         look([wider(part, height, width) for part in without(heads, places)], Reason.WIDER)
         look(crops_of(found, height, width, below=1, least=FAINT, crowded=True), Reason.FAINT)
@@ -134,13 +160,13 @@ class HeadSearch:
         seen = searcher.batch([rgb[part.slices] for part in parts])
         return in_cells([Crop(part, Reason.SCOUT, each) for part, each in zip(parts, seen)], height, width)
 
-    def heads(self, rgb: np.ndarray, persons: Persons | None, todo: list[Crop]) -> list[Crop]:
+    def heads(self, looks: Looks, todo: list[Crop]) -> list[Crop]:
         """Those crops of a picture that show a head, and nearer ones of heads that they show small."""
         shown: list[Crop] = []
         while todo:
-            shown += [crop for crop in todo if self.shows_head(crop, persons)]
+            shown += [crop for crop in todo if self.shows_head(crop, looks.persons)]
             nearer = [part for crop in todo for part in nearer_crops(crop.part, crop.seen.hair)]
-            todo = self.seen(rgb, nearer[: MOST - len(shown)], Reason.NEARER)
+            todo = looks.at([part for part in nearer if part.size >= LEAST_NEARER], Reason.NEARER)
         return shown
 
     def shows_head(self, crop: Crop, persons: Persons | None) -> bool:
@@ -157,12 +183,6 @@ class HeadSearch:
             return beyond > 0
         person = persons.certainty(crop.part, crop.seen)
         return beyond >= float(np.interp(person, (NOBODY, SOMEBODY), (more, -less)))
-
-    def seen(self, rgb: np.ndarray, parts: Iterable[Part], reason: Reason) -> list[Crop]:
-        """What the student sees in parts of a picture, but for those that are too thin to show a head."""
-        parts = [part for part in parts if min(part.height, part.width) >= THINNEST]
-        seen = self.student.upright([rgb[part.slices] for part in parts])
-        return [Crop(part, reason, each) for part, each in zip(parts, seen)]
 
 
 def is_same(place: Part, crop: Part) -> bool:
