@@ -11,6 +11,7 @@ or with --one-look those of a single look at the whole picture; threshold 0.5.
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import made_pictures as made
 from common.batch.table import read_csv
+from common.device import own_cores
 from common.image.picture import read_picture
 from models.remaking import is_set_aside
 from segmentation.dataset.augment import relit
@@ -45,26 +47,30 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS)
     parser.add_argument("--one-look", action="store_true", help="instead of a closer look at each head")
     options = parser.parse_args()
-    finder = HairFinder(options.weights)
+    finder = HairFinder(options.weights, streams=own_cores())
     mask_of = (lambda rgb: to_mask(finder.probability(rgb), *rgb.shape[:2])) if options.one_look else finder.mask
     print(table(options.masks, finder, mask_of).to_string(index=False))
 
 
 def table(masks: Path, finder: HairFinder, mask_of: MaskOf) -> pd.DataFrame:
-    """A row a figure: what, pictures, value."""
-    rows = [*scenes(masks, mask_of), nobody(masks, mask_of), nobody(masks, mask_of, larger=3)]
+    """A row a figure: what, pictures, value. Several are worked out at once."""
+    todo: list[Callable[[], list[tuple]]] = [lambda: scenes(masks, mask_of)]
+    todo.append(lambda: [nobody(masks, mask_of), nobody(masks, mask_of, larger=3)])
     for count in (2, 4, 8):
-        rows.append(heads_found(f"row of {count}: heads found", made.rows(masks, count), mask_of))
-    rows.append(heads_found("corners of wide scenes: heads found", made.corners(masks), mask_of))
-    rows.append(mean_iou("heads far away: mean IoU", made.far_heads(masks), mask_of))
-    rows.append(iou_of_heads("scenes with exact masks: mean IoU of the heads", made.rendered_scenes(masks), mask_of))
-    rows.append(heads_found("class photographs: heads found", made.class_photographs(masks), mask_of))
-    rows += changed(masks, mask_of)
+        todo.append(lambda count=count: [heads_found(f"row of {count}: heads found", made.rows(masks, count), mask_of)])
+    todo.append(lambda: [heads_found("corners of wide scenes: heads found", made.corners(masks), mask_of)])
+    todo.append(lambda: [mean_iou("heads far away: mean IoU", made.far_heads(masks), mask_of)])
+    exact = "scenes with exact masks: mean IoU of the heads"
+    todo.append(lambda: [iou_of_heads(exact, made.rendered_scenes(masks), mask_of)])
+    todo.append(lambda: [heads_found("class photographs: heads found", made.class_photographs(masks), mask_of)])
+    todo.append(lambda: changed(masks, mask_of))
     if (masks.parent / "negatives").is_dir():
-        rows += negatives(masks.parent / "negatives", mask_of)
+        todo.append(lambda: negatives(masks.parent / "negatives", mask_of))
     if (masks.parent / "everyday").is_dir():
-        rows += everyday(masks.parent / "everyday", mask_of)
-    rows.append(grid(masks, finder))
+        todo.append(lambda: everyday(masks.parent / "everyday", mask_of))
+    todo.append(lambda: [grid(masks, finder)])
+    with ThreadPoolExecutor(own_cores()) as pool:
+        rows = [row for found in pool.map(lambda work: work(), todo) for row in found]
     return pd.DataFrame(rows, columns=["what", "pictures", "value"])
 
 
