@@ -33,15 +33,16 @@ LOOKS = 2 * MOST  # at one picture: a crowd's heads are seen in two steps
 OWN, SEEN = 0.5, 0.35  # of a crop's size, from which a place in it is of the same head; where the crop holds it whole
 FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
 LEAST_NEARER = 32  # pixels: what a crop shows smaller than that is not looked at from nearer
-MOST_OF = 0.7  # of a picture's area, from which a wider crop would show what the whole picture has shown
 WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
 NOBODY, SOMEBODY = 0.2, 0.4  # certainty of a person up to which nobody is there, from which somebody is
 MORE = 0.12  # so much more surely is a head to be seen where nobody is: animals' fur is taken for hair with certainty
 NEAR = 0.2, 0.4  # of the picture's longer side: crops up to which that does not hold, since the detector overlooks such
 LESS = 0.08  # so much less surely is a head to be seen where somebody is, if it is small: all is blurred there
 SMALL, LARGE = 40, 100  # pixels, a crop that is small, and one that is not
-NEARBY = 0.45  # of the shorter side: crops of heads so near that who else is in the picture would be seen as a person
-CROWD, FEW = 0.12, 5  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
+# Of the shorter side, and of certainty: a crop from which a head is so near, and so surely one, that who else is in the
+# picture would be seen as a person.
+NEARBY, CERTAINLY = 0.45, 0.9
+CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
 
@@ -132,7 +133,7 @@ class HeadSearch:
             heads.extend(self.heads(looks, looks.at(without(heads, places), reason)))
 
         look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
-        near = sum(head.part.size > NEARBY * min(height, width) for head in heads)
+        near = sum(head.part.size > NEARBY * min(height, width) and head.seen.sure > CERTAINLY for head in heads)
         if near and looks.persons and len(looks.persons.distinct(SOMEBODY)) <= near:
             return heads
         found = self.search(looks.rgb)
@@ -140,8 +141,7 @@ class HeadSearch:
         look(places, Reason.SCOUT)
         look(looks.persons.heads() if looks.persons else [], Reason.PERSON)
         # Small heads in a blur are told by the body below them.
-        further = [wider(part, height, width) for part in without(heads, places)]
-        look([part for part in further if part.area < MOST_OF * height * width], Reason.WIDER)
+        look([wider(part, height, width) for part in without(heads, places)], Reason.WIDER)
         look(crops_of(found, height, width, below=1, least=FAINT, crowded=True), Reason.FAINT)
         return sorted(heads, key=lambda head: -head.part.area)
 
