@@ -3,7 +3,8 @@
     python docs/make_pictures.py
 
 before_after.jpg: what the samples look like, dyed; shades.jpg: every shade on black, brown and blond hair;
-natural_and_dyed.jpg: hair that grew blond, and dark hair dyed from root to tip; debug.jpg: what `--debug` writes of a
+natural_and_dyed.jpg: hair that grew blond, and dark hair dyed from root to tip; with_and_without.jpg: four things that
+keep dye from looking like paint, each without it and with it; debug.jpg: what `--debug` writes of a
 sample; sweep.webp: a colour after the other, then the height.
 """
 
@@ -23,10 +24,12 @@ from common.image.picture import Picture, read_picture, write_picture
 from ombre.api import Ombre, hair_of
 from ombre.colour.shades import SHADES
 from ombre.debug import write_debug
-from ombre.hair.analysis import Hair
+from ombre.hair.analysis import Hair, prepare
+from ombre.hair.people import Head, People
 from ombre.render.recolour import dye_hair
 from ombre.show.contact_sheet import changed_part, tile
 from ombre.style import Style
+from segmentation.dataset.augment import relit
 
 DOCS, SAMPLES = ROOT / "docs", ROOT / "data" / "samples"
 BEFORE_AFTER = {
@@ -38,6 +41,10 @@ BEFORE_AFTER = {
 BLACK_BROWN_BLOND = "black_flying", "brown_long", "strawberry_straight"
 NATURAL = "blonde_windblown", "strawberry_straight", "lightbrown_wavy"
 DYED = ("black_flying", "platinum"), ("brown_long", "honey"), ("ginger_wavy", "beige blond")
+# The samples that show the fade along the hair, the scene's light, a fade for each, and strands.
+ALONE = "black_flying", "brown_long", "two_women", "blonde_windblown"
+LAMP = np.array([1.0, 0.78, 0.45])  # of linear red, green and blue
+STRANDS = 0.3, 0.6, 0.05, 0.35  # top, bottom, left and right, shares of the picture
 DEBUGGED = "two_women"
 STEPS = "crops", "guide", "probability", "matte", "people", "fade"
 SHADE_SIDE, SHADES_ACROSS = 150, 4
@@ -58,10 +65,48 @@ def main() -> None:
     grown = np.hstack([tile(hairs[name].rgb, "as it grew") for name in NATURAL])
     dyed = np.hstack([tile(dye_hair(hairs[name], Style(color, 1, 0.1)), color) for name, color in DYED])
     save("natural_and_dyed.jpg", np.vstack([grown, dyed]), quality=85)
+    save("with_and_without.jpg", with_and_without(ombre), quality=85)
     save("debug.jpg", debug(ombre), quality=85)
     frames = [Image.fromarray(frame) for frame in sweep(hairs[SWEEP])]
     times = [80] * len(frames)
     frames[0].save(DOCS / "sweep.webp", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=62)
+
+
+def with_and_without(ombre: Ombre) -> np.ndarray:
+    """Pairs of pictures, two pairs in a row: the fade by rows, plain light, one fade for all, the mask as it was found;
+    each beside how it is done."""
+    pictures = {name: in_srgb8(read_picture(SAMPLES / f"{name}.jpg")) for name in ALONE}
+    flying, lit, women, strands = pictures.values()
+    lit = relit(lit, LAMP)
+    hair, lamp, two, fine = (hair_of(rgb, ombre.detect(rgb)) for rgb in (flying, lit, women, strands))
+    by_rows, blue, high = Style("platinum", along="rows"), Style("blue", along="rows"), Style("platinum", 0.8)
+    one = two._replace(people=together(two.people))
+    plain = lamp._replace(illuminant=np.ones(3, np.float32))
+    coarse = prepare(strands, ombre.detect(strands).mask, refine=False)
+    pairs = [
+        (dye_hair(hair, by_rows), "by rows", dye_hair(hair, Style("platinum")), "along the hair"),
+        (dye_hair(plain, high), "plain light", dye_hair(lamp, high), "its own light"),
+        (dye_hair(one, blue), "one fade", dye_hair(two, blue), "one each"),
+        (near(dye_hair(coarse, Style("pink", 1))), "the mask", near(dye_hair(fine, Style("pink", 1))), "the matte"),
+    ]
+    shown = [np.hstack([tile(before, was), tile(after, now)]) for before, was, after, now in pairs]
+    rows = [np.hstack(shown[:2]), np.hstack(shown[2:])]
+    width = max(row.shape[1] for row in rows)
+    return np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])
+
+
+def together(people: People) -> People:
+    """All as one person."""
+    head = Head(min(head.top for head in people.heads), max(head.bottom for head in people.heads))
+    whole = tuple(slice(0, length) for length in people.labels.shape)
+    return People([head], np.zeros_like(people.labels), [(whole[0], whole[1])], [None])
+
+
+def near(rgb: np.ndarray) -> np.ndarray:
+    """Where strands fly, from near."""
+    height, width = rgb.shape[:2]
+    top, bottom, left, right = STRANDS
+    return rgb[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
 
 
 def debug(ombre: Ombre) -> np.ndarray:
