@@ -307,5 +307,5 @@ def test_starting_up_imports_neither_torch_nor_training(tmp_path):
         "except SystemExit: pass\n"
         "print([name for name in ('torch', 'timm', 'pandas', 'matplotlib') if name in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=tmp_path)
     assert result.stdout.splitlines()[-1] == "[]", result.stdout + result.stderr

@@ -33,7 +33,7 @@ def clone(tmp_path) -> Path:
 def test_the_walk_ends_with_dyed_pictures(clone, monkeypatch):
     # as this process has threads, it shall start no others as its copies
     monkeypatch.setattr(run_seg_model_ohlora_v4, "reading_ahead", lambda *_: 0)
-    blocks = re.findall(r"```\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), re.S)
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / "docs" / "training.md").read_text("utf-8"), re.S)
     block = next(text for text in blocks if "ombre_own" in text)
     commands = [line.split() for line in block.splitlines()]
     assert [words[0] for words in commands] == ["python"] * 3
