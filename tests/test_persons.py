@@ -144,22 +144,6 @@ def test_a_person_whom_the_scout_overlooks_is_looked_at():
         assert [crop.reason for crop in search(rgb)][:1] == expected
 
 
-@pytest.mark.parametrize("others", [0, 1])
-def test_beside_a_head_that_is_near_nobody_is_searched_unless_a_further_person_is_there(others):
-    searched = []
-
-    def scout(pictures: np.ndarray) -> Answers:
-        searched.append(1)
-        return Answers(np.zeros((len(pictures), 112, 112), np.float32))
-
-    rgb = np.zeros((600, 900, 3), np.uint8)
-    rgb[100:250, 300:450, 0] = 255
-    people = [(0.25, 0.05, 0.6, 1.0, 0.8), (0.7, 0.3, 0.9, 1.0, 0.7)][: 1 + others]
-    student = Predictor(lambda pictures: Answers(0.95 * np.float32(pictures[..., 0] > 127)))
-    search = HeadSearch(student, Predictor(scout, 448), 0.8, detector_of(boxes(*people)))
-    assert [crop.reason for crop in search(rgb)] == [Reason.CLOSER] and bool(searched) == bool(others)
-
-
 def test_a_crowd_that_looks_like_hair_all_over_is_searched_where_people_are():
     def sees(pictures: np.ndarray) -> Answers:  # doubtful hair all over, and red for certain
         hair = np.maximum(0.7 * np.float32(pictures[..., 1] > 127), np.float32(pictures[..., 0] > 127))

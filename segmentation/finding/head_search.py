@@ -39,9 +39,6 @@ MORE = 0.12  # so much more surely is a head to be seen where nobody is: animals
 NEAR = 0.2, 0.4  # of the picture's longer side: crops up to which that does not hold, since the detector overlooks such
 LESS = 0.08  # so much less surely is a head to be seen where somebody is, if it is small: all is blurred there
 SMALL, LARGE = 40, 100  # pixels, a crop that is small, and one that is not
-# Of the shorter side, and of certainty: a crop from which a head is so near, and so surely one, that who else is in the
-# picture would be seen as a person.
-NEARBY, CERTAINLY = 0.45, 0.9
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
@@ -133,9 +130,6 @@ class HeadSearch:
             heads.extend(self.heads(looks, looks.at(without(heads, places), reason)))
 
         look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
-        near = sum(head.part.size > NEARBY * min(height, width) and head.seen.sure > CERTAINLY for head in heads)
-        if near and looks.persons and len(looks.persons.distinct(SOMEBODY)) <= near:
-            return heads
         found = self.search(looks.rgb)
         places = crops_of(found, height, width, below=1, crowded=True)
         look(places, Reason.SCOUT)

@@ -60,18 +60,14 @@ class Persons:
         hair = seen.hair > 0.5
         return float(people[hair].mean()) if hair.any() else 0.0
 
-    def distinct(self, least: float) -> np.ndarray:
-        """A box for each person of whom the detector is so sure, (M, 5) as in `boxes`, in pixels."""
+    def heads(self) -> list[Part]:
+        """A part of the picture for the head of each person who is far away."""
         height, width = self.rgb.shape[:2]
         found = self.boxes() * np.array([width, height, width, height, 1], np.float32)
         left, top, right, bottom, sure = found.T
         corners = np.stack([left, top, right - left, bottom - top], 1)
-        return found[list(cv2.dnn.NMSBoxes(corners.tolist(), sure.tolist(), least, SAME, top_k=MOST))]
-
-    def heads(self) -> list[Part]:
-        """A part of the picture for the head of each person who is far away."""
-        height, width = self.rgb.shape[:2]
-        heads = (head_of(*box[:4]) for box in self.distinct(LEAST).tolist())
+        kept = cv2.dnn.NMSBoxes(corners.tolist(), sure.tolist(), LEAST, SAME, top_k=MOST)
+        heads = (head_of(*found[index, :4].tolist()) for index in kept)
         return [head.within(height, width) for head in heads if head.size <= FAR * min(height, width)]
 
 
