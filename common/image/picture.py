@@ -206,7 +206,7 @@ def _of_10_bits(path: Path, rgb: np.ndarray, alpha: np.ndarray | None, hdr: Hdr 
 
     Raises PictureError where HDR is of a kind that cannot be written again."""
     fine = None
-    if alpha is None and (hdr or rgb.shape[0] * rgb.shape[1] <= LARGE) and bits_of_avif(path) == avif.BITS:
+    if alpha is None and _is_in_10_bits(rgb, hdr) and bits_of_avif(path) == avif.BITS:
         points = code_points(path)
         fine = avif.decode(path, points and points.matrix)
     if fine is not None and fine.shape == rgb.shape:
@@ -378,9 +378,14 @@ def _has_room(kind: str, picture: Picture) -> bool:
     """Whether a kind of file has room for more than 8 bits of a picture."""
     if kind != "AVIF":
         return kind in DEEP
-    height, width = picture.rgb.shape[:2]
-    small = picture.hdr is not None or height * width <= LARGE  # the encoder takes 34 bytes a pixel
-    return picture.alpha is None and min(height, width) >= avif.LEAST_SIDE and small
+    plain = picture.alpha is None and min(picture.rgb.shape[:2]) >= avif.LEAST_SIDE
+    return plain and _is_in_10_bits(picture.rgb, picture.hdr)
+
+
+def _is_in_10_bits(rgb: np.ndarray, hdr: Hdr | None) -> bool:
+    """Whether an AVIF keeps its 10 bits: a large one does where it is HDR alone, as the encoder takes 34 bytes a
+    pixel."""
+    return hdr is not None or rgb.shape[0] * rgb.shape[1] <= LARGE
 
 
 def is_for_grey(icc: bytes) -> bool:
