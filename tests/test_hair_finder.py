@@ -12,8 +12,8 @@ from segmentation.finding.blend import fading
 from segmentation.finding.box import Part
 from segmentation.finding.crops import LONGER, MOST, crops_of, is_far_away, is_of_crowd, pieces, tiles
 from segmentation.finding.hair_finder import HairFinder
-from segmentation.finding.head_search import FINE, LOOKS, HeadSearch, Reason
-from segmentation.finding.predictor import Answers, Predictor
+from segmentation.finding.head_search import FINE, LOOKS, Crop, HeadSearch, Looks, Reason, may_be_crowd
+from segmentation.finding.predictor import Answers, Prediction, Predictor
 from segmentation.networks.resize import SCOUT_SIZE, squash, to_mask
 from segmentation.training.metrics import measure
 
@@ -218,14 +218,37 @@ def test_a_portrait_is_one_crop_and_says_so():
     assert crop.part == Part(0, 0, 448, 448) and crop.reason is Reason.WHOLE
 
 
-@pytest.mark.parametrize("head, reason", [(0.9, Reason.SCOUT), (0.3, Reason.FAINT)])
-def test_a_head_is_found_where_the_scout_sees_it_and_where_it_hardly_does(head, reason):
+def test_a_head_is_found_where_the_scout_sees_it():
     rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
-    rgb[120:180, 120:180, 0], seen[20:30, 20:30] = 255, head
+    rgb[120:180, 120:180, 0], seen[20:30, 20:30] = 255, 0.9
     found = finder_that(from_nearby, seen).find(rgb)
     assert measure(found.mask(), rgb[..., 0])["iou"] > 0.9
     (crop,) = found.crops
-    assert crop.reason is reason and crop.part.top < 120 and crop.part.bottom > 180
+    assert crop.reason is Reason.SCOUT and crop.part.top < 120 and crop.part.bottom > 180
+
+
+@pytest.mark.parametrize("core, reasons", [(0.5, [Reason.FAINT]), (0.3, [])])
+def test_faint_hair_is_looked_at_around_a_place_that_the_scout_sees_and_nowhere_else(core, reasons):
+    def with_what_is_beside(picture: np.ndarray) -> np.ndarray:
+        return np.float32(0.95 * red(picture) * (0.2 < red(picture).mean() < 0.9))
+
+    rgb, seen = np.zeros((672, 672, 3), np.uint8), np.zeros((112, 112), np.float32)
+    rgb[120:280, 120:280, 0] = 255
+    seen[20:46, 20:46], seen[30:32, 30:32] = 0.3, core
+    found = finder_that(with_what_is_beside, seen).find(rgb)
+    assert [crop.reason for crop in found.crops] == reasons
+
+
+@pytest.mark.parametrize("near, others, tiled", [(True, 0, False), (True, 1, True), (False, 0, True)])
+def test_a_crowd_behind_somebody_near_is_one_that_the_detector_sees(near, others, tiled):
+    class People:
+        def heads(self) -> list[Part]:
+            return [Part(0, 0, 40, 40)] * others
+
+    looks = Looks(Predictor(lambda pictures: Answers(pictures)), np.zeros((500, 700, 3), np.uint8), People())
+    side = 260 if near else 100
+    head = Crop(Part(100, 100, 100 + side, 100 + side), Reason.CLOSER, Prediction(np.ones((8, 8), np.float32), None))
+    assert may_be_crowd([head], looks) == tiled
 
 
 def test_a_head_that_is_not_told_from_near_is_looked_at_with_more_around_it():

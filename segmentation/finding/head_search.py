@@ -13,6 +13,7 @@ import numpy as np
 
 from segmentation.finding.box import Part, is_in
 from segmentation.finding.crops import (
+    CANDIDATE,
     MOST,
     ROOM,
     crops_of,
@@ -31,7 +32,7 @@ FINE = 896  # cells on a side of what a search finds
 THINNEST = 8  # pixels: a picture's or a crop's shorter side that can show a head
 LOOKS = 2 * MOST  # at one picture: a crowd's heads are seen in two steps
 OWN, SEEN = 0.5, 0.35  # of a crop's size, from which a place in it is of the same head; where the crop holds it whole
-FAINT = 0.2  # probability from which the scout's word is worth a crop where nothing else of a head was seen
+FAINT = 0.2  # probability down to which hair reaches around a place where nothing else of a head was seen
 LEAST_NEARER = 32  # pixels: what a crop shows smaller than that is not looked at from nearer
 WIDER, LOWER = 2.2, 0.3  # of its size: how wide a second crop of a place is, and how much lower its middle
 NOBODY, SOMEBODY = 0.2, 0.4  # certainty of a person up to which nobody is there, from which somebody is
@@ -40,6 +41,7 @@ NEAR = 0.2, 0.4  # of the picture's longer side: crops up to which that does not
 LESS = 0.08  # so much less surely is a head to be seen where somebody is, if it is small: all is blurred there
 SMALL, LARGE = 40, 100  # pixels, a crop that is small, and one that is not
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
+CLOSE = 0.4  # of the shorter side, a head's crop: behind somebody so near the detector sees whether there is a crowd
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
 
@@ -52,7 +54,7 @@ class Reason(Enum):
     SCOUT = "a place where the scout sees a head"
     PERSON = "where a person's head may be"
     WIDER = "more around a place where the scout sees a head"
-    FAINT = "a place where the scout sees a head faintly"
+    FAINT = "a place around which the scout sees hair faintly"
     NEARER = "a head that another crop shows small"
 
 
@@ -130,24 +132,25 @@ class HeadSearch:
             heads.extend(self.heads(looks, looks.at(without(heads, places), reason)))
 
         look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
-        found = self.search(looks.rgb)
+        found = self.search(looks.rgb, may_be_crowd(heads, looks))
         places = crops_of(found, height, width, below=1, crowded=True)
         look(places, Reason.SCOUT)
         look(looks.persons.heads() if looks.persons else [], Reason.PERSON)
         # Small heads in a blur are told by the body below them.
         look([wider(part, height, width) for part in without(heads, places)], Reason.WIDER)
-        look(crops_of(found, height, width, below=1, least=FAINT, crowded=True), Reason.FAINT)
+        faint = crops_of(found, height, width, below=1, least=FAINT, crowded=True)
+        look([part for part in faint if most_in(found, part, height, width) > CANDIDATE], Reason.FAINT)
         return sorted(heads, key=lambda head: -head.part.area)
 
-    def search(self, rgb: np.ndarray) -> np.ndarray:
+    def search(self, rgb: np.ndarray, crowded: bool = True) -> np.ndarray:
         """A picture (H, W, 3) uint8 -> probability of hair (FINE, FINE) float32, coarse, in which small heads are to be
-        seen; a crowd's is searched again from nearer."""
+        seen; a crowd's, if it may be `crowded`, is searched again from nearer."""
         height, width = rgb.shape[:2]
         searcher = self.scout or self.student
         found = self.tiled(rgb, searcher, 1 if self.scout else 2)
         heads = crops_of(found, height, width, below=1, least=FAINT)
         small = [head for head in heads if head.size < CROWD * min(height, width)]
-        crowd = len(small) >= FEW or is_of_crowd(found, height, width, FAINT)
+        crowd = crowded and (len(small) >= FEW or is_of_crowd(found, height, width, FAINT))
         if crowd and extent_of(min(height, width), TILES) >= LEAST_TILE:
             found = cv2.max(found, self.tiled(rgb, searcher, TILES))
         return found
@@ -185,6 +188,13 @@ class HeadSearch:
         return beyond >= float(np.interp(person, (NOBODY, SOMEBODY), (more, -less)))
 
 
+def may_be_crowd(heads: Iterable[Crop], looks: Looks) -> bool:
+    """Whether there may be a crowd where these heads were seen by the first looks: behind somebody who is near, people
+    are as large as the detector sees them."""
+    near = any(head.part.size > CLOSE * min(looks.rgb.shape[:2]) for head in heads)
+    return not near or looks.persons is None or bool(looks.persons.heads())
+
+
 def is_same(place: Part, crop: Part) -> bool:
     """Whether a head's crop shows what a place for a crop would: the middle of one lies in the other, which is not much
     larger, or the crop holds all of the place's head, large enough to be seen."""
@@ -203,6 +213,12 @@ def wider(part: Part, height: int, width: int) -> Part:
     """A crop of more of a picture (height, width) than the part of a head shows: of the shoulders and the chest too."""
     grown = part.grown(round((WIDER - 1) / 2 * part.size)).moved(round(LOWER * part.size), 0)
     return grown.within(height, width)
+
+
+def most_in(found: np.ndarray, part: Part, height: int, width: int) -> float:
+    """The highest probability (FINE, FINE) float32 of a picture (height, width) in a part of it."""
+    cells = found[part.scaled(FINE / height, FINE / width).slices]
+    return float(cells.max()) if cells.size else 0.0
 
 
 def in_cells(crops: Iterable[Crop], height: int, width: int) -> np.ndarray:
