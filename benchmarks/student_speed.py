@@ -83,7 +83,7 @@ def all_engines(compiled: bool) -> tuple[dict[str, Engine], dict[str, float]]:
     student = load_student(SHIPPED_WEIGHTS)
     teacher = PublishedTeacher(FaceXFormer().state_dict())  # its time does not depend on its weights
     engines = {
-        TEACHER: torch.inference_mode()(lambda rgb: teacher.hair(torch.from_numpy(rgb)).numpy()),
+        TEACHER: torch.inference_mode()(lambda rgb: (teacher.hair(torch.from_numpy(rgb)).numpy(),)),
         "student as published, PyTorch float32": in_torch(HairProbability(as_published(student))),
         REFERENCE: started("PyTorch", lambda: in_torch(HairProbability(student))),
         "student, OpenVINO float32": exact,
@@ -97,7 +97,7 @@ def all_engines(compiled: bool) -> tuple[dict[str, Engine], dict[str, float]]:
 
 
 def in_torch(network: Callable) -> Engine:
-    return torch.inference_mode()(lambda rgb: network(torch.from_numpy(rgb)).numpy())
+    return torch.inference_mode()(lambda rgb: (network(torch.from_numpy(rgb)).numpy(),))
 
 
 def speed(engines: dict[str, Engine], rgb: np.ndarray, runs: int) -> list[dict]:

@@ -25,7 +25,8 @@ class PublishedStudent(EffiSegNet):
 
 
 def as_published(student: EffiSegNet) -> PublishedStudent:
-    """A network with the weights of `student`."""
+    """A network with the weights of `student`, but for its guide, which the published one does not have."""
     published = PublishedStudent().train(student.training)
-    published.load_state_dict(student.state_dict())
+    own = {name: value for name, value in student.state_dict().items() if not name.startswith("guide.")}
+    published.load_state_dict(own)
     return published
