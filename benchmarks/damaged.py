@@ -247,9 +247,7 @@ class Found:
         wrong = {name: "has no row" for name in set(given) - set(rows.name)}
         wrong |= {name: "has several rows" for name in rows.name[rows.name.duplicated()]}
         for row in rows.itertuples():
-            if row.status == "failed" and re.search(
-                rf"{re.escape(row.name)}: \w*([Ee]rror|Exception|Warning): ", row.error
-            ):
+            if row.status == "failed" and re.search(f"{re.escape(row.name)}: {UNEXPECTED}", row.error):
                 wrong[row.name] = f"nobody expected {row.error}"
             elif row.status != "failed" and not (folder / "out" / row.output).is_file():
                 wrong[row.name] = "has no result"

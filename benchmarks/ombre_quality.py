@@ -67,7 +67,7 @@ def blended(
 
 
 def ours(rgb: np.ndarray, mask: np.ndarray, color: float, height: float, grad: float) -> np.ndarray:
-    return ombre(rgb, mask, Style(str(color), height, grad))
+    return ombre(rgb, mask, Style(str(color), height, grad, along="rows"))  # as the rivals' fade, and `fully_dyed`'s
 
 
 RULES = {"ours": ours, "seed (tint in RGB)": seed_tint, "H replaced, S raised": hue_replaced}

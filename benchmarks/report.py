@@ -20,8 +20,9 @@ from benchmarks import any_photograph
 from benchmarks.markdown import of_frame as markdown
 from common.files import replacing
 from common.image.picture import Picture, read_picture, write_picture
+from common.workarounds import openvino_alone
 from segmentation.dataset.pairs import gather
-from segmentation.finding.engines import torch_engine
+from segmentation.finding.engines import computes_in_bfloat16, torch_engine
 from segmentation.finding.hair_finder import SCOUT, SHIPPED_WEIGHTS, HairFinder
 from segmentation.finding.summary import time_table
 from segmentation.networks.facexformer.model import FaceXFormer
@@ -32,7 +33,8 @@ from segmentation.training.evaluate import evaluate, overlay
 TEXT = """# Test results
 
 Written by `python benchmarks/report.py HAIR_MASKS`, on a machine with {machine}. `models/README.md` says what HAIR_MASKS
-holds. The published figures that are quoted were measured by others.
+holds. The published figures that are quoted were measured by others. On this machine the scripts compute in {precision}: they
+take bfloat16 where the processor computes in it.
 
 ## The shipped student
 
@@ -125,6 +127,7 @@ def main() -> None:
     write_picture(FOUND, Picture(found_on_samples(finder)))
     text = TEXT.format(
         machine=f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        precision="bfloat16" if computes_in_bfloat16(openvino_alone().Core()) else "float32",
         runs=RUNS, times=markdown(times, digits=1), anywhere=markdown(anywhere),
         **{name: markdown(table) for name, table in figures.items()},
     )  # fmt: skip

@@ -241,7 +241,10 @@ def demand_here(*places: Path | str) -> None:
     from common.batch.table import BatchError
 
     if address := next((place for place in places if isinstance(place, str)), None):
-        raise BatchError(f"{without_secrets(address)}: folders elsewhere are worked through with --cluster")
+        raise BatchError(
+            f"{without_secrets(address)}: is not on this machine; only --cluster reads and writes "
+            "elsewhere, and only pictures and results"
+        )
 
 
 def demand_one_process() -> None:

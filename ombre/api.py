@@ -60,7 +60,7 @@ class Ombre:
 
         Args:
             rgb: (H, W, 3) uint8 or uint16, sRGB.
-            color: a place on the hue circle, 0..1 (0 red, 0.1 orange, 0.5 sky blue, 0.9 pink, 1 red again), a name of a
+            color: a place on the hue circle, 0..1 (0 red, 0.1 orange, 0.5 cyan, 0.9 fuchsia, 1 red again), a name of a
                 shade ("platinum"), "#rrggbb", or two of these with ">" between, upper to lower end.
             ombre_height: share of the hair's length that is dyed, from its lower end; 0 changes nothing, 1 dyes all.
             ombre_grad_height: share of the dyed part, from its upper end, over which the dye fades in.

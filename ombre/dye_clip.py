@@ -138,7 +138,8 @@ def drawn_masks(folder: Path | None) -> Callable[[Frame], np.ndarray | None]:
         mask = of(frame.number)
         if mask is not None and mask.shape != (size := frame.rgb8().shape[:2]):
             raise PictureError(
-                f"{folder / mask_name(frame.number)}: is {mask.shape[::-1]} pixels, its frame {size[::-1]}"
+                f"{folder / mask_name(frame.number)}: is {mask.shape[::-1]} pixels, its frame {size[::-1]}; make it "
+                "that size"
             )
         return mask
 

@@ -18,6 +18,7 @@ from common.cli import (
     add_cluster,
     add_weights,
     carry_out,
+    demand_here,
     demand_one_process,
     leave_on_ctrl_c,
     place,
@@ -136,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
         type=place,
         metavar="DIR",
         help="write pictures of what was found on the way, in a folder for each picture: the crops and why they were "
-        "taken, the probability of hair, the matte, the people, the fade",
+        "taken, the guide, the probability of hair, the matte, the people, the fade",
     )
     parser.add_argument(
         "--camera", type=int, metavar="N", help="dye what this machine's camera N sees, 0 the first, in a window, now"
@@ -148,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
 def dye(options: argparse.Namespace) -> int:
     """Dye as the command line asks; the exit code."""
     demand_one_process()
+    demand_here(*filter(None, (options.settings, options.masks, options.save_masks, options.debug)))
     samples = not options.pictures and options.camera is None
     colors = options.color or (list(SAMPLE_COLORS) if samples else ["0.9"])
     further = options.ombre_grad_height, options.strength, options.lightness, options.reverse, options.along
@@ -197,7 +199,7 @@ def masks_of(options: argparse.Namespace) -> Masks:
     if options.refine_masks and not options.masks:
         raise BatchError("--refine-masks is for masks of --masks DIR; those that are found are refined anyway")
     if options.masks and not options.masks.is_dir():
-        raise BatchError(f"{options.masks}: there is no such folder of masks")
+        raise BatchError(f"{options.masks}: there is no such folder of masks; --save-masks and `predict` write one")
     if options.masks and options.save_masks and options.masks.resolve() == options.save_masks.resolve():
         raise BatchError(f"{options.masks}: is the folder to read masks from and to save them in; choose another")
     return Masks(options.masks, options.refine_masks, options.save_masks)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
-"""A page in the browser to choose colour and heights with your eyes on the picture. It is served to this machine alone.
+"""A page in the browser to choose colour and heights with your eyes on the picture. It is served to this machine alone,
+unless --lan opens it to the network around.
 
-It needs three more packages: pip install -r requirements-preview.txt
+It needs some more packages: pip install -r requirements-preview.txt
 """
 
 import argparse

@@ -55,7 +55,8 @@ PARTS = ("all", "train", "val", "test")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 where a picture failed, 2 where nothing could be done."""
+    """Run one command; the exit code is 0, 1 where a picture failed, 2 where nothing could be done, 130 where
+    it was stopped."""
     options = parser().parse_args(arguments)
     return carry_out(lambda: options.command(options))
 
@@ -200,6 +201,7 @@ def export_weights(options: argparse.Namespace) -> int:
     from segmentation.finding.formats import write_forms
     from segmentation.training.card import write_card
 
+    demand_here(options.output)
     forms = write_forms(options.weights, options.output)
     for form in forms:
         alike = "" if form.difference is None else f", within {form.difference:.1g} of PyTorch's answers"

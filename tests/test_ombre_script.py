@@ -46,6 +46,14 @@ def folder(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("option", ["--masks", "--save-masks", "--settings", "--debug"])
+def test_what_stays_on_this_machine_is_no_address(folder, tmp_path, option):
+    result = run(folder, "--output", tmp_path / "out", option, "s3://KEY:SECRET@bucket/there")
+    assert result.returncode == 2 and "Traceback" not in result.stderr and "SECRET" not in result.stderr
+    (line,) = result.stderr.strip().splitlines()
+    assert "s3://bucket/there: is not on this machine" in line
+
+
 def test_without_arguments_from_elsewhere_the_samples_are_dyed(tmp_path, monkeypatch):
     """Some of them, into another folder than data/ombre, so that nobody's results are touched."""
     samples, output = tmp_path / "samples", tmp_path / "ombre"

@@ -55,6 +55,11 @@ def answer(form: Path, rgb: np.ndarray) -> np.ndarray:
     return ov.Core().compile_model(form, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({"rgb": rgb})["hair"]
 
 
+def test_an_export_goes_to_this_machine(published, capsys):
+    assert script.main(["export", "--weights", str(published), "--output", "s3://bucket/there"]) == 2
+    assert "s3://bucket/there: is not on this machine" in capsys.readouterr().err
+
+
 def test_every_form_is_there(exported, published):
     name = published.stem
     files = {f"{name}.onnx", f"{name}_1.onnx", f"{name}_float16.onnx", f"{name}.xml", f"{name}.bin", f"{name}.pth"}

@@ -164,7 +164,7 @@ class _Search:
         if not os.path.exists(given):
             raise BatchError(f"{given}: {absence(given).replace('such file', 'such file or folder')}")
         if not os.path.isfile(given):
-            raise BatchError(f"{given}: is neither a file nor a folder")
+            raise BatchError(f"{given}: is neither a file nor a folder; name pictures, clips or folders")
         folder, name = os.path.split(given)
         real = os.path.join(os.path.realpath(folder), name)
         known = real in self.files or (os.path.dirname(real) in self.walk.met and self._is_asked(name))

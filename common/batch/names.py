@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import BinaryIO
 
+import pyarrow
 import pyarrow.parquet
 
 from common.batch.discover import suffix_of, suffixes_taken
@@ -61,7 +62,10 @@ def _lines(path: str) -> Iterator[tuple[str, str]]:
 
 def _parquet(path: str) -> Iterator[tuple[str, str]]:
     with _opened(path) as file:
-        table = pyarrow.parquet.ParquetFile(file)
+        try:
+            table = pyarrow.parquet.ParquetFile(file)
+        except pyarrow.ArrowException as error:
+            raise BatchError(f"{without_secrets(path)}: is no whole Parquet file ({error}); write it again") from None
         columns = table.schema_arrow.names
         name = next((column for column in NAMES if column in columns), columns[0])
         size = next((column for column in SIZES if column in columns), None)

@@ -161,11 +161,11 @@ def learn_jpeg_xl(path: Path) -> None:
         raise PictureError(f"{path}: {what}", "strange") from None
 
 
-def size_seen(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int] | None:
+def size_seen(path: Path) -> tuple[int, int] | None:
     """Width and height of a picture upright, by its head alone; None where only decoding tells whether it is whole.
 
     Raises PictureError as `read_picture`."""
-    with opened(path, max_pixels) as image:
+    with opened(path, DEFAULT_MAX_PIXELS) as image:
         end = ENDS.get(image.format or "")
         if end is None or image.mode not in MODES or not ends_with(path, end):
             return None

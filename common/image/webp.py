@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 HEAD = b"RIFF\0\0\0\0WEBP"
-ICC, ALPHA, EXIF, XMP, MOVES = 0x20, 0x10, 0x08, 0x04, 0x02  # flags of what a file has
+ICC, ALPHA, EXIF, XMP = 0x20, 0x10, 0x08, 0x04  # flags of what a file has
 LOSSLESS = 101  # OpenCV's word for it, of a quality
 
 

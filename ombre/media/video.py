@@ -1,7 +1,7 @@
 """Clips in and out, by PyAV (FFmpeg): what a clip carries besides its colours stays with it.
 
 Only what the dye changes is changed (video_frame.py). Sound, subtitles and chapters are copied as they are
-(clip_writer.py).
+(video_writer.py).
 """
 
 import os

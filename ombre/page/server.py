@@ -1,4 +1,5 @@
-"""The page's server: the page in two languages, uploads, pictures by address, downloads; on this machine alone.
+"""The page's server: the page in two languages, uploads, pictures by address, downloads. It is for this machine
+alone, or with --lan for who has the secret link.
 
 It fetches nothing from anywhere: it opens no connection of its own. guard.py says who may ask it for what.
 """

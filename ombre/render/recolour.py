@@ -17,7 +17,6 @@ from ombre.hair.analysis import Hair, person_at, prepare
 from ombre.render import fade
 from ombre.render.lightness import Curve, tone_curve
 from ombre.style import PersonStyle, Style
-from segmentation.finding.guide import Guide
 
 TOUCHING = 1.5  # cells: how softly one's hair goes over into another's
 
@@ -29,10 +28,9 @@ def ombre(
     *,
     refine: bool = True,
     space: Space = SRGB,
-    guide: Guide | None = None,
 ) -> np.ndarray:
     """The picture with an ombre, a new array; `prepare` says what the arguments are."""
-    hair = prepare(rgb, mask, refine=refine, space=space, guide=guide)
+    hair = prepare(rgb, mask, refine=refine, space=space)
     return rgb.copy() if hair is None else dye_hair(hair, style)
 
 

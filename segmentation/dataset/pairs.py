@@ -286,7 +286,7 @@ def readable(pairs: Sequence[Pair]) -> list[Pair]:
     for said in filter(None, faults):
         say(said)
     if all(faults):
-        raise DataError("of the pictures to measure on none can be read")
+        raise DataError("of the pictures to measure on none can be read; mend those named above")
     return [pair for pair, said in zip(pairs, faults) if not said]
 
 

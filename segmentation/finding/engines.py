@@ -4,11 +4,15 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.device import own_cores
 from common.workarounds import openvino_alone
+
+if TYPE_CHECKING:
+    import openvino
 
 # RGB (N, side, side, 3) uint8 of the network's side -> what it answers, float32: a student and a scout as `Answers` of
 # predictor.py, a person detector boxes (N, 100, 5).
@@ -22,11 +26,10 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
         model: `model.xml` of an exported network.
         streams: pictures at once, each by its share of the cores.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the processor computes in it natively. That takes
-            half of the time; test_result.md has the scores in both.
+            half of the time.
     """
     core = openvino_alone().Core()
-    native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    half = precision == "bfloat16" or (precision == "auto" and native)
+    half = precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(core))
     # Not pinned to cores: beside other programs, or other ranks that would choose the same cores, that waits for long.
     settings = {
         "NUM_STREAMS": streams,
@@ -50,6 +53,11 @@ def openvino_engine(model: Path, streams: int, precision: str = "auto") -> Engin
     # Where two threads are the first to ask at once, OpenVINO can deadlock: it readies itself for numpy only then.
     run(np.zeros(compiled.inputs[0].shape, np.uint8))
     return run
+
+
+def computes_in_bfloat16(core: "openvino.Core") -> bool:
+    """Whether this processor does so natively."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class LazyEngine:

@@ -62,7 +62,7 @@ class HalfProbability(nn.Module):
         return self.network(x.half())[:, 0].float().sigmoid()
 
 
-def write_forms(weights: Path, folder: Path, scout: Path | None = SCOUT) -> list[Form]:
+def write_forms(weights: Path, folder: Path) -> list[Form]:
     """Write a student in every form that can be made here into `folder`, named as its weights.
 
     Each takes RGB (N, 224, 224, 3) uint8 as `rgb` and gives the probability of hair (N, 224, 224) float32 as `hair`:
@@ -113,7 +113,7 @@ def write_forms(weights: Path, folder: Path, scout: Path | None = SCOUT) -> list
             form.milliseconds = statistics_of(times[form.path])["median"]
     if isinstance(student, EffiSegNet):
         forms += published_form(student, folder / f"{stem}.pth")
-    return forms if scout is None else [*forms, scout_form(scout, folder)]
+    return [*forms, scout_form(SCOUT, folder)]
 
 
 def published_form(student: EffiSegNet, path: Path) -> list[Form]:
@@ -254,7 +254,8 @@ def demand_alike(form: Form, network: nn.Module, answer: Answer, batch: int | No
         difference = float(np.abs(answer(rgb) - wanted).max())
         if not difference <= tolerance:
             raise ExportError(
-                f"the form '{form.name}' answers otherwise than PyTorch, by {difference:.2g}, more than {tolerance:g}"
+                f"{form.path}: answers otherwise than PyTorch, by {difference:.2g}, more than {tolerance:g}; do not "
+                "use it, and tell which versions of the packages made it"
             )
         form.difference = max(form.difference, difference)
 

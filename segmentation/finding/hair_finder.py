@@ -61,7 +61,6 @@ class HairFinder:
         streams: how many threads will ask at once; the processor's cores are shared out among them.
         precision: of the processor's engine: "auto", "float32", "bfloat16".
         scout: weights of what searches scenes; None: the student does, in tiles, which takes several times as long.
-        persons: weights of what finds people; None: what the student takes for hair is believed by its word alone.
 
     Attributes:
         guided: whether the student tells faces and which way up heads are.
@@ -77,9 +76,8 @@ class HairFinder:
         streams: int = 1,
         precision: str = "auto",
         scout: Path | None = SCOUT,
-        persons: Path | None = PERSONS,
     ):
-        for path in (weights, scout, persons):
+        for path in (weights, scout, PERSONS):
             if path and not Path(path).is_file():
                 raise WeightsError(f"{path}: no such weights; models/README.md says what goes where")
         if device == "auto" and shutil.which("nvidia-smi") is None:
@@ -94,7 +92,7 @@ class HairFinder:
             return LazyEngine(partial(engine_of, path, device, streams, precision))
 
         scouting = Predictor(seldom(scout), SCOUT_SIZE) if scout else None
-        self.search = HeadSearch(self.student, scouting, sure, seldom(persons) if persons else None)
+        self.search = HeadSearch(self.student, scouting, sure, seldom(PERSONS))
 
     def probability(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> probability of hair (224, 224) float32 in 0..1, by one look at all of it."""

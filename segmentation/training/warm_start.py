@@ -103,7 +103,10 @@ def start_from_imagenet(encoder: EfficientNet, name: str) -> None:
             whole = EfficientNet.from_pretrained(name)
     except OSError as error:
         reason = " ".join(str(error).split()).removeprefix("<urlopen error ").removesuffix(">")
-        raise WeightsError(f"ImageNet's weights of {name} could not be downloaded ({reason})") from error
+        raise WeightsError(
+            f"ImageNet's weights of {name} could not be downloaded ({reason}); try again with a network, "
+            "or begin with --warm-start none, or with a student's weights"
+        ) from error
     state = whole.state_dict()
     encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})
 
