@@ -1,5 +1,7 @@
 """A cluster of three nodes on this machine, pictures and clips in a store: two nodes are killed, then everything.
 
+    python benchmarks/cluster_killed.py [--pictures 2000] [--clips 20]
+
 The store is moto's server, which speaks as S3 does. One picture ends each process that opens it. It says what was done
 when, and whether files and rows are those of a plain run in the end: none lost, none twice.
 """

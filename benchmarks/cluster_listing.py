@@ -1,5 +1,7 @@
 """What a cluster's lister needs, in time and memory, to see what of a folder is done: nothing, and all of it.
 
+    python benchmarks/cluster_listing.py [--pictures 100000 ...] [--flat] [--store-alone]
+
 The folder is made of links, in folders of IN_A_FOLDER or, with --flat, all in one; its rows are Parquet files as jobs
 write them. Of a store, a flat prefix is listed whose client answers a thousand names a call, after a pause as of a
 store that is near. Give numbers of pictures. Seconds are by the clock and, behind the stroke, of the processor; each

@@ -1,5 +1,7 @@
 """What a cluster costs beside a plain run on this machine, in pictures a second and processor time, once both run.
 
+    python benchmarks/cluster_pace.py [--pictures 400] [--rounds 3]
+
 They take turns, by rounds. Counted is from the first result to the last one: pictures a second by the clock, and
 the processor time of all processes for a picture, which other programs disturb less. The ratios are of the medians.
 """

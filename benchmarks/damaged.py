@@ -1,5 +1,7 @@
 """Damaged files in every format, dyed where memory is limited: has each a row, does anything hang, does anything crash?
 
+    python benchmarks/damaged.py [--pictures 2000] [--clips 300] [--seed 0] [--keep DIR]
+
 Whole files are made of a sample, small, in the kinds that people have; copies of them are cut short, have bytes turned,
 a span emptied or doubled, or the head of another file, all by one seed. The script dyes them in parts under a limit of
 its address space. A file that breaks a rule is named, and kept with --keep. The exit code is 1 where one did.

@@ -1,5 +1,7 @@
 """The most memory that dyeing very large pictures takes, by kinds of file, beside what it may take.
 
+    python benchmarks/large_picture.py [--sides 14000 14000] [--kinds jpg png] [--deep] [--pictures 1]
+
 A sample is enlarged until its sides are so many pixels; its hair fills most of it. Allowed are 8 bytes a pixel of one
 picture, however many there are, and 400 MB for the program and its networks.
 """

@@ -1,5 +1,7 @@
 """How long the dyeing script takes, and how much memory, to see what of a folder is done: all of it, or all but one.
 
+    python benchmarks/start.py [--pictures 100000]
+
 One picture is dyed by the script; its links, those of its result and the copies of its row stand for the others.
 """
 
