@@ -603,6 +603,16 @@ def test_a_jpeg_of_very_many_passes_is_refused(tmp_path, monkeypatch):
 # ---- camera raw and kinds of TIFF ----
 
 
+def test_a_tiff_that_is_compressed_as_webp_is_not_called_broken(tmp_path):
+    file = tmp_path / "a.tif"
+    Image.fromarray(colours()).save(file)
+    data = bytearray(file.read_bytes())
+    struct.pack_into("<H", data, data.index(struct.pack("<HHI", 259, 3, 1)) + 8, 50001)
+    file.write_bytes(data)
+    with pytest.raises(PictureError, match="TIFFs that are compressed as WebP are not supported; save it as a PNG"):
+        read_picture(file)
+
+
 def tiff_of(pixels, tags, big=False):
     file = BytesIO()
     info = TiffImagePlugin.ImageFileDirectory_v2()

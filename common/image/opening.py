@@ -126,6 +126,8 @@ def _demand_fit(image: Image.Image, path: Path, max_pixels: int) -> None:
         quiet_libtiff()
         if raw.is_raw(path):
             raise PictureError(f"{path}: {raw.REFUSED}", "strange")
+        if image.info.get("compression") == "webp":  # Pillow's own libtiff is built without
+            raise UnsupportedError("TIFFs that are compressed as WebP")
         tiff.demand_whole(image, path)
     frames = 1 if image.format in SEVERAL else getattr(image, "n_frames", 1)
     if frames > 1 and not tiff.has_copies_alone(image):
