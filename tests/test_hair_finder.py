@@ -239,15 +239,18 @@ def test_faint_hair_is_looked_at_around_a_place_that_the_scout_sees_and_nowhere_
     assert [crop.reason for crop in found.crops] == reasons
 
 
-@pytest.mark.parametrize("near, others, tiled", [(True, 0, False), (True, 1, True), (False, 0, True)])
-def test_a_crowd_behind_somebody_near_is_one_that_the_detector_sees(near, others, tiled):
+@pytest.mark.parametrize(
+    "size, up, others, tiled", [(260, -1, 0, False), (260, -1, 1, True), (100, -1, 0, True), (260, 1, 0, True)]
+)
+def test_a_crowd_behind_somebody_near_is_one_that_the_detector_sees_if_it_sees_people_upright(size, up, others, tiled):
     class People:
         def heads(self) -> list[Part]:
             return [Part(0, 0, 40, 40)] * others
 
     looks = Looks(Predictor(lambda pictures: Answers(pictures)), np.zeros((500, 700, 3), np.uint8), People())
-    side = 260 if near else 100
-    head = Crop(Part(100, 100, 100 + side, 100 + side), Reason.CLOSER, Prediction(np.ones((8, 8), np.float32), None))
+    hair, guide = np.ones((224, 224), np.float32), np.zeros((3, 28, 28), np.float32)
+    guide[2] = up
+    head = Crop(Part(100, 100, 100 + size, 100 + size), Reason.CLOSER, Prediction(hair, guide))
     assert may_be_crowd([head], looks) == tiled
 
 
@@ -342,6 +345,10 @@ def test_a_crowd_is_searched_again_from_nearer_where_tiles_have_pixels(side, til
     finder.search.scout.engine = lambda pictures: (asked.extend(pictures), engine(pictures))[1]
     finder.find(np.zeros((side, side, 3), np.uint8))
     assert len(asked) == 1 + tiles
+
+
+def test_without_a_guide_up_is_up():
+    assert Prediction(np.ones((224, 224), np.float32), None).quarters() == 0
 
 
 def test_a_guide_is_put_together_from_crops_and_turns_in_the_mirror():

@@ -190,8 +190,8 @@ class HeadSearch:
 
 def may_be_crowd(heads: Iterable[Crop], looks: Looks) -> bool:
     """Whether there may be a crowd where these heads were seen by the first looks: behind somebody who is near, people
-    are as large as the detector sees them."""
-    near = any(head.part.size > CLOSE * min(looks.rgb.shape[:2]) for head in heads)
+    are as large as the detector sees them, if the picture is upright."""
+    near = any(head.part.size > CLOSE * min(looks.rgb.shape[:2]) and not head.seen.quarters() for head in heads)
     return not near or looks.persons is None or bool(looks.persons.heads())
 
 

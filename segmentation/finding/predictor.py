@@ -50,9 +50,10 @@ class Prediction(NamedTuple):
         return x, y
 
     def quarters(self) -> int:
-        """By how many quarters, counterclockwise, its picture is to be turned so that the head stands upright."""
+        """By how many quarters, counterclockwise, its picture is to be turned so that the head stands upright; 0 where
+        nobody tells."""
         x, y = self.up()
-        return round(np.degrees(np.arctan2(x, -y)) / 90) % 4
+        return round(np.degrees(np.arctan2(x, 0.0 - y)) / 90) % 4  # the angle of 0, -0 would be that of upside down
 
     def lies(self) -> bool:
         """Whether the head leans far from upright, as far as the guide tells."""
