@@ -150,7 +150,7 @@ def test_a_killed_job_is_taken_up_where_it_was(folder, tmp_path, address):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["in", "deep", "--cluster"], "takes one folder"), (["s3://bucket/in"], "with --cluster"),
+    (["in", "deep", "--cluster"], "takes one folder"), (["s3://bucket/in"], "only --cluster reads"),
     (["in", "--list", "names"], "--list goes with --cluster"),
 ])  # fmt: skip
 def test_what_a_cluster_cannot_do_is_told(folder, monkeypatch, capsys, arguments, said):

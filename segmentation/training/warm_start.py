@@ -59,7 +59,8 @@ def fill_encoder(model: Network, wanted: str) -> str:
             return wanted
         except WeightsError as error:
             if model.encoder_name != "efficientnet-b0":
-                raise
+                advice = "try again with a network, or begin with --warm-start none, or with a student's weights"
+                raise WeightsError(f"{error}; {advice}") from error
             say(f"{error}: EfficientNet-Lite0's weights take their place")
     start_from_lite0(model.encoder)
     return "lite0"
@@ -103,10 +104,7 @@ def start_from_imagenet(encoder: EfficientNet, name: str) -> None:
             whole = EfficientNet.from_pretrained(name)
     except OSError as error:
         reason = " ".join(str(error).split()).removeprefix("<urlopen error ").removesuffix(">")
-        raise WeightsError(
-            f"ImageNet's weights of {name} could not be downloaded ({reason}); try again with a network, "
-            "or begin with --warm-start none, or with a student's weights"
-        ) from error
+        raise WeightsError(f"ImageNet's weights of {name} could not be downloaded ({reason})") from error
     state = whole.state_dict()
     encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})
 
