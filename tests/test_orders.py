@@ -123,9 +123,12 @@ def test_a_list_in_place_of_a_listing(tmp_path):
     store.root = "x/in"
     (entry,) = names_in(str(tmp_path / "names.parquet"), store, clips=False)
     assert entry == ("a.jpg", "5 bytes of 2026-01-02T00:00:00.000000")
-    (tmp_path / "cut.parquet").write_bytes((tmp_path / "names.parquet").read_bytes()[:100])
-    with pytest.raises(BatchError, match="cut.parquet: is no whole Parquet file"):
-        list(names_in(str(tmp_path / "cut.parquet"), store, clips=False))
+    whole = (tmp_path / "names.parquet").read_bytes()
+    pages = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little") - 4
+    for damaged in (whole[:100], whole[:4] + bytes(pages) + whole[4 + pages :]):  # cut short, and emptied
+        (tmp_path / "cut.parquet").write_bytes(damaged)
+        with pytest.raises(BatchError, match="cut.parquet: is no whole Parquet file"):
+            list(names_in(str(tmp_path / "cut.parquet"), store, clips=False))
 
 
 # ---- a store that answers in pages ----

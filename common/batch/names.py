@@ -63,17 +63,20 @@ def _lines(path: str) -> Iterator[tuple[str, str]]:
 def _parquet(path: str) -> Iterator[tuple[str, str]]:
     with _opened(path) as file:
         try:
-            table = pyarrow.parquet.ParquetFile(file)
-        except pyarrow.ArrowException as error:
+            yield from _rows(pyarrow.parquet.ParquetFile(file))
+        except (pyarrow.ArrowException, OSError) as error:  # where it ends too soon, and where its pages are damaged
             raise BatchError(f"{without_secrets(path)}: is no whole Parquet file ({error}); write it again") from None
-        columns = table.schema_arrow.names
-        name = next((column for column in NAMES if column in columns), columns[0])
-        size = next((column for column in SIZES if column in columns), None)
-        modified = next((column for column in TIMES if column in columns), None)
-        for batch in table.iter_batches(columns=[each for each in (name, size, modified) if each]):
-            for row in batch.to_pylist():
-                known = size and modified and row[size] is not None and row[modified] is not None
-                yield row[name], stamp_of(int(row[size]), _nanoseconds(row[modified])) if known else ""
+
+
+def _rows(table: pyarrow.parquet.ParquetFile) -> Iterator[tuple[str, str]]:
+    columns = table.schema_arrow.names
+    name = next((column for column in NAMES if column in columns), columns[0])
+    size = next((column for column in SIZES if column in columns), None)
+    modified = next((column for column in TIMES if column in columns), None)
+    for batch in table.iter_batches(columns=[each for each in (name, size, modified) if each]):
+        for row in batch.to_pylist():
+            known = size and modified and row[size] is not None and row[modified] is not None
+            yield row[name], stamp_of(int(row[size]), _nanoseconds(row[modified])) if known else ""
 
 
 def _nanoseconds(time: datetime) -> int:

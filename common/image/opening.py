@@ -167,7 +167,7 @@ def size_seen(path: Path) -> tuple[int, int] | None:
     """Width and height of a picture upright, by its head alone; None where only decoding tells whether it is whole.
 
     Raises PictureError as `read_picture`."""
-    with opened(path, DEFAULT_MAX_PIXELS) as image:
+    with opened(path) as image:
         end = ENDS.get(image.format or "")
         if end is None or image.mode not in MODES or not ends_with(path, end):
             return None

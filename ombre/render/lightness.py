@@ -16,7 +16,7 @@ from ombre.hair.depth import depths_of_greys, lightness_of
 from ombre.hair.shadow import Made
 from ombre.render import fade
 
-SPREAD, USUAL = 0.735, 0.72  # deviation of depth in dyed hair, and in natural hair; light ends take some of the first
+SPREAD, USUAL = 0.735, 0.72  # deviation of depth in dyed hair, of which white and black take some; in natural hair
 GAIN = (0.75, 1.3)  # times the depths: half-way, in a logarithm, from hair's own spread to SPREAD, within these
 LIT = 0.15  # depth by which lit strands lie above the shade: their mean is then the shade's
 MOST_LIT = 1.5  # deviations above the mean, beyond which strands count no more
