@@ -71,6 +71,13 @@ def test_in_a_row_of_eight_every_head_is_found(finder):
     assert all(measure(part, wanted)["iou"] > 0.8 for part in np.hsplit(found, 8))
 
 
+@pytest.mark.parametrize("quarters", range(-3, 4))
+def test_a_part_turns_with_its_picture(quarters):
+    picture, part = np.arange(5 * 7).reshape(5, 7), Part(1, 2, 3, 6)
+    turned = np.rot90(picture, quarters)
+    assert np.array_equal(turned[part.turned(quarters, 5, 7).slices], np.rot90(picture[part.slices], quarters))
+
+
 def test_a_look_is_square_has_room_and_stays_in_the_picture():
     (look,) = crops_of(probability_of((100, 0, 24, 16)), 448, 672)  # 72 x 32 pixels around (16, 336)
     assert look == Part(0, 271, 81, 401)

@@ -89,6 +89,57 @@ def test_people_are_looked_for_as_their_heads_stand(quarters):
     assert persons.certainty(Part(0, 0, height, width), seen_with(0.9, other)) == 0
 
 
+def sees_white_first(certainty: dict[int, float]):
+    """A detector of a picture with one white corner: a person, so surely, by how often it was turned until it saw it;
+    the corner is at the top left when the picture stands."""
+
+    def engine(pictures: np.ndarray) -> tuple[np.ndarray]:
+        corners = [(5, 5), (-5, 5), (-5, -5), (5, -5)]
+        turned = next(turn for turn, place in enumerate(corners) if pictures[(0, *place)].all())
+        return (boxes((0.45, 0.3, 0.55, 0.9, certainty.get(turned, 0.0))),)
+
+    return engine
+
+
+@pytest.mark.parametrize(
+    "certainty, quarters",
+    [
+        ({0: 0.5, 3: 0.8}, 3),
+        ({0: 0.5, 1: 0.6, 2: 0.9}, 2),
+        ({0: 0.8, 1: 0.95}, 0),  # upright for certain
+        ({0: 0.65, 1: 0.72}, 0),  # hardly surer
+        ({1: 0.6}, 0),  # nobody, whichever way
+    ],
+)
+def test_a_picture_is_turned_where_people_are_seen_much_more_surely_then(certainty, quarters):
+    rgb = np.zeros((100, 80, 3), np.uint8)
+    rgb[:20, :20] = 255
+    assert Persons(sees_white_first(certainty), rgb).quarters() == quarters
+
+
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_scene_that_lies_is_searched_as_it_should_stand_unless_its_heads_do_not_stand_then(quarters, stands):
+    def sees(pictures: np.ndarray) -> Answers:  # red, from near
+        hair = np.float32((pictures[..., 0] > 127) & (pictures[..., 1] < 127))
+        guide = np.zeros((len(pictures), 3, 28, 28), np.float32)
+        guide[:, 2] = -1 if stands else 1
+        return Answers(hair * 0.95 * (hair.mean(axis=(1, 2), keepdims=True) > 0.1), guide)
+
+    scene = np.zeros((600, 900, 3), np.uint8)
+    scene[:150, :150], scene[180:260, 410:490, 0] = 255, 255
+    rgb = np.ascontiguousarray(np.rot90(scene, -quarters))
+    scout = Predictor(lambda pictures: Answers(np.zeros((len(pictures), 112, 112), np.float32)), 448)
+    detector = sees_white_first({0: 0.9, 1: 0.4, 2: 0.3, 3: 0.4})
+    crops = HeadSearch(Predictor(sees), scout, 0.8, detector)(rgb)
+    assert len(crops) == (stands or quarters == 0)
+    for part, _, seen in crops:
+        own = (rgb[part.slices] == (255, 0, 0)).all(axis=2)
+        assert own.sum() == 80 * 80, "all of the head is in it"
+        assert ((cv2.resize(seen.hair, own.shape[::-1]) > 0.5) == own).mean() > 0.97
+        assert seen.quarters() == (quarters if stands else 2)
+
+
 def test_what_is_small_at_a_border_is_asked_about_too():
     persons = Persons(detector_of(boxes((0, 0, 1, 1, 0.9))), np.zeros((4000, 6000, 3), np.uint8))
     corner = Part(3992, 5992, 4000, 6000)

@@ -46,6 +46,14 @@ class Part(NamedTuple):
         """So many pixels farther down and to the right."""
         return Part(self.top + down, self.left + across, self.bottom + down, self.right + across)
 
+    def turned(self, quarters: int, height: int, width: int) -> "Part":
+        """Where it lies when its picture (height, width) is turned by so many quarters, counterclockwise."""
+        part = self
+        for _ in range(quarters % 4):
+            part = Part(width - part.right, part.top, width - part.left, part.bottom)
+            height, width = width, height
+        return part
+
     def grown(self, pixels: int) -> "Part":
         """So many pixels larger on each side; it may reach beyond the picture."""
         return Part(self.top - pixels, self.left - pixels, self.bottom + pixels, self.right + pixels)

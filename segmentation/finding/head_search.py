@@ -106,18 +106,36 @@ class HeadSearch:
         height, width = rgb.shape[:2]
         if min(height, width) < THINNEST:
             return []
-        looks = Looks(self.student, rgb, self.persons(rgb))
-        windows = pieces(Part(0, 0, height, width))
-        if len(windows) > 1:
-            return self.in_scene(looks, looks.at(windows[:MOST], Reason.PIECE))
-        (whole,) = looks.at(windows, Reason.WHOLE)
-        if is_far_away(whole.seen.hair):
-            return self.in_scene(looks, [whole])
+        looks, first = self.begin(rgb)
+        whole = first[0]
+        if whole.reason is Reason.PIECE or is_far_away(whole.seen.hair):
+            return self.in_turned_scene(looks) or self.in_scene(looks, first)
         closer = looks.at(crops_of(whole.seen.hair, height, width), Reason.CLOSER)
         shown = [crop for crop in (whole, *closer) if self.shows_head(crop, looks.persons)]
         if not shown and looks.persons and looks.persons.heads():  # a crowd may look like hair all over
             return self.in_scene(looks, [])
         return shown
+
+    def begin(self, rgb: np.ndarray) -> tuple[Looks, list[Crop]]:
+        """The looks at a picture, and what the first ones see: at all of it, or at its pieces."""
+        looks = Looks(self.student, rgb, self.persons(rgb))
+        windows = pieces(Part(0, 0, *rgb.shape[:2]))
+        return looks, looks.at(windows[:MOST], Reason.WHOLE if len(windows) == 1 else Reason.PIECE)
+
+    def in_turned_scene(self, looks: Looks) -> list[Crop]:
+        """The crops of the heads in a picture that lies on its side or upside down, found in it as it should stand.
+        None where the detector does not say that it lies, or its heads do not stand then."""
+        quarters = looks.persons.quarters() if looks.persons else 0
+        if not quarters:
+            return []
+        upright = np.ascontiguousarray(np.rot90(looks.rgb, quarters))
+        crops = self.in_scene(*self.begin(upright))
+        if 2 * sum(crop.seen.quarters() == 0 for crop in crops) <= len(crops):
+            return []
+        return [
+            Crop(part.turned(-quarters, *upright.shape[:2]), reason, seen.turned(-quarters))
+            for part, reason, seen in crops
+        ]
 
     def persons(self, rgb: np.ndarray) -> Persons | None:
         """The people in a picture, not looked for yet; None without a detector."""

@@ -16,6 +16,8 @@ MOST = 32  # people whose heads are looked for, the surest first
 STANDING, CLOSE = 0.36, 0.6  # of a person's height: side of the crop of the head of one who stands, and at most
 ABOVE = 0.15  # of that crop, what it shows above the person
 FAR = 0.25  # of the picture's shorter side: larger crops are not taken, since nobody overlooks a head that is so near
+# Certainty of the surest person: from which a picture is upright; at least, and so much more, as it should be turned.
+UPRIGHT, TURNED, SURER = 0.75, 0.7, 0.1
 
 
 class Persons:
@@ -34,6 +36,17 @@ class Persons:
             windows = pieces(Part(0, 0, *rgb.shape[:2]))[:MOST]
             self._boxes[quarters] = np.concatenate([self.boxes_in(rgb, window) for window in windows])
         return self._boxes[quarters]
+
+    def quarters(self) -> int:
+        """By how many quarters, counterclockwise, the picture is to be turned so that its people stand upright."""
+        if self.surest(0) >= UPRIGHT:
+            return 0
+        best = max((1, 2, 3), key=self.surest)
+        return best if self.surest(best) >= max(TURNED, self.surest(0) + SURER) else 0
+
+    def surest(self, quarters: int) -> float:
+        """How sure it is of the surest person, in the picture turned by so many quarters."""
+        return float(self.boxes(quarters)[:, 4].max(initial=0))
 
     def cells(self, quarters: int) -> np.ndarray:
         """(CELLS, CELLS) float32 over the picture: how sure it is that a person is there, as it is seen turned so."""
