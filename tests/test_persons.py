@@ -140,6 +140,21 @@ def test_a_scene_that_lies_is_searched_as_it_should_stand_unless_its_heads_do_no
         assert seen.quarters() == (quarters if stands else 2)
 
 
+def test_where_a_head_stands_nobody_asks_whether_the_scene_lies():
+    asked: list[np.ndarray] = []
+
+    def sees(pictures: np.ndarray) -> Answers:
+        guide = np.zeros((len(pictures), 3, 28, 28), np.float32)
+        guide[:, 2] = -1
+        return Answers(np.float32(pictures[..., 0] > 127), guide)
+
+    rgb = np.zeros((600, 900, 3), np.uint8)
+    rgb[180:260, 410:490, 0] = 255
+    scout = Predictor(lambda pictures: Answers(np.zeros((len(pictures), 112, 112), np.float32)), 448)
+    assert HeadSearch(Predictor(sees), scout, 0.8, detector_of(boxes(), asked))(rgb)
+    assert len(asked) == 1, "the picture as it is"
+
+
 def test_what_is_small_at_a_border_is_asked_about_too():
     persons = Persons(detector_of(boxes((0, 0, 1, 1, 0.9))), np.zeros((4000, 6000, 3), np.uint8))
     corner = Part(3992, 5992, 4000, 6000)

@@ -109,7 +109,7 @@ class HeadSearch:
         looks, first = self.begin(rgb)
         whole = first[0]
         if whole.reason is Reason.PIECE or is_far_away(whole.seen.hair):
-            return self.in_turned_scene(looks) or self.in_scene(looks, first)
+            return self.in_scene(looks, first)
         closer = looks.at(crops_of(whole.seen.hair, height, width), Reason.CLOSER)
         shown = [crop for crop in (whole, *closer) if self.shows_head(crop, looks.persons)]
         if not shown and looks.persons and looks.persons.heads():  # a crowd may look like hair all over
@@ -150,6 +150,8 @@ class HeadSearch:
             heads.extend(self.heads(looks, looks.at(without(heads, places), reason)))
 
         look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
+        if not any(head.seen.stands() for head in heads) and (turned := self.in_turned_scene(looks)):
+            return turned
         found = self.search(looks.rgb, may_be_crowd(heads, looks))
         places = crops_of(found, height, width, below=1, crowded=True)
         look(places, Reason.SCOUT)

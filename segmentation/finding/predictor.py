@@ -13,6 +13,7 @@ FAINT = 0.3  # probability of hair from which its direction counts
 LEANING = 55.0  # degrees from upright, from which a head is looked at turned
 STANDING = 0.6  # length of the vector to its top, from which a head stands: 19 in 20 do, of other things 1 in 6
 FACE = 0.08  # share of a crop that a face takes at least: of animals' nearly none does
+SEEN = 0.6  # mean probability of what is taken for hair, from which it may be a head that lies: most others are nothing
 ROUGHLY = 0.1  # of being sure: what shows a head upright may be so much less sure than what shows it turned
 MOST_AT_ONCE = 16  # crops of a batch: so many are in memory at the network's size
 
@@ -103,10 +104,10 @@ class Predictor:
         return found
 
     def upright(self, crops: Sequence[np.ndarray]) -> list[Prediction]:
-        """As `batch`; a head that leans or lies is looked at in the three other turns too, since a student has hardly
-        seen such heads: the surest one counts of those that show it upright."""
+        """As `batch`; what may be a head that leans or lies is looked at in the three other turns too, since a student
+        has hardly seen such heads: the surest one counts of those that show it upright."""
         found = self.batch(crops)
-        least = {place: seen.sure - ROUGHLY for place, seen in enumerate(found) if seen.lies()}
+        least = {place: seen.sure - ROUGHLY for place, seen in enumerate(found) if seen.sure > SEEN and seen.lies()}
         turns = [(place, turn) for place in least for turn in (1, 2, 3)]
         again = self.batch([np.rot90(crops[place], turn) for place, turn in turns])
         for (place, turn), seen in zip(turns, again):
