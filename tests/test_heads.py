@@ -176,3 +176,24 @@ def test_a_face_without_hair_is_nobody():
     guide = Guide(np.float32(skin) / 255, np.zeros((400, 500, 2), np.float32))
     people = find_people(mask, grid.shrink(mask, 2), 2, find_faces(guide, Place(0, 0, 2, 400, 500)))
     assert len(people.heads) == 1 and people.faces[0].centre * 2 == pytest.approx([120, 150], abs=6)
+
+
+@pytest.mark.parametrize(
+    "skin_of, people",
+    [
+        ([(250, 170, 50, 66), (310, 280, 36, 26)], 1),  # a shoulder beneath long hair
+        ([(200, 300, 30, 20), (255, 300, 24, 18)], 1),  # a neck from behind, in two pieces
+        ([(215, 170, 50, 66), (355, 170, 50, 66)], 2),  # two faces cheek by cheek
+        ([(215, 170, 50, 66), (370, 150, 38, 50)], 2),  # and a child's beside its mother's, not so near
+    ],
+)
+def test_a_shoulder_or_a_neck_beside_much_hair_is_nobodys_face_and_a_second_face_is(skin_of, people):
+    mask, skin = np.zeros((400, 500), np.uint8), np.zeros((400, 500), np.uint8)
+    cv2.ellipse(mask, (270, 170), (190, 165), 0, 0, 360, 255, -1)
+    for x, y, wide, tall in skin_of:
+        cv2.ellipse(mask, (x, y), (wide, tall), 0, 0, 360, 0, -1)
+        cv2.ellipse(skin, (x, y), (wide, tall), 0, 0, 360, 255, -1)
+    guide = Guide(np.float32(skin) / 255, np.zeros((400, 500, 2), np.float32))
+    faces = find_faces(guide, Place(0, 0, 2, 400, 500))
+    assert len(faces) == 2
+    assert len(find_people(mask, grid.shrink(mask, 2), 2, faces).heads) == people

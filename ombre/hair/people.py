@@ -25,6 +25,10 @@ LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin i
 # the middles of parts of one face are, and those of an ear, a neck or a hand, up to which size.
 AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.5
 CROWN, SURELY = 0.8, 2.5  # how far above a face's middle that of its hair is; so many times nearer hair is surely one's
+# Share of their hair's area that faces take together: below the first, what is smaller than a larger face by the second
+# is a shoulder, a neck or an ear, if it is nearer to that than so many of its half heights, or much smaller, or if all
+# take less than the last.
+LITTLE, SMALLER, BESIDE_LARGER, MUCH_SMALLER, LEAST_FACES = 0.3, 0.85, 2.0, 0.5, 0.1
 LEAST_HAIR = 0.1  # of a face's area, that somebody with hair has around it
 BIT = 0.1  # of the largest piece of a person's hair: what is smaller is nobody's
 VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
@@ -72,7 +76,7 @@ def find_people(
     areas = stats[1:, cv2.CC_STAT_AREA]
     largest = 1 + np.argsort(-areas, kind="stable")[:MOST_PIECES]
     pieces = [label for label in largest if areas[label - 1] >= SPECK * hair.size] or [largest[0]]
-    faces = _one_each(faces, hair)
+    faces = _without_other_skin(_one_each(faces, hair), labels, areas)
     groups, known, count = _around_faces(labels, pieces, faces, count, colours)
     left = np.bincount(labels.ravel(), minlength=count)
     rest = [label for label in pieces if left[label] >= (SPECK * hair.size if groups else 1)]
@@ -108,6 +112,35 @@ def _same_face(small: Face, large: Face, hair: np.ndarray) -> bool:
     between = np.rint(large.centre + np.linspace(0, 1, 16)[:, None] * away).astype(int)  # one below the other
     x, y = (np.clip(values, 0, side - 1) for values, side in zip(between.T, hair.shape[::-1]))
     return not hair[y, x].any()
+
+
+def _without_other_skin(faces: list[Face], labels: np.ndarray, areas: np.ndarray) -> list[Face]:
+    """The faces without shoulders, necks and ears that were taken for some: of hair and face, the face is not a small
+    part. `labels` (rows, columns) int: pieces of hair, from 1 on; `areas` (n,): theirs."""
+    rows, columns = np.nonzero(labels)
+    own = labels[rows, columns] - 1
+    faces_of: dict[int, list[Face]] = {}  # by the piece of hair that is around them
+    for face in sorted(faces, key=lambda face: -face.size):
+        around = own[_from_face(face, columns, rows) < AROUND]
+        faces_of.setdefault(int(np.bincount(around, minlength=len(areas)).argmax()), []).append(face)
+    found: list[Face] = []
+    for piece, there in faces_of.items():
+        share = sum(face.area for face in there) / areas[piece]
+        kept: list[Face] = []
+        for face in there:
+            if not any(_is_other_skin(face, larger, share) for larger in kept):
+                kept.append(face)
+        found += kept
+    return found
+
+
+def _is_other_skin(small: Face, large: Face, share: float) -> bool:
+    """Whether what was taken for a face is other skin beside a larger face. `share`: of the area of their hair, that of
+    all that was taken for faces around it."""
+    if share >= LITTLE or small.size >= SMALLER * large.size:
+        return False
+    near = np.hypot(*(small.centre - large.centre)) < BESIDE_LARGER * large.size
+    return bool(near) or share < LEAST_FACES or small.size < MUCH_SMALLER * large.size
 
 
 def _around_faces(
