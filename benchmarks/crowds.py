@@ -10,7 +10,8 @@ dyed right whose lowest quarter, of the rows of the hair seen, gets at least 0.8
 at the default height and fade. The fade runs by rows here: what is measured is who is who (along the hair, short hair
 is dyed on top). With the drawn masks and skin as the guide, with the masks alone, and with what the finder finds.
 
-Whole: HAIR_MASKS/val, where one person is in each picture: in how many more are found.
+Whole: HAIR_MASKS/val, where one person is in each picture: in how many more are found, with the drawn masks and skin,
+or with what the finder finds.
 """
 
 import argparse
@@ -27,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.markdown import markdown
 from common.image.picture import read_mask, read_picture
 from ombre.render import fade
-from ombre.render.recolour import prepare
+from ombre.render.recolour import Hair, prepare
 from ombre.style import Style
 from segmentation.finding.guide import Guide
 from segmentation.finding.hair_finder import SHIPPED_WEIGHTS, HairFinder
@@ -63,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     finder = HairFinder(options.weights, "cpu") if options.found else None
     print(markdown(crowd_rows(options.masks, options.pictures, finder)))
-    print(markdown(whole_rows(options.masks)))
+    print(markdown(whole_rows(options.masks, finder)))
 
 
 def crowd_rows(masks: Path, count: int, finder: HairFinder | None) -> list[dict]:
@@ -187,20 +188,28 @@ def guide_of(skin: np.ndarray) -> Guide:
     return Guide(np.float32(face) / 255, up)
 
 
-def whole_rows(masks: Path) -> list[dict]:
+def whole_rows(masks: Path, finder: HairFinder | None) -> list[dict]:
     """A row a kind of pictures of one person: how many, in how many more are found, and which."""
     rows = []
     for kind in ("figaro", "celeba"):
         split, names = [], sorted((masks / "val" / "images").glob(f"{kind}*.jpg"))
         for path in names:
-            mask = read_mask(masks / "val" / "masks" / f"{path.stem}.png")
-            skin = masks / "val" / "skin" / f"{path.stem}.png"
-            guide = guide_of(np.uint8(255) * np.uint8(read_mask(skin) > 0)) if skin.is_file() else None
-            hair = prepare(read_picture(path).rgb8, mask, refine=False, guide=guide)
+            hair = one_person(path, finder)
             if hair and len(hair.people.heads) > 1:
                 split.append(path.stem.split("_")[-1])
         rows.append({"": kind, "pictures": len(names), "more than one person": len(split), "which": " ".join(split)})
     return rows
+
+
+def one_person(path: Path, finder: HairFinder | None) -> Hair | None:
+    """The hair of one of HAIR_MASKS/val/images, as it is drawn or found."""
+    rgb, folder = read_picture(path).rgb8, path.parents[1]
+    if finder:
+        found = finder.find(rgb)
+        return prepare(rgb, found.mask(), guide=found.guide())
+    skin = folder / "skin" / f"{path.stem}.png"
+    guide = guide_of(np.uint8(255) * np.uint8(read_mask(skin) > 0)) if skin.is_file() else None
+    return prepare(rgb, read_mask(folder / "masks" / f"{path.stem}.png"), refine=False, guide=guide)
 
 
 if __name__ == "__main__":

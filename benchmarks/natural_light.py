@@ -6,7 +6,7 @@ Portraits with drawn masks, all of the hair dyed.
 
 Commutes: a picture dyed and put into another light, against the same picture put into that light and dyed: mean dE2000
 over the hair, mean over the pictures, those in other than plain light among them. The lights are factors of red, green
-and blue of linear sRGB.
+and blue of linear sRGB. Faces are where the student sees them in each, as in the script.
 
 Depth: dark-haired portraits of `val` (mean L* below DARK) dyed, beside natural hair of that lightness: medians of the
 deviation of L*, of its fine texture (deviation of L* less its Gaussian mean over FINE of the hair's size, the root of
@@ -29,8 +29,9 @@ from benchmarks.ombre_quality import evenly, lab
 from common.image.picture import read_mask, read_picture
 from ombre.colour.ramps import encoded, linear, rgb_of
 from ombre.colour.shades import parse_color
-from ombre.render.recolour import ombre
+from ombre.render.recolour import Hair, dye_hair, ombre, prepare
 from ombre.style import Style
+from segmentation.finding.hair_finder import HairFinder
 
 SHADES = {"platinum": (72, 90), "honey": (58, 64), "caramel": (52, 58)}  # mean L* of natural hair of that colour
 LIGHTS = {"a third": (1 / 3, 1 / 3, 1 / 3), "a lamp": (1, 0.78, 0.45), "the blue hour": (0.45, 0.6, 0.85)}
@@ -51,7 +52,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     paths = sorted(path for path in (asked.masks / "val" / "images").glob("*.jpg"))
     if asked.only != "depth":
-        print(markdown(commutes([read(path) for path in evenly(paths, asked.pictures)])), "\n")
+        finder = HairFinder(device="cpu")
+        print(markdown(commutes([read(path) for path in evenly(paths, asked.pictures)], finder)), "\n")
     if asked.only != "commutes":
         grown = [
             measured(*read(path))
@@ -78,22 +80,31 @@ def in_light(rgb: np.ndarray, light: tuple[float, ...]) -> np.ndarray:
     return cv2.LUT(rgb, np.uint8(np.stack(numbers, axis=-1))[None])
 
 
-def commutes(pictures: list) -> list[dict[str, object]]:
+def commutes(pictures: list, finder: HairFinder) -> list[dict[str, object]]:
     """A row a shade, a column a light."""
-    rows = []
-    for shade in SHADES:
-        errors: dict[str, list] = {name: [] for name in LIGHTS}
-        for rgb, mask, _ in pictures:
-            part = mask == 255
-            if not part.any():
-                continue
-            dyed = ombre(rgb, mask, Style(shade, 1, 0), refine=False)
-            for name, light in LIGHTS.items():
-                there = ombre(in_light(rgb, light), mask, Style(shade, 1, 0), refine=False)
-                pair = [lab(picture[part][None, ::EVERY])[0] for picture in (there, in_light(dyed, light))]
-                errors[name].append(deltaE_ciede2000(*pair).mean())
-        rows.append({"": shade} | {name: float(np.mean(values)) for name, values in errors.items()})
-    return rows
+    errors: dict[str, dict[str, list]] = {shade: {name: [] for name in LIGHTS} for shade in SHADES}
+    for rgb, mask, _ in pictures:
+        part = mask == 255
+        if not part.any():
+            continue
+        own = seen(rgb, mask, finder)
+        for name, light in LIGHTS.items():
+            there = seen(in_light(rgb, light), mask, finder)
+            for shade, found in errors.items():
+                style = Style(shade, 1, 0)
+                dyed = dye_hair(there, style), in_light(dye_hair(own, style), light)
+                found[name].append(deltaE_ciede2000(*(lab(picture[part][None, ::EVERY])[0] for picture in dyed)).mean())
+    return [
+        {"": shade} | {name: float(np.mean(values)) for name, values in found.items()}
+        for shade, found in errors.items()
+    ]
+
+
+def seen(rgb: np.ndarray, mask: np.ndarray, finder: HairFinder) -> Hair:
+    """A picture ready to be dyed with the drawn mask, and with what the student tells of faces."""
+    hair = prepare(rgb, mask, refine=False, guide=finder.find(rgb).guide())
+    assert hair is not None, "there is hair in the mask"
+    return hair
 
 
 def measured(rgb: np.ndarray, mask: np.ndarray, skin: np.ndarray | None) -> dict[str, float]:
