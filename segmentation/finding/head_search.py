@@ -129,7 +129,7 @@ class HeadSearch:
         if not quarters:
             return []
         upright = np.ascontiguousarray(np.rot90(looks.rgb, quarters))
-        crops = self.in_scene(*self.begin(upright))
+        crops = self.in_scene(*self.begin(upright), turned=True)
         if 2 * sum(crop.seen.quarters() == 0 for crop in crops) <= len(crops):
             return []
         return [
@@ -141,8 +141,9 @@ class HeadSearch:
         """The people in a picture, not looked for yet; None without a detector."""
         return Persons(self.detector, rgb) if self.detector else None
 
-    def in_scene(self, looks: Looks, first: list[Crop]) -> list[Crop]:
-        """The crops of the heads in a picture in which they are small, of which some are seen in the `first` crops."""
+    def in_scene(self, looks: Looks, first: list[Crop], turned: bool = False) -> list[Crop]:
+        """The crops of the heads in a picture in which they are small, of which some are seen in the `first` crops.
+        Where none of these stands the picture may lie, unless it is `turned` already."""
         height, width = looks.rgb.shape[:2]
         heads: list[Crop] = []
 
@@ -150,8 +151,9 @@ class HeadSearch:
             heads.extend(self.heads(looks, looks.at(without(heads, places), reason)))
 
         look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
-        if not any(head.seen.stands() for head in heads) and (turned := self.in_turned_scene(looks)):
-            return turned
+        stands = turned or any(head.seen.stands() for head in heads)
+        if not stands and (upright := self.in_turned_scene(looks)):
+            return upright
         found = self.search(looks.rgb, may_be_crowd(heads, looks))
         places = crops_of(found, height, width, below=1, crowded=True)
         look(places, Reason.SCOUT)
