@@ -88,11 +88,11 @@ def commutes(pictures: list, finder: HairFinder) -> list[dict[str, object]]:
         if not part.any():
             continue
         own = seen(rgb, mask, finder)
+        plain = {shade: dye_hair(own, Style(shade, 1, 0)) for shade in SHADES}
         for name, light in LIGHTS.items():
             there = seen(in_light(rgb, light), mask, finder)
             for shade, found in errors.items():
-                style = Style(shade, 1, 0)
-                dyed = dye_hair(there, style), in_light(dye_hair(own, style), light)
+                dyed = dye_hair(there, Style(shade, 1, 0)), in_light(plain[shade], light)
                 found[name].append(deltaE_ciede2000(*(lab(picture[part][None, ::EVERY])[0] for picture in dyed)).mean())
     return [
         {"": shade} | {name: float(np.mean(values)) for name, values in found.items()}

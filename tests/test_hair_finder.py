@@ -405,29 +405,27 @@ def test_a_head_that_lies_is_looked_at_upright(quarters):
     assert np.array_equal(seen.guide[0] > 0.5, cv2.resize(rgb[..., 2], (28, 28), interpolation=cv2.INTER_AREA) > 127)
 
 
-def test_what_hardly_shows_hair_is_not_turned():
-    asked: list[int] = []
+def lying(sure: float, asked: list[int]):
+    """A student that sees hair all over, so surely, of a head that lies whichever way it is turned."""
 
-    def lying(pictures: np.ndarray) -> Answers:
+    def engine(pictures: np.ndarray) -> Answers:
         asked.append(len(pictures))
         guide = np.zeros((len(pictures), 3, 28, 28), np.float32)
         guide[:, 1] = 1
-        return Answers(np.full((len(pictures), 224, 224), 0.55, np.float32), guide)
+        return Answers(np.full((len(pictures), 224, 224), sure, np.float32), guide)
 
-    Predictor(lying).upright([np.zeros((90, 60, 3), np.uint8)])
+    return engine
+
+
+def test_what_hardly_shows_hair_is_not_turned():
+    asked: list[int] = []
+    Predictor(lying(0.55, asked)).upright([np.zeros((90, 60, 3), np.uint8)])
     assert asked == [1]
 
 
 def test_what_lies_whichever_way_it_is_turned_stays_as_it_was_seen():
     asked: list[int] = []
-
-    def lying(pictures: np.ndarray) -> Answers:
-        asked.append(len(pictures))
-        guide = np.zeros((len(pictures), 3, 28, 28), np.float32)
-        guide[:, 1] = 1
-        return Answers(np.full((len(pictures), 224, 224), 0.9, np.float32), guide)
-
-    found = Predictor(lying).upright([np.zeros((90, 60, 3), np.uint8)] * 2)
+    found = Predictor(lying(0.9, asked)).upright([np.zeros((90, 60, 3), np.uint8)] * 2)
     assert asked == [2, 6] and all((seen.guide[1] == 1).all() for seen in found)
 
 

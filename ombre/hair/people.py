@@ -117,6 +117,8 @@ def _same_face(small: Face, large: Face, hair: np.ndarray) -> bool:
 def _without_other_skin(faces: list[Face], labels: np.ndarray, areas: np.ndarray) -> list[Face]:
     """The faces without shoulders, necks and ears that were taken for some: of hair and face, the face is not a small
     part. `labels` (rows, columns) int: pieces of hair, from 1 on; `areas` (n,): theirs."""
+    if len(faces) < 2:
+        return faces
     rows, columns = np.nonzero(labels)
     own = labels[rows, columns] - 1
     faces_of: dict[int, list[Face]] = {}  # by the piece of hair that is around them
