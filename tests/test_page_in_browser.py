@@ -571,7 +571,7 @@ def test_a_frozen_mirror_stands_still_and_takes_another_colour(mirror):
 
 
 def test_a_clip_and_a_still_of_the_mirror_come_home(mirror):
-    mirror.wait_for(3)
+    mirror.wait_for(1)  # two frames, the shortest clip there is
     with mirror.page.expect_download() as waiting:
         mirror.page.click(".mirror-tools .clip")
     assert waiting.value.suggested_filename in ("mirror_pink.webm", "mirror_pink.mp4")

@@ -6,6 +6,8 @@ import { notice, report } from "./notices.js";
 const SIDES = [640, 480]; // pixels of a frame, the longer and the shorter side, at most
 const AT_ONCE = 2; // frames on their way: one is dyed while the next is sent
 const KEPT = 10_000; // ms of dyed frames that are kept for a clip
+const STARTING = 5_000; // ms within which a recorder starts, or never
+const LAST_FRAME = 100; // ms that a clip's last frame is held, which would be lost otherwise
 const REASONS = { NotAllowedError: "camera_denied", SecurityError: "camera_denied", NotReadableError: "camera_busy" };
 const LOST = 4404; // the code with which the server says that its camera cannot be had
 const CLIPS = { "video/mp4": "mp4", "video/webm": "webm" };
@@ -209,15 +211,26 @@ async function takeClip() {
 	const canvas = document.createElement("canvas");
 	[canvas.width, canvas.height] = [after.width, after.height];
 	const stream = canvas.captureStream(0);
+	const [track] = stream.getVideoTracks();
 	const type = Object.keys(CLIPS).find((kind) => MediaRecorder.isTypeSupported(kind));
 	const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 6e6 });
 	const pieces = [];
 	recorder.addEventListener("dataavailable", ({ data }) => pieces.push(data));
-	recorder.start();
-	const whole = await play(frames, canvas, stream.getVideoTracks()[0]);
+	await paint(canvas, frames[0].dyed);
+	await start(recorder, track);
+	const whole = await play(frames, canvas, track);
+	await pause(LAST_FRAME);
 	recorder.stop();
 	await new Promise((done) => recorder.addEventListener("stop", done));
 	if (whole) download(new Blob(pieces, { type }), `${name}.${CLIPS[type]}`);
+}
+
+// A recorder starts only once it has seen a frame, and drops what it is shown before.
+async function start(recorder, track) {
+	let started = false;
+	recorder.addEventListener("start", () => (started = true));
+	recorder.start();
+	for (const began = performance.now(); !started && performance.now() < began + STARTING; await pause(20)) track.requestFrame();
 }
 
 async function play(frames, canvas, track) {
@@ -226,15 +239,23 @@ async function play(frames, canvas, track) {
 	for (const { at, dyed } of frames) {
 		const done = at - frames[0].at;
 		report(key, { what: texts.job_clip, done, total, stop: () => (stopped = true) });
-		await new Promise((turn) => setTimeout(turn, began + done - performance.now()));
-		const image = await createImageBitmap(dyed);
-		canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-		image.close();
+		await pause(began + done - performance.now());
+		await paint(canvas, dyed);
 		track.requestFrame();
 		if (stopped) break;
 	}
 	report(key, null);
 	return !stopped;
+}
+
+async function paint(canvas, jpeg) {
+	const image = await createImageBitmap(jpeg);
+	canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+	image.close();
+}
+
+function pause(time) {
+	return new Promise((over) => setTimeout(over, time));
 }
 
 function download(blob, name) {
