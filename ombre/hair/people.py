@@ -24,6 +24,10 @@ LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin i
 # Of a face's half height: how near hair of its own is to its middle; how much farther hair may be that hangs; how near
 # the middles of parts of one face are, and those of an ear, a neck or a hand, up to which size.
 AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.5
+# Of a face's size: how far below another's middle a body's is, half the breadth of what is above a face. The share of that
+# breadth with hair: less above a body, more above a face.
+BELOW, CROWNED = 0.8, (0.5, 0.8)
+ABOVE = 0.7, 1.6  # what is above a face: half its breadth, its height
 CROWN, SURELY = 0.8, 2.5  # how far above a face's middle that of its hair is; so many times nearer hair is surely one's
 # Share of their hair's area that faces take together: below the first, what is smaller than a larger face by the second
 # is a shoulder, a neck or an ear, if it is nearer to that than so many of its half heights, or much smaller, or if all
@@ -76,7 +80,7 @@ def find_people(
     areas = stats[1:, cv2.CC_STAT_AREA]
     largest = 1 + np.argsort(-areas, kind="stable")[:MOST_PIECES]
     pieces = [label for label in largest if areas[label - 1] >= SPECK * hair.size] or [largest[0]]
-    faces = _without_other_skin(_one_each(faces, hair), labels, areas)
+    faces = _without_other_skin(_one_each(_without_bodies(faces, hair), hair), labels, areas)
     groups, known, count = _around_faces(labels, pieces, faces, count, colours)
     left = np.bincount(labels.ravel(), minlength=count)
     rest = [label for label in pieces if left[label] >= (SPECK * hair.size if groups else 1)]
@@ -90,6 +94,29 @@ def find_people(
     heads = [_rows(mask, cells, step) for cells in own]
     known += [None] * (len(groups) - len(known))
     return People(heads, _nearest(seeds) - 1, [_box(cells) for cells in own], known)
+
+
+def _without_bodies(faces: Sequence[Face], hair: np.ndarray) -> list[Face]:
+    """The faces without shoulders, arms and dresses below one, larger than it or nearly so; `hair` (rows, columns)
+    uint8."""
+    return [face for face in faces if not any(_is_body(face, other, hair) for other in faces)]
+
+
+def _is_body(low: Face, face: Face, hair: np.ndarray) -> bool:
+    """Whether what was taken for a face lies below one that has hair above it, and has itself hardly any there."""
+    x, y = low.centre - face.centre
+    size = max(low.size, face.size)
+    if y < BELOW * min(low.size, face.size) or np.hypot(x, y) > BESIDE * size or face.size < EAR * low.size:
+        return False
+    return _crowned(face, hair) > CROWNED[1] and _crowned(low, hair) < CROWNED[0]
+
+
+def _crowned(face: Face, hair: np.ndarray) -> float:
+    """The share of the columns above a face's middle that have hair."""
+    (x, y), size = face.centre, face.size
+    left, right, top, bottom = x - ABOVE[0] * size, x + ABOVE[0] * size + 1, y - ABOVE[1] * size, y
+    above = hair[max(int(top), 0) : max(int(bottom), 1), max(int(left), 0) : max(int(right), 1)]
+    return float(above.any(axis=0).mean()) if above.size else 0.0
 
 
 def _one_each(faces: Sequence[Face], hair: np.ndarray) -> list[Face]:
