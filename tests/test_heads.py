@@ -197,3 +197,17 @@ def test_a_shoulder_or_a_neck_beside_much_hair_is_nobodys_face_and_a_second_face
     faces = find_faces(guide, Place(0, 0, 2, 400, 500))
     assert len(faces) == 2
     assert len(find_people(mask, grid.shrink(mask, 2), 2, faces).heads) == people
+
+
+def test_a_dress_below_a_face_is_no_face_though_it_is_larger():
+    mask, skin = np.zeros((400, 300), np.uint8), np.zeros((400, 300), np.uint8)
+    cv2.ellipse(mask, (150, 85), (65, 55), 0, 0, 360, 255, -1)
+    mask[95:400, 190:250] = 255  # hair that hangs beside the dress
+    for plane, value in ((mask, 0), (skin, 255)):
+        cv2.ellipse(plane, (150, 105), (38, 50), 0, 0, 360, value, -1)
+    cv2.ellipse(skin, (120, 255), (65, 75), 0, 0, 360, 255, -1)
+    guide = Guide(np.float32(skin) / 255, np.zeros((400, 300, 2), np.float32))
+    faces = find_faces(guide, Place(0, 0, 2, 400, 300))
+    assert [round(face.centre[1]) for face in faces] == pytest.approx([127, 52], abs=4)
+    people = find_people(mask, grid.shrink(mask, 2), 2, faces)
+    assert len(people.heads) == 1 and people.faces[0] is faces[1]

@@ -45,6 +45,15 @@ def test_a_black_plate_gets_strands_along_the_hair(noise):
     np.testing.assert_array_equal(dye_hair(hair, ALL), dye_hair(prepare(rgb, mask, refine=False), ALL))
 
 
+def test_a_lifted_black_in_little_light_gets_strands_too():
+    rgb, mask = black_hair(dark=28, lit=False)
+    rgb[mask == 0] = 60
+    hair = prepare(rgb, mask, refine=False)
+    assert hair.illuminant.max() < 0.5  # by which 28 of 255 would not be black
+    plate, strands = (fine(dye_hair(each, ALL)) for each in (hair._replace(made=None), hair))
+    assert plate.std() < 0.3 * strands.std()
+
+
 def test_strands_that_are_seen_and_light_hair_are_left_alone():
     assert prepare(*black_hair(dark=90), refine=False).made is None
     rgb, mask = black_hair()

@@ -110,13 +110,14 @@ def prepare(
     difference = cv2.merge(foreground.colours_beside(seen, shares, BESIDE).difference())
     unmixed = foreground.unmix(colours, cells, difference)
     greys = space.grey(unmixed)
-    strands = strand_signal(np.take(lightness_of_greys(greys.dtype, space), greys), shares + 1e-4)
+    lightness = lightness_of_greys(greys.dtype, space)
+    strands = strand_signal(np.take(lightness, greys), shares + 1e-4)
     hair_mask = (cells >= min(HAIR, cells.max())).astype(np.float32)
     own = foreground.Own(difference, alpha, grid.near((cells > 0) & (cells < 255)), step)
     illuminant = find_light(rgb, whole, space, None if guide is None else guide.face)
     support = grid.near(cells > 0)
     depths = depths_of_greys(space, illuminant, 256)
-    made = made_strands(greys, depths, hair_mask, growth, step) if still else None
+    made = made_strands(greys, lightness, depths, hair_mask, growth, step) if still else None
     return Hair(
         rgb,
         space,

@@ -17,7 +17,9 @@ import numpy as np
 from ombre.hair import grid
 from ombre.hair.depth import lightness_of
 
-DARK = 9.0, 15.0  # L* in plain light, up to which strands are lost to the camera, and from which on they are seen
+# L* up to which strands are lost to the camera, and from which on they are seen: in plain light, and as it wrote them,
+# since its black is often lifted and is taken for lit hair where the light is little.
+DARK = 9.0, 15.0
 # Deviations of depth within AROUND: of noise, and from which on hair has strands of its own; the same times how much
 # the steps there have one direction, which noise has not.
 UNEVEN, STRANDS = (0.13, 0.2), (0.04, 0.105)
@@ -55,17 +57,20 @@ class Made(NamedTuple):
     most: np.ndarray
 
 
-def made_strands(greys: np.ndarray, depths: np.ndarray, hair: np.ndarray, growth: np.ndarray, step: int) -> Made | None:
+def made_strands(
+    greys: np.ndarray, lightness: np.ndarray, depths: np.ndarray, hair: np.ndarray, growth: np.ndarray, step: int
+) -> Made | None:
     """Strands where hair has none of its own; None where it has.
 
     Args:
         greys: (rows, columns) uint8 on the grid, how light hair's own colour is.
-        depths: (256,) float32, of the greys.
+        lightness: (256,) float32, L* of the greys as the camera wrote them.
+        depths: (256,) float32, of the greys in plain light.
         hair: (rows, columns) float32, 1 where there is hair, else 0.
         growth: (rows, columns) float32, how far along the hair a cell is.
         step: pixels a cell.
     """
-    darkness = np.clip((DARK[1] - lightness_of(depths)) / (DARK[1] - DARK[0]), 0, 1).astype(np.float32)
+    darkness = _falling(np.minimum(lightness, lightness_of(depths)), *DARK).astype(np.float32)
     dark, enough = cv2.LUT(greys, darkness) * hair, FEWEST * cv2.sumElems(hair)[0]
     if cv2.sumElems(dark)[0] < enough:
         return None
