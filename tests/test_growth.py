@@ -91,6 +91,14 @@ def test_short_hair_is_dyed_on_top_and_not_at_the_temples():
     assert found[88:93, 130:170].max() < 0.3, "where the forehead ends"
 
 
+def test_short_hair_that_is_higher_on_one_side_is_dyed_on_both():
+    mask, told = short()
+    cv2.ellipse(mask, (190, 75), (40, 35), 0, 0, 360, 255, -1)
+    found = share(mask, told, height=0.6)
+    assert found[45:60, 185:205].min() > 0.95 and found[74:80, 108:116].mean() > 0.6
+    assert found[mask > 0][np.nonzero(mask)[0] > 142].max() < 0.1, "beside the ears"
+
+
 def test_reverse_dyes_what_is_nearest_to_the_roots():
     found = share(flying(), reverse=True)
     assert found[75:105, 25:50].max() < 0.05 and found[45:60, 200:240].min() > 0.95

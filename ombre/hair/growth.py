@@ -41,6 +41,10 @@ HANGING_LENGTH, LEFT_LENGTH = 0.95, 0.55  # of the hair's length: the length of 
 # Of half the face's height: hair is short that hangs so far below the face's middle and is so long; at the second, no
 # longer.
 SHORT_HANGING, SHORT_LENGTH = (0.2, 0.5), (1.3, 1.8)
+DIRECTIONS = 32  # around a face, in each of which short hair ends somewhere
+# Of the longest short hair: where it ends at least, above the face; all of it where its middle is less than so many half
+# heights below.
+LEAST_SHORT, LONGER_BELOW = 0.4, 0.5
 EARS = 0.3  # of half the face's height above its middle, where short hair is fully counted
 
 CROSS, SQUARE = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.ones((3, 3), np.uint8)
@@ -237,9 +241,24 @@ def _lengths(head: _Head, way: np.ndarray, aside: np.ndarray, length: float, cos
 
 
 def _short(head: _Head, face: Face, is_hair: np.ndarray) -> np.ndarray:
-    """How far along short hair is: away from the face, and from the ears upwards."""
+    """How far along short hair is: away from the face to where it ends on that side of it, and from the ears upwards."""
     tall, _ = _extents(face, head.up)
     above = (head.below(face.centre) - head.down) / np.float32(tall)
-    away = np.maximum(_from_face(head, face) - 1, 0) * np.clip(above + EARS, 0, 1)
-    away = _mean(away.astype(np.float32), head.hair, 3)
-    return away / max(float(np.percentile(away[is_hair], 95)), 1e-3)
+    upwards = np.clip(above + EARS, 0, 1)
+    away = _mean(np.maximum(_from_face(head, face) - 1, 0).astype(np.float32), head.hair, 3)
+    longest = max(float(np.percentile((away * upwards)[is_hair], 95)), 1e-3)
+    on_top = np.clip((above - LONGER_BELOW) / (1 - LONGER_BELOW), 0, 1)
+    least = longest * (1 - (1 - LEAST_SHORT) * on_top)
+    return upwards * away / np.clip(_ends_around(head, face, away, is_hair), least, longest)
+
+
+def _ends_around(head: _Head, face: Face, away: np.ndarray, is_hair: np.ndarray) -> np.ndarray:
+    """How far `away` (rows, columns) from the face hair ends, in the direction in which each cell lies from its middle:
+    (rows, columns) float32."""
+    x, y = head.x - np.float32(face.centre[0]), head.y - np.float32(face.centre[1])
+    way = cv2.phase(x, y) * np.float32(DIRECTIONS / (2 * np.pi))
+    farthest: np.ndarray = np.zeros(DIRECTIONS, np.float32)
+    np.maximum.at(farthest, way[is_hair].astype(int) % DIRECTIONS, away[is_hair])
+    around = np.tile(farthest, 3)[None]
+    around = cv2.GaussianBlur(cv2.dilate(around, np.ones((1, 3))), (0, 0), 1.5)[0, DIRECTIONS : 2 * DIRECTIONS + 1]
+    return np.interp(way - 0.5, np.arange(-1, DIRECTIONS + 1), np.r_[around[-2], around]).astype(np.float32)
