@@ -99,6 +99,13 @@ def test_short_hair_that_is_higher_on_one_side_is_dyed_on_both():
     assert found[mask > 0][np.nonzero(mask)[0] > 142].max() < 0.1, "beside the ears"
 
 
+def test_what_is_taken_for_hair_far_below_does_not_make_short_hair_long():
+    mask, told = short()
+    mask[255:285, 60:120] = 255  # the edge of a sleeve
+    found = share(mask, told, height=0.6)
+    assert found[62:72, 140:160].min() > 0.95, "the top"
+
+
 def test_reverse_dyes_what_is_nearest_to_the_roots():
     found = share(flying(), reverse=True)
     assert found[75:105, 25:50].max() < 0.05 and found[45:60, 200:240].min() > 0.95

@@ -36,6 +36,8 @@ BEHIND = (1.0, 0.6)  # how far the skull's middle is at most from a narrow and a
 AHEAD = 2.5  # cells: hair whose way leads out of the hair within these ends there
 OUT, HANGING = 0.6, 0.8  # how much of what is ahead is no hair; cosine of the angle to straight down
 ASIDE = (0.25, 0.3)  # of the skull's radius: a way longer by this than straight down leaves; has left altogether
+BESIDE = 1.5  # of a face's half extents: how near its middle hair beside it begins
+APART = 2  # cells: pieces that are twice this apart, or less, are one
 SHORTEST = 0.35  # of the hair's length: no nearer than this to the skull's top are ends
 HANGING_LENGTH, LEFT_LENGTH = 0.95, 0.55  # of the hair's length: the length of hair that hangs, has left; at least
 # Of half the face's height: hair is short that hangs so far below the face's middle and is so long; at the second, no
@@ -121,15 +123,29 @@ def _long_and_short(head: _Head) -> np.ndarray:
     top = float(head.down[over if over.any() else is_hair].min())
     cost = 1 + DETOUR * (1 - head.hair)
     way = _shortest(np.where(over if over.any() else is_hair, head.down - top, FAR), cost)
-    length = float(np.percentile(way[is_hair], WISPS)) + 1e-3
+    whole = _about_the_head(head, is_hair, over)
+    length = float(np.percentile(way[whole], WISPS)) + 1e-3
     aside = way - (head.down - top)
     long = _mean(way, head.hair, 3) / _lengths(head, way, aside / radius, length, cost)
     if head.face is None:
         return long
     tall = head.face.half(head.up)
-    hanging = (float(np.percentile(head.down[is_hair], 99)) - head.below(head.face.centre)) / tall
+    hanging = (float(np.percentile(head.down[whole], 99)) - head.below(head.face.centre)) / tall
     share = max(_rising(hanging, *SHORT_HANGING), _rising(length / tall, *SHORT_LENGTH))
     return long if share == 1 else share * long + (1 - share) * _short(head, head.face, is_hair)
+
+
+def _about_the_head(head: _Head, is_hair: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """The hair in pieces that come near the skull, `over`, or the face: all (rows, columns) bool. What lies apart, as the
+    edge of a sleeve that was taken for hair, says nothing of how long hair is."""
+    if head.face is None:
+        return is_hair
+    near = over | (is_hair & (_from_face(head, head.face) < BESIDE))
+    if not near.any():
+        return is_hair
+    joined = cv2.dilate(is_hair.astype(np.uint8), np.ones((2 * APART + 1, 2 * APART + 1), np.uint8))
+    _, labels = cv2.connectedComponents(joined)
+    return is_hair & np.isin(labels, labels[near])
 
 
 def _rising(value: float, start: float, end: float) -> float:
