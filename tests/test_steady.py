@@ -81,6 +81,19 @@ class OftenMissing(OnlyWithRoom):
         return seen if self.looks % 2 else found(np.zeros_like(seen.mask()), [])
 
 
+class Watched(OnlyWithRoom):
+    """Notes when it looks at the whole of a frame, and finds what is drawn there if anything is."""
+
+    def __init__(self, frames: list[Made]) -> None:
+        super().__init__(frames)
+        self.at: list[float] = []
+
+    def find(self, rgb: np.ndarray) -> SimpleNamespace:
+        frame = next(frame for frame in self.frames if frame.rgb is rgb)
+        self.at.append(frame.seconds)
+        return super().find(rgb) if frame.hair.any() else found(frame.hair, [])
+
+
 def walking(count: int, seed: int = 0, start: int = 0) -> list[Made]:
     """A round head that moves to the right with the scene behind it."""
     frames = []
@@ -126,6 +139,37 @@ def test_a_head_that_every_other_look_at_the_whole_misses_stays_found():
     frames = walking(60)
     masks = [mask for _, mask, _ in steady_masks(frames, OftenMissing(frames))]
     assert wrong(masks, frames) < 0.03
+
+
+def entering(at: int, count: int) -> list[Made]:
+    """Nobody before a still scene, until somebody walks in from the left."""
+    frames = []
+    for number in range(count):
+        rgb, hair = scene(0, 0, SIZE), np.zeros(SIZE[::-1], np.uint8)
+        if number >= at:
+            cv2.circle(hair, (4 * (number - at) - 40, 120), 50, 255, -1)
+            rgb[hair > 0] = scene(0, 7, SIZE)[hair > 0]
+        frames.append(Made(number / 30, rgb, hair))
+    return frames
+
+
+def test_where_nobody_is_is_searched_less_after_a_while():
+    frames = entering(120, 150)
+    finder = Watched(frames)
+    masks = [mask for _, mask, _ in steady_masks(frames, finder)]
+    waits = np.diff([seconds for seconds in finder.at if seconds < 4])
+    assert len(waits) < 18 and waits[0] < 0.11 and waits[5:] == pytest.approx(0.3, abs=0.04)
+    assert masks[100].max() < 30 and masks[132].max() > 127
+
+
+def test_another_scene_is_searched_at_once():
+    frames = entering(200, 60) + [
+        Made(2 + number / 30, scene(number, 3, SIZE), np.zeros(SIZE[::-1], np.uint8)) for number in range(30)
+    ]
+    finder = Watched(frames)
+    assert len([*steady_masks(frames, finder)]) == 90
+    assert any(abs(seconds - 2) < 0.01 for seconds in finder.at)
+    assert min(np.diff([seconds for seconds in finder.at if seconds > 1.99])) < 0.15
 
 
 def test_hair_that_two_of_five_looks_show_is_hair_and_what_one_does_is_not():

@@ -113,6 +113,28 @@ class Step(Generic[F]):
     to_next: Motion | None = None
 
 
+class Searches:
+    """When all of a frame is searched for heads: WHOLE after the last time; sooner where nobody has been found since a
+    short time, as another scene begins or somebody has left.
+
+    Attributes:
+        due: seconds, from which on the next search is due.
+    """
+
+    def __init__(self) -> None:
+        self.due, self._alone_since = -np.inf, np.inf
+
+    def another_scene(self, seconds: float) -> None:
+        """It begins with this frame."""
+        self.due, self._alone_since = seconds, seconds
+
+    def made(self, seconds: float, anybody: bool) -> None:
+        """A search was made; `anybody`: it found a head, or the one before did."""
+        self._alone_since = seconds if anybody else min(self._alone_since, seconds)
+        wait = WHOLE if anybody else min(max((seconds - self._alone_since) / 2, LOOK), WHOLE)
+        self.due = seconds + wait - 0.01
+
+
 def steady_masks(
     frames: Iterable[F],
     finder: HairFinder,
@@ -195,7 +217,7 @@ def looked_at(
     """Each frame with what is seen in it and known from before."""
     before: Step[F] | None = None
     known: Evidence | None = None
-    size, next_look, next_whole = (0, 0), -np.inf, -np.inf
+    size, next_look, search = (0, 0), -np.inf, Searches()
     found: deque[list[Part]] = deque(maxlen=2)  # the heads of the last looks at the whole, moved on
     turn = 0
     for step in steps:
@@ -205,17 +227,18 @@ def looked_at(
                 found = deque(([*moved(heads, before.to_next, known, size)] for heads in found), found.maxlen)
             else:  # another scene
                 found.clear()
-                next_whole = frame.seconds
+                search.another_scene(frame.seconds)
             known = known.carried(step.to_before, frame.seconds - before.frame.seconds)
         if (mask := drawn(frame)) is not None:
             step.looked = seen(mask, DRAWN)
-        elif frame.seconds >= min(next_look, next_whole):
+        elif frame.seconds >= search.due or (any(found) and frame.seconds >= next_look):
             rgb, next_look = frame.rgb8(), frame.seconds + LOOK - 0.01
-            if frame.seconds >= next_whole or known is None or not any(found):
+            if frame.seconds >= search.due or known is None:
                 looked = finder.find(rgb)
-                mask, heads = looked.mask(), [crop.part for crop in looked.crops]
-                step.looked, size, next_whole = seen(mask, 1), mask.shape, frame.seconds + WHOLE - 0.01
-                found.append(heads)
+                mask = looked.mask()
+                step.looked, size = seen(mask, 1), mask.shape
+                found.append([crop.part for crop in looked.crops])
+                search.made(frame.seconds, any(found))
             else:
                 turn += 1
                 heads = found[turn % len(found)] or found[turn % len(found) - 1]
