@@ -44,8 +44,8 @@ HANGING_LENGTH, LEFT_LENGTH = 0.95, 0.55  # of the hair's length: the length of 
 # longer.
 SHORT_HANGING, SHORT_LENGTH = (0.2, 0.5), (1.3, 1.8)
 DIRECTIONS = 32  # around a face, in each of which short hair ends somewhere
-# Of the longest short hair: where it ends at least, above the face; all of it where its middle is less than so many half
-# heights below.
+# Of the longest short hair: where it ends at least, above the face; all of it where the face's middle is less than so
+# many half heights below.
 LEAST_SHORT, LONGER_BELOW = 0.4, 0.5
 EARS = 0.3  # of half the face's height above its middle, where short hair is fully counted
 
@@ -136,8 +136,8 @@ def _long_and_short(head: _Head) -> np.ndarray:
 
 
 def _about_the_head(head: _Head, is_hair: np.ndarray, over: np.ndarray) -> np.ndarray:
-    """The hair in pieces that come near the skull, `over`, or the face: all (rows, columns) bool. What lies apart, as the
-    edge of a sleeve that was taken for hair, says nothing of how long hair is."""
+    """The hair in pieces that come near the skull, `over`, or the face: all (rows, columns) bool. What lies apart, as
+    the edge of a sleeve that was taken for hair, says nothing of how long hair is."""
     if head.face is None:
         return is_hair
     near = over | (is_hair & (_from_face(head, head.face) < BESIDE))
@@ -257,7 +257,7 @@ def _lengths(head: _Head, way: np.ndarray, aside: np.ndarray, length: float, cos
 
 
 def _short(head: _Head, face: Face, is_hair: np.ndarray) -> np.ndarray:
-    """How far along short hair is: away from the face to where it ends on that side of it, and from the ears upwards."""
+    """How far along short hair is: away from the face to where it ends on that side of it, from the ears upwards."""
     tall, _ = _extents(face, head.up)
     above = (head.below(face.centre) - head.down) / np.float32(tall)
     upwards = np.clip(above + EARS, 0, 1)

@@ -24,8 +24,8 @@ LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin i
 # Of a face's half height: how near hair of its own is to its middle; how much farther hair may be that hangs; how near
 # the middles of parts of one face are, and those of an ear, a neck or a hand, up to which size.
 AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.5
-# Of a face's size: how far below another's middle a body's is, half the breadth of what is above a face. The share of that
-# breadth with hair: less above a body, more above a face.
+# Of a face's size: how far below another's middle a body's is. The share of what is above, in breadth, with hair: less
+# above a body, more above a face.
 BELOW, CROWNED = 0.8, (0.5, 0.8)
 ABOVE = 0.7, 1.6  # what is above a face: half its breadth, its height
 CROWN, SURELY = 0.8, 2.5  # how far above a face's middle that of its hair is; so many times nearer hair is surely one's
