@@ -436,4 +436,4 @@ def test_what_is_seen_with_doubt_is_no_head_where_the_weights_say_how_sure_they_
     assert finder.find(rgb).mask().max() > 127, "a student that says nothing of it is believed"
     finder.search.sure = 0.8
     assert finder.find(rgb).crops == []
-    assert 0.7 < HairFinder(device="cpu").search.sure < 0.9
+    assert HairFinder(device="cpu").search.sure == 0.8
