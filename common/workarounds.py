@@ -62,6 +62,25 @@ def quiet_libtiff() -> None:
         set_handler(None)
 
 
+@contextmanager
+def without_real_time() -> Iterator[None]:
+    """Leave the threads of an encoder that is opened within, and this one, the priority that they had.
+
+    SVT-AV1, where root runs it, gives all of them the highest real-time priority, and its caller keeps it: whatever
+    that thread begins later has it too, and as long as they work no other program of the machine gets a core.
+
+    May go when SVT-AV1 (4.1 does not) leaves its caller's priority alone, or FFmpeg can tell it to.
+    """
+    fair = sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_OTHER
+    try:
+        yield
+    finally:
+        for thread in os.listdir("/proc/self/task") if fair else ():
+            with suppress(ProcessLookupError):  # it has ended
+                if os.sched_getscheduler(int(thread)) == os.SCHED_FIFO:
+                    os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
+
+
 def right_times(packet: Any, frames: int) -> None:
     """Give an encoded packet (av.Packet) of a clip of so many frames in all the time at which it is decoded, in place.
 

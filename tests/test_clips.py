@@ -1,5 +1,6 @@
 """Clips in and out: what is not dyed stays, what is broken is told."""
 
+import os
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -60,6 +61,7 @@ def packets(path: Path, kind: str) -> list[bytes]:
     ("full.mov", "libx264", "yuvj420p", dict(tags=(5, 1, 2), sound=True)),
     ("deep.mkv", "libx265", "yuv420p10le", dict(options={"x265-params": "log-level=error"})),
     ("web.webm", "libvpx-vp9", "yuv420p", dict(tags=(5, 1, 1))),
+    ("new.mp4", "libsvtav1", "yuv420p10le", dict(rotation=90, sound=True)),
     ("old.avi", "mpeg4", "yuv420p", dict(tags=(5, 1, 1))),
 ])  # fmt: skip
 def test_what_is_not_dyed_stays(name, codec, pix_fmt, more, tmp_path):
@@ -71,6 +73,14 @@ def test_what_is_not_dyed_stays(name, codec, pix_fmt, more, tmp_path):
     if more.get("sound"):
         assert packets(tmp_path / f"out_{name}", "audio") == packets(source, "audio")
     assert steady or [title["title"] for _, title in what_it_is(tmp_path / f"out_{name}")["chapters"]] == ["one", "two"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler") or os.geteuid(), reason="root alone may work in real time")
+def test_a_clip_in_av1_leaves_cores_to_other_programs(tmp_path):
+    """SVT-AV1 leaves its caller, and whatever that begins later, the highest real-time priority."""
+    source = make_clip(tmp_path / "a.mp4", "libsvtav1", frames=2)
+    copy(source, tmp_path / "b.mp4")
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize("tags", [(1, 1, 1), (5, 1, 1), (1, 1, 2), (9, 1, 1)])

@@ -27,6 +27,7 @@ from common.image.gain_map import levelled
 from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
 from common.image.pixels import jpeg_settings, learn_heif
+from common.workarounds import without_real_time
 from ombre.media import source as moving
 from tests.tools.heads import head_of
 
@@ -765,6 +766,8 @@ def avif_of(path, pixels, matrix=6):
         stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "yuv420p10le"
         pixels = np.ascontiguousarray(pixels)
         stream.codec_context.colorspace = matrix
+        with without_real_time():
+            stream.codec_context.open()
         frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format=stream.pix_fmt, dst_colorspace=matrix)
         for packet in (*stream.encode(frame), *stream.encode(None)):
             file.mux(packet)
@@ -777,6 +780,13 @@ def test_16_bits_become_10_in_an_avif(tmp_path, width, height):
     write_picture(tmp_path / "a.avif", Picture(soft))
     picture = read_picture(tmp_path / "a.avif")
     assert picture.rgb.shape == soft.shape and np.abs(picture.rgb.astype(int) - soft).mean() < 2 * 257
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler") or os.geteuid(), reason="root alone may work in real time")
+def test_an_avif_of_10_bits_leaves_cores_to_other_programs(tmp_path):
+    """SVT-AV1 leaves its caller, and whatever that begins later, the highest real-time priority."""
+    write_picture(tmp_path / "a.avif", Picture(colours(np.uint16)))
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize("matrix", [1, 6, 9])
