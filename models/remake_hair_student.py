@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Train the shipped student: portraits, scenes and pictures of nobody together, from an earlier student's weights.
 
-    python models/remake_hair_student.py HAIR_MASKS NEGATIVES START PORTRAITS [--output DIR]
+    python models/remake_hair_student.py HAIR_MASKS NEGATIVES START PORTRAITS [--further BEFORE] [--output DIR]
 
 HAIR_MASKS holds `train/`, `scenes_train/`, `val/` and `scenes_val/`, each with `images/` and `masks/`, `train/` also
 `skin/`, masks of the faces of some; NEGATIVES holds `images/` without anybody's hair and `sources.csv`. START is the
@@ -11,6 +11,10 @@ which START sees some are trained on twice as often as the others; a seventh of 
 measured on. Interrupted, it goes on where it was. The result is
 `DIR/hair_student.safetensors`, the average of the last epoch's weights; it does not replace the shipped weights by
 itself. `remake_hair_guide.py` adds its guide.
+
+With `--further` the weights BEFORE are trained on instead of START, for longer and more than once, and the result is a
+mean of them all (Wortsman et al., "Model soups", 2022): it finds more people than BEFORE, and knows better what is no
+hair than what was trained on alone.
 """
 
 import argparse
@@ -18,11 +22,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from common.batch.table import read_csv
@@ -40,9 +46,24 @@ from segmentation.run_seg_model_ohlora_v4 import main as student
 from segmentation.training.state import STATE, averaged
 
 SETTINGS = (
-    "--preset strong --upsampling bilinear --learning-rate 7e-4 --ema 0.995 --batch-size 16 --composed 0.25 "
-    "--turned 0.25 --covered 0.08 --frozen 3 --workers 1 --checkpoint-every 100 --epochs 2"
+    "--preset strong --upsampling bilinear --ema 0.995 --batch-size 16 --composed 0.25 "
+    "--turned 0.25 --covered 0.08 --frozen 3 --workers 1 --checkpoint-every 100"
 )
+
+
+class Training(NamedTuple):
+    """How it is trained: further settings, seeds, each of which is a training of its own, and how much of the result is
+    the mean of what they end with; the rest are the weights that they began with."""
+
+    settings: str
+    seeds: tuple[int, ...]
+    share: float
+
+
+FIRST = Training("--learning-rate 7e-4 --epochs 2", (0,), 1.0)
+# Of shares from 0.35 to 1, and of one training and two, the ones that dye the fewest pictures of nobody. All of them
+# find people 4 to 9 points more often than before.
+FURTHER = Training("--learning-rate 6e-4 --epochs 8", (0, 1), 0.4)
 PARTS = "train", "scenes_train", "negatives", "hard"  # folders of labels; the hard ones are among the negatives
 AGREE = 0.5  # IoU of a drawn head and what a student sees there, from which the label is the mean of both
 WRONG = 0.2  # IoU below which a scene's mask is taken for wrong, and the scene left out
@@ -57,9 +78,11 @@ def main() -> int:
     parser.add_argument("negatives", type=Path, metavar="NEGATIVES")
     parser.add_argument("start", type=Path, metavar="START")
     parser.add_argument("portraits", type=Path, metavar="PORTRAITS")
+    parser.add_argument("--further", type=Path, metavar="BEFORE")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "runs" / "remade", metavar="DIR")
     options = parser.parse_args()
-    demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits)
+    before = [options.further] if options.further else []
+    demand_same(options.output, options.masks, ["train", "scenes_train"], options.start, options.portraits, *before)
     looks = [HairFinder(path) for path in (options.start, options.portraits)]
     labels = {part: options.output / "labels" / part for part in PARTS}
     for part in ("train", "scenes_train"):
@@ -67,12 +90,15 @@ def main() -> int:
     label_negatives(options.negatives, looks[0], labels["negatives"], labels["hard"])
     data = [str(labels[part]) for part in PARTS]
     held_out = [str(options.masks / part) for part in ("val", "scenes_val")]
-    run = options.output / "run"
-    where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(options.start)]
-    code = student(["train", *SETTINGS.split(), *where])
-    if code == 0:
-        write_last(options.start, run / STATE, options.output / "hair_student.safetensors")
-    return code
+    begin, training = (options.further, FURTHER) if options.further else (options.start, FIRST)
+    runs = [options.output / f"run{seed}" for seed in training.seeds]
+    for seed, run in zip(training.seeds, runs):
+        where = ["--data", *data, "--val", *held_out, "--output", str(run), "--warm-start", str(begin)]
+        code = student(["train", *f"{SETTINGS} {training.settings} --seed {seed}".split(), *where])
+        if code:
+            return code
+    write_mean(begin, [run / STATE for run in runs], options.output / "hair_student.safetensors", training.share)
+    return 0
 
 
 def soften(pairs: list[Pair], students: list[HairFinder], folder: Path) -> None:
@@ -157,12 +183,16 @@ def mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.uint8((np.uint16(one) + resize(other, *one.shape) + 1) // 2)
 
 
-def write_last(start: Path, state: Path, weights: Path) -> None:
-    """Write the average of the weights after the last epoch, of a student like START; a guide's are left out, since the
-    encoder has changed."""
-    average, network = averaged(state), load_student(start)
+def write_mean(before: Path, states: list[Path], weights: Path, share: float) -> None:
+    """Write the mean of the averages of the weights after the last epochs, so much of it, and for the rest the weights
+    BEFORE, whose network it is; a guide's are left out, since the encoder has changed."""
+    ends, network = [averaged(state) for state in states], load_student(before)
     network.guide = None
-    network.load_state_dict({name: average[name] for name in network.state_dict()})
+    mixed = {}
+    for name, old in network.state_dict().items():
+        new = torch.stack([end[name].float() for end in ends]).mean(dim=0)
+        mixed[name] = old.lerp(new, share) if old.is_floating_point() else ends[0][name]
+    network.load_state_dict(mixed)
     save_weights(network, weights)
 
 

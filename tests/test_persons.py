@@ -224,6 +224,26 @@ def test_a_crowd_that_looks_like_hair_all_over_is_searched_where_people_are():
         assert [crop.reason for crop in search(rgb)] == [Reason.PERSON] * expected
 
 
+def test_behind_somebody_near_others_are_looked_for_where_the_detector_sees_them():
+    def sees(pictures: np.ndarray) -> Answers:  # red, unless it is small
+        hair = np.float32(pictures[..., 0] > 127)
+        parts = [cv2.morphologyEx(one, cv2.MORPH_OPEN, np.ones((25, 25))) for one in hair]
+        return Answers(np.stack(parts))
+
+    rgb = np.zeros((600, 900, 3), np.uint8)
+    rgb[60:460, 500:800, 0] = rgb[210:240, 140:170, 0] = 255
+    near, far = (0.5, 0.05, 0.95, 1, 0.9), (0.13, 0.34, 0.22, 0.9, 0.8)
+    scout = Predictor(lambda pictures: Answers(np.zeros((len(pictures), 112, 112), np.float32)), 448)
+    for found, expected in ((boxes(near, far), 1), (boxes(near), 0)):
+        search = HeadSearch(Predictor(sees), scout, 0.8, detector_of(found))
+        crops = search(rgb)
+        assert (
+            sum(crop.part.holds(Part(210, 140, 240, 170)) and crop.reason is Reason.PERSON for crop in crops)
+            == expected
+        )
+        assert any(crop.reason is Reason.CLOSER for crop in crops)
+
+
 def test_the_shipped_detector_sees_a_person_and_nobody_in_nothing():
     engine = HairFinder(device="cpu").search.detector
     rgb = read_picture(SAMPLE).rgb8

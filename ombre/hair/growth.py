@@ -27,6 +27,7 @@ DIAGONAL = 1.37  # of a diagonal step: ways in all directions are measured alike
 FAR = 1e6  # cells: longer than any way
 STEPS_AT_A_TIME = 8  # before it is seen whether ways still get shorter
 WISPS = 99.6  # percentile of the ways of a head's hair which is its length
+WITHIN = 1.15  # of a face's half extents: so far out the skull may reach where no hair is seen
 # The skull's radius: of the disc that fits into hair seen without a face; of half the face's height, at least, and at
 # most of faces that are seen from aside and from before (narrow, broad: half their breadth, of half their height).
 UNSEEN, LEAST, NARROW, BROAD = 0.85, 0.65, (0.4, 2.0), (0.65, 1.25)
@@ -180,7 +181,7 @@ def _skull(head: _Head) -> tuple[np.ndarray, float]:
 
 def _fitting(head: _Head, face: Face) -> float:
     """Radius of a large disc in hair and face together, at their upper end."""
-    return _disc(head, ((head.hair > MOSTLY) | (_from_face(head, face) < 1)).astype(np.uint8))[1]
+    return _disc(head, ((head.hair > MOSTLY) | (_from_face(head, face) < WITHIN)).astype(np.uint8))[1]
 
 
 def _disc(head: _Head, solid: np.ndarray) -> tuple[np.ndarray, float]:

@@ -167,9 +167,9 @@ def shift_colours(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rgb = relit(rgb, np.exp(rng.uniform(np.log(0.08), np.log(0.6))) * np.exp(rng.normal(0, 0.25, 3)))
     if rng.random() < 0.5:
         grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        saturation = 0.0 if rng.random() < 0.15 else rng.uniform(0.4, 1.5)
+        saturation = 0.0 if rng.random() < 0.25 else rng.uniform(0.4, 1.5)
         rgb = cv2.addWeighted(rgb, saturation, grey, 1 - saturation, 0)
-    if rng.random() < 0.04:
+    if rng.random() < 0.1:
         rgb = sepia(rgb, rng)
     return rgb
 

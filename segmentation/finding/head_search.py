@@ -112,8 +112,9 @@ class HeadSearch:
             return self.in_scene(looks, first)
         closer = looks.at(crops_of(whole.seen.hair, height, width), Reason.CLOSER)
         shown = [crop for crop in (whole, *closer) if self.shows_head(crop, looks.persons)]
-        if not shown and looks.persons and looks.persons.heads():  # a crowd may look like hair all over
-            return self.in_scene(looks, [])
+        # A crowd may look like hair all over, and behind a head that does not fill the picture may be others.
+        if (closer or not shown) and looks.persons and without(shown, looks.persons.heads(CLOSE)):
+            return self.in_scene(looks, first if shown else [])
         return shown
 
     def begin(self, rgb: np.ndarray) -> tuple[Looks, list[Crop]]:

@@ -15,7 +15,7 @@ LEAST, SAME = 0.25, 0.5  # certainty from which a person's head is looked for; I
 MOST = 32  # people whose heads are looked for, the surest first
 STANDING, CLOSE = 0.36, 0.6  # of a person's height: side of the crop of the head of one who stands, and at most
 ABOVE = 0.15  # of that crop, what it shows above the person
-FAR = 0.25  # of the picture's shorter side: larger crops are not taken, since nobody overlooks a head that is so near
+FAR = 0.25  # of the picture's shorter side: larger crops are not taken, since a search overlooks no head so near
 # Certainty of the surest person: from which a picture is upright; at least, and so much more, as it should be turned.
 UPRIGHT, TURNED, SURER = 0.75, 0.7, 0.1
 
@@ -73,15 +73,15 @@ class Persons:
         hair = seen.hair > 0.5
         return float(people[hair].mean()) if hair.any() else 0.0
 
-    def heads(self) -> list[Part]:
-        """A part of the picture for the head of each person who is far away."""
+    def heads(self, most: float = FAR) -> list[Part]:
+        """A part of the picture for the head of each person who is far away, of `most` of its shorter side."""
         height, width = self.rgb.shape[:2]
         found = self.boxes() * np.array([width, height, width, height, 1], np.float32)
         left, top, right, bottom, sure = found.T
         corners = np.stack([left, top, right - left, bottom - top], 1)
         kept = cv2.dnn.NMSBoxes(corners.tolist(), sure.tolist(), LEAST, SAME, top_k=MOST)
         heads = (head_of(*found[index, :4].tolist()) for index in kept)
-        return [head.within(height, width) for head in heads if head.size <= FAR * min(height, width)]
+        return [head.within(height, width) for head in heads if head.size <= most * min(height, width)]
 
 
 def painted(boxes: np.ndarray) -> np.ndarray:
