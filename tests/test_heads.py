@@ -183,6 +183,7 @@ def test_a_face_without_hair_is_nobody():
     [
         ([(250, 170, 50, 66), (310, 280, 36, 26)], 1),  # a shoulder beneath long hair
         ([(200, 300, 30, 20), (255, 300, 24, 18)], 1),  # a neck from behind, in two pieces
+        ([(160, 260, 20, 34), (330, 250, 20, 33)], 1),  # an ear and a cheek from near
         ([(215, 170, 50, 66), (355, 170, 50, 66)], 2),  # two faces cheek by cheek
         ([(215, 170, 50, 66), (370, 150, 38, 50)], 2),  # and a child's beside its mother's, not so near
     ],

@@ -20,7 +20,7 @@ from segmentation.networks.resize import HAIR
 SPECK = 0.0006  # a piece below this share of the grid's area is no head of its own
 MOST_PIECES = 40  # the largest ones; every other piece goes with the nearest of them
 PART, NEAR = 0.3, 0.25  # a bun: below this share of a head's area, no farther than this (in head's sizes)
-LOCK, FAR = 0.5, 0.5  # a lock on the shoulder: the same for pieces that begin in the lower half
+LOCK, FAR = 0.5, 0.55  # a lock on the shoulder: the same for pieces that begin in the lower half
 # Of a face's half height: how near hair of its own is to its middle; how much farther hair may be that hangs; how near
 # the middles of parts of one face are, and those of an ear, a neck or a hand, up to which size.
 AROUND, HANGS, HALVES, BESIDE, EAR = 1.9, 1.6, 1.2, 2.5, 0.5
@@ -30,9 +30,9 @@ BELOW, CROWNED = 0.8, (0.5, 0.8)
 ABOVE = 0.7, 1.6  # what is above a face: half its breadth, its height
 CROWN, SURELY = 0.8, 2.5  # how far above a face's middle that of its hair is; so many times nearer hair is surely one's
 # Share of their hair's area that faces take together: below the first, what is smaller than a larger face by the second
-# is a shoulder, a neck or an ear, if it is nearer to that than so many of its half heights, or much smaller, or if all
-# take less than the last.
-LITTLE, SMALLER, BESIDE_LARGER, MUCH_SMALLER, LEAST_FACES = 0.3, 0.85, 2.0, 0.5, 0.1
+# is a shoulder, a neck or an ear, if it is nearer to that than so many of its half heights, or much smaller. Below the
+# last, all but the largest are.
+LITTLE, SMALLER, BESIDE_LARGER, MUCH_SMALLER, LEAST_FACES = 0.3, 0.85, 2.2, 0.5, 0.1
 LEAST_HAIR = 0.1  # of a face's area, that somebody with hair has around it
 BIT = 0.1  # of the largest piece of a person's hair: what is smaller is nobody's
 VALLEY, LOBE = 0.2, 0.2  # heads that touch: how deep the skyline dips between them, and the smaller one's share
@@ -166,10 +166,12 @@ def _without_other_skin(faces: list[Face], labels: np.ndarray, areas: np.ndarray
 def _is_other_skin(small: Face, large: Face, share: float) -> bool:
     """Whether what was taken for a face is other skin beside a larger face. `share`: of the area of their hair, that of
     all that was taken for faces around it."""
+    if share < LEAST_FACES:
+        return True
     if share >= LITTLE or small.size >= SMALLER * large.size:
         return False
     near = np.hypot(*(small.centre - large.centre)) < BESIDE_LARGER * large.size
-    return bool(near) or share < LEAST_FACES or small.size < MUCH_SMALLER * large.size
+    return bool(near) or small.size < MUCH_SMALLER * large.size
 
 
 def _around_faces(
