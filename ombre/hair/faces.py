@@ -10,6 +10,7 @@ from segmentation.finding.guide import Guide
 
 UPRIGHT = (0.0, -1.0)  # x to the right, y down
 SURE = 0.5  # probability from which it is a face's skin; length from which the guide's `up` is believed alone
+DOUBT = 2.0  # how much more the picture's own up counts than the guide lacks of that length
 LEAST = 6  # of the guide's cells: what is smaller is no face
 OPEN = 0.05  # of the root of a face's area: half the breadth of gaps in its skin that are closed, as of an eye
 BRIDGES = (0.4, 0.55, 0.7)  # of a face's half breadth, up to which skin that joins two is a bridge
@@ -138,5 +139,5 @@ def mean_up(up: np.ndarray | None, hair: np.ndarray) -> np.ndarray:
     if up is None:
         return np.array(UPRIGHT)
     seen = np.tensordot(hair, up, 2) / max(float(hair.sum()), 1e-6)
-    mean = seen.astype(np.float64) + max(SURE - float(np.hypot(*seen)), 0) * np.array(UPRIGHT)
+    mean = seen.astype(np.float64) + DOUBT * max(SURE - float(np.hypot(*seen)), 0) * np.array(UPRIGHT)
     return mean / max(float(np.hypot(*mean)), 1e-6)
