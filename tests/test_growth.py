@@ -106,6 +106,14 @@ def test_what_is_taken_for_hair_far_below_does_not_make_short_hair_long():
     assert found[62:72, 140:160].min() > 0.95, "the top"
 
 
+def test_hair_on_both_sides_of_a_cap_ends_on_both():
+    mask, skin = blank(), blank()
+    cv2.ellipse(skin, (150, 120), (45, 60), 0, 0, 360, 255, -1)
+    mask[100:270, 60:104] = mask[100:270, 204:234] = 255
+    found = share(mask, guide(skin))
+    assert min(found[260, 80], found[260, 219]) > 0.95 and found[110, 80] < 0.05
+
+
 def test_reverse_dyes_what_is_nearest_to_the_roots():
     found = share(flying(), reverse=True)
     assert found[75:105, 25:50].max() < 0.05 and found[45:60, 200:240].min() > 0.95

@@ -1,10 +1,10 @@
 """How far along the hair each place lies: 0 where it grows from the scalp, 1 where it ends.
 
-Hair grows from the skull, a disc that lies in the upper end of the hair and the face. Over the skull it is as far along
-as it lies below the skull's top; from there on it is as much farther as the shortest way through the hair is long. So
-straight hair that hangs is as far along as its row says, and hair that leaves the head aside or upwards is so along its
-own way. What a way of full length is, is told by the hair's ends: hair that hangs is as long as the longest of it, and
-hair that has left its hanging way is as long as it is there.
+Hair grows from the skull, a disc that lies in the upper end of the hair and the face, whether it is seen there or a hat
+is. Over the skull it is as far along as it lies below the skull's top; from there on it is as much farther as the
+shortest way through the hair is long. So straight hair that hangs is as far along as its row says, and hair that leaves
+the head aside or upwards is so along its own way. What a way of full length is, is told by the hair's ends: hair that
+hangs is as long as the longest of it, and hair that has left its hanging way is as long as it is there.
 
 Hair that ends above the chin hardly hangs: it is the farther along, the farther it is from the face and the ears.
 
@@ -120,10 +120,11 @@ def _long_and_short(head: _Head) -> np.ndarray:
     """How far along each cell is, where hair is long, short, or between."""
     centre, radius = _skull(head)
     is_hair = head.hair > MOSTLY
-    over = is_hair & ((head.x - centre[0]) ** 2 + (head.y - centre[1]) ** 2 <= radius**2)
+    skull = (head.x - centre[0]) ** 2 + (head.y - centre[1]) ** 2 <= radius**2
+    over = is_hair & skull
     top = float(head.down[over if over.any() else is_hair].min())
     cost = 1 + DETOUR * (1 - head.hair)
-    way = _shortest(np.where(over if over.any() else is_hair, head.down - top, FAR), cost)
+    way = _shortest(np.where(skull if over.any() else is_hair, np.maximum(head.down - top, 0), FAR), cost)
     whole = _about_the_head(head, is_hair, over)
     length = float(np.percentile(way[whole], WISPS)) + 1e-3
     aside = way - (head.down - top)
