@@ -41,6 +41,7 @@ NEAR = 0.2, 0.4  # of the picture's longer side: crops up to which that does not
 LESS = 0.08  # so much less surely is a head to be seen where somebody is, if it is small: all is blurred there
 SMALL, LARGE = 40, 100  # pixels, a crop that is small, and one that is not
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
+LARGE_ENOUGH = 0.3  # of the shorter side, crops from which the first looks tell well where a head is
 CLOSE = 0.4  # of the shorter side, a head's crop: behind somebody so near the detector sees whether there is a crowd
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
@@ -151,7 +152,8 @@ class HeadSearch:
         def look(places: Iterable[Part], reason: Reason) -> None:
             heads.extend(self.heads(looks, looks.at(without(heads, places), reason)))
 
-        look(crops_of(in_cells(first, height, width), height, width, below=1), Reason.CLOSER)
+        closer = crops_of(in_cells(first, height, width), height, width, below=1)
+        look([part for part in closer if part.size > LARGE_ENOUGH * min(height, width)], Reason.CLOSER)
         stands = turned or any(head.seen.stands() for head in heads)
         if not stands and (upright := self.in_turned_scene(looks)):
             return upright
