@@ -310,6 +310,15 @@ def test_what_the_scout_sees_is_no_hair_unless_the_student_sees_it_too():
     assert found.crops == [] and not found.mask().any()
 
 
+@pytest.mark.parametrize("side, sees", [(300, Reason.CLOSER), (100, Reason.SCOUT)])
+def test_where_small_heads_are_is_told_by_the_search_and_where_large_ones_are_by_the_first_look(side, sees):
+    rgb = np.zeros((900, 900, 3), np.uint8)
+    rgb[400 : 400 + side, 300 : 300 + side] = 255
+    seen = np.float32(cv2.resize(rgb[..., 0], (112, 112)) > 127)
+    found = finder_that(lambda picture: np.float32(picture[..., 0] > 127), seen).find(rgb)
+    assert [crop.reason for crop in found.crops] == [sees]
+
+
 @pytest.mark.parametrize("height, width", [(1, 1000), (60000, 1), (7, 7)])
 def test_a_picture_thinner_than_any_head_takes_no_crop(height, width):
     def never(picture: np.ndarray) -> np.ndarray:
