@@ -41,7 +41,7 @@ NEAR = 0.2, 0.4  # of the picture's longer side: crops up to which that does not
 LESS = 0.08  # so much less surely is a head to be seen where somebody is, if it is small: all is blurred there
 SMALL, LARGE = 40, 100  # pixels, a crop that is small, and one that is not
 CROWD, FEW = 0.12, 3  # heads of a search below this share of the shorter side, so many at least, make it a crowd's
-LARGE_ENOUGH = 0.3  # of the shorter side, crops from which the first looks tell well where a head is
+LARGE_ENOUGH = 0.2  # of the shorter side, crops from which the first looks tell well where a head is
 CLOSE = 0.4  # of the shorter side, a head's crop: behind somebody so near the detector sees whether there is a crowd
 TILES, LEAST_TILE = 3, 100  # along the shorter side, in which a crowd is searched again; of so many pixels at least
 
