@@ -310,7 +310,7 @@ def test_what_the_scout_sees_is_no_hair_unless_the_student_sees_it_too():
     assert found.crops == [] and not found.mask().any()
 
 
-@pytest.mark.parametrize("side, sees", [(300, Reason.CLOSER), (100, Reason.SCOUT)])
+@pytest.mark.parametrize("side, sees", [(300, Reason.CLOSER), (80, Reason.SCOUT)])
 def test_where_small_heads_are_is_told_by_the_search_and_where_large_ones_are_by_the_first_look(side, sees):
     rgb = np.zeros((900, 900, 3), np.uint8)
     rgb[400 : 400 + side, 300 : 300 + side] = 255
