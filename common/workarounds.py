@@ -62,9 +62,8 @@ def quiet_libtiff() -> None:
         set_handler(None)
 
 
-@contextmanager
-def without_real_time() -> Iterator[None]:
-    """Leave the threads of an encoder that is opened within, and this one, the priority that they had.
+def open_encoder(codec: Any) -> None:
+    """Open an encoder (av.CodecContext), and leave its threads and this one the priority that they had.
 
     SVT-AV1, where root runs it, gives all of them the highest real-time priority, and its caller keeps it: whatever
     that thread begins later has it too, and as long as they work no other program of the machine gets a core.
@@ -73,7 +72,7 @@ def without_real_time() -> Iterator[None]:
     """
     fair = sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_OTHER
     try:
-        yield
+        codec.open()
     finally:
         for thread in os.listdir("/proc/self/task") if fair else ():
             with suppress(ProcessLookupError):  # it has ended

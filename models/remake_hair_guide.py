@@ -36,7 +36,7 @@ ASIDE = 8  # one in so many samples is measured on
 CHANGES = Changes(seed=7, composed=0.15, turned=0.75, covered=0.1)
 EPOCHS, BATCH, RATE = 20, 32, 2e-3  # AdamW, its rate falling as a cosine
 # Mean probability of hair from which a crop shows a head, chosen on `val`, `scenes_val` and the pictures of nobody that
-# are set aside: 1.5 % of those 390 are dyed with it (any_photograph.py).
+# are set aside: 1.3 % of those 390 are dyed with it (any_photograph.py).
 SURE = "0.8"
 GUIDE_STEP, LABEL_STEP = 8, 4  # pixels a cell of the guide; of what `guide_loss` takes labels at
 

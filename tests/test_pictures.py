@@ -27,7 +27,7 @@ from common.image.gain_map import levelled
 from common.image.metadata import Metadata
 from common.image.picture import Picture, PictureError, read_mask, read_picture, write_mask, write_picture
 from common.image.pixels import jpeg_settings, learn_heif
-from common.workarounds import without_real_time
+from common.workarounds import open_encoder
 from ombre.media import source as moving
 from tests.tools.heads import head_of
 
@@ -766,8 +766,7 @@ def avif_of(path, pixels, matrix=6):
         stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "yuv420p10le"
         pixels = np.ascontiguousarray(pixels)
         stream.codec_context.colorspace = matrix
-        with without_real_time():
-            stream.codec_context.open()
+        open_encoder(stream.codec_context)
         frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format=stream.pix_fmt, dst_colorspace=matrix)
         for packet in (*stream.encode(frame), *stream.encode(None)):
             file.mux(packet)

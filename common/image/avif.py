@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from common.image.cicp import BT601, BT2020_MATRIX, LUMA
-from common.workarounds import without_real_time
+from common.workarounds import open_encoder
 
 BITS, MOST = 10, 1023  # of a channel
 SRGB = (1, 13, 6)  # primaries, transfer and matrix (ITU-T H.273), where a file names no others
@@ -126,8 +126,7 @@ def _coded(pixels: np.ndarray, named: tuple[int, int, int]) -> tuple[bytes, byte
         codec.color_primaries, codec.color_trc, codec.colorspace = named
         codec.color_range = FULL
         try:
-            with without_real_time():
-                codec.open()
+            open_encoder(codec)
             packets = [*stream.encode(_frame_of(pixels, named[2])), *stream.encode(None)]
         except av.FFmpegError as error:
             raise ValueError(f"as AVIF of 10 bits: {error.strerror}") from None

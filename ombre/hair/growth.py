@@ -122,9 +122,10 @@ def _long_and_short(head: _Head) -> np.ndarray:
     is_hair = head.hair > MOSTLY
     skull = (head.x - centre[0]) ** 2 + (head.y - centre[1]) ** 2 <= radius**2
     over = is_hair & skull
-    top = float(head.down[over if over.any() else is_hair].min())
+    start = skull if over.any() else is_hair
+    top = float(head.down[is_hair & start].min())
     cost = 1 + DETOUR * (1 - head.hair)
-    way = _shortest(np.where(skull if over.any() else is_hair, np.maximum(head.down - top, 0), FAR), cost)
+    way = _shortest(np.where(start, np.maximum(head.down - top, 0), FAR), cost)
     whole = _about_the_head(head, is_hair, over)
     length = float(np.percentile(way[whole], WISPS)) + 1e-3
     aside = way - (head.down - top)

@@ -9,7 +9,7 @@ import numpy as np
 from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
 from av.codec.context import Flags
 
-from common.workarounds import right_times, without_real_time
+from common.workarounds import open_encoder, right_times
 from ombre.media.video_frame import ClipFrame, changed, in_format, side_data
 
 os.environ.setdefault("SVT_LOG", "1")  # its encoder would tell the terminal about itself
@@ -137,8 +137,7 @@ class ClipWriter:
         stream.disposition = source.disposition
         for tag in [name for name in stream.metadata if name.lower() == ALPHA_MODE]:
             del stream.metadata[tag]  # written by itself where it is true
-        with without_real_time():
-            target.open()
+        open_encoder(target)
         return stream
 
     def write(self, frame: ClipFrame, before: np.ndarray, after: np.ndarray, box: tuple[slice, slice] | None) -> None:

@@ -74,7 +74,8 @@ class Persons:
         return float(people[hair].mean()) if hair.any() else 0.0
 
     def heads(self, most: float = FAR) -> list[Part]:
-        """A part of the picture for the head of each person who is far away, of `most` of its shorter side."""
+        """A part of the picture for the head of each person who is far away, which is at most so large, of the
+        picture's shorter side."""
         height, width = self.rgb.shape[:2]
         found = self.boxes() * np.array([width, height, width, height, 1], np.float32)
         left, top, right, bottom, sure = found.T

@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 
-from common.workarounds import without_real_time
+from common.workarounds import open_encoder
 from ombre.media.video import Clip
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "learn.mkv"
@@ -60,8 +60,7 @@ def make_clip(
             output.set_chapters(CHAPTERS)
         output.metadata["title"] = "A clip"
         audio = output.add_stream("aac", rate=48000) if sound else None
-        with without_real_time():
-            context.open()
+        open_encoder(context)
         for number in range(frames):
             rgb = av.VideoFrame.from_ndarray(scene(number, size=size), format="rgb24")
             frame = rgb.reformat(format=pix_fmt, dst_colorspace=matrix, dst_color_range=extent)
